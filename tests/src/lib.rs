@@ -1,1 +1,7 @@
-//! Placeholder.
+//! What the end-to-end scenarios share: a place of their own on disk and the `pith` binary in it.
+
+mod env;
+mod server;
+
+pub use env::{Finished, TestEnv, is_root, shared_store};
+pub use server::FileServer;

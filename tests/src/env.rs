@@ -1,0 +1,247 @@
+//! A temporary home, project and store, and the binary run in them with a cleared environment.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A place for one scenario.
+#[derive(Debug)]
+pub struct TestEnv {
+    directory: TempDir,
+    store: PathBuf,
+    user: Option<u32>,
+}
+
+/// How a command ended and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The exit status, or 128 + the signal that ended it.
+    pub status: i32,
+    /// Standard output, as text.
+    pub stdout: String,
+    /// Standard error, as text.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// Panics with everything that was said unless the command ended with `status`.
+    #[track_caller]
+    pub fn expect_status(self, status: i32) -> Self {
+        assert_eq!(
+            self.status, status,
+            "\n--- stdout\n{}\n--- stderr\n{}",
+            self.stdout, self.stderr
+        );
+        self
+    }
+
+    /// As `expect_status(0)`.
+    #[track_caller]
+    pub fn expect_success(self) -> Self {
+        self.expect_status(0)
+    }
+
+    /// The one line on standard output.
+    #[track_caller]
+    pub fn line(&self) -> &str {
+        let mut lines = self.stdout.lines();
+        let line = lines.next().unwrap_or_default();
+        assert_eq!(lines.next(), None, "more than one line:\n{}", self.stdout);
+        line
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in\n{}", self.stdout))
+    }
+}
+
+/// Whether the tests run as root.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// A store that all scenarios of this user share and that outlives them: what is in it is
+/// addressed by its content, so a scenario cannot see who built it.
+#[must_use]
+pub fn shared_store() -> PathBuf {
+    let store = target_directory()
+        .join(format!("tests-{}", nix::unistd::geteuid()))
+        .join("store");
+    fs::create_dir_all(&store).expect("the target directory is writable");
+    store
+}
+
+/// The directory that cargo builds into, which this very program lies in.
+fn target_directory() -> PathBuf {
+    let program = std::env::current_exe().expect("a running program has a path");
+    program
+        .ancestors()
+        .find(|directory| directory.join("CACHEDIR.TAG").is_file())
+        .expect("tests run from cargo's target directory")
+        .to_path_buf()
+}
+
+/// The release binary; `tests/run` builds it first.
+fn pith() -> PathBuf {
+    let binary = target_directory().join("release/pith");
+    assert!(
+        binary.is_file(),
+        "build it first: cargo build --release -p cli"
+    );
+    binary
+}
+
+impl TestEnv {
+    /// A place with an empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("pith-test-")
+            .tempdir_in("/var/tmp")
+            .expect("/var/tmp is writable");
+        // Another user of the same scenario must be able to come in.
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))
+            .expect("it is ours");
+        for name in ["home", "project", "collection"] {
+            fs::create_dir(directory.path().join(name)).expect("the directory is new");
+        }
+        let store = directory.path().join("pith");
+        Self {
+            directory,
+            store,
+            user: None,
+        }
+    }
+
+    /// The same place with the store that all scenarios share.
+    #[must_use]
+    pub fn with_shared_store() -> Self {
+        Self {
+            store: shared_store(),
+            ..Self::new()
+        }
+    }
+
+    /// Runs every command from now on as the unprivileged user `uid`, who owns the place.
+    /// Only root can.
+    #[must_use]
+    pub fn as_user(mut self, uid: u32) -> Self {
+        for name in ["", "home", "project", "collection"] {
+            let path = self.directory.path().join(name);
+            std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("only root can give away");
+        }
+        self.user = Some(uid);
+        self
+    }
+
+    /// The root of the store.
+    #[must_use]
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// A file or directory of the scenario.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes a file of the scenario, with the directories above it.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("names are relative")).expect("the place is ours");
+        fs::write(&path, text).expect("the place is ours");
+    }
+
+    /// The `pith` command, in the project directory, with nothing of this process's environment.
+    #[must_use]
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+        let mut command = match self.user {
+            None => Command::new(pith()),
+            Some(uid) => {
+                let mut command = Command::new("setpriv");
+                command
+                    .args([
+                        format!("--reuid={uid}"),
+                        format!("--regid={uid}"),
+                        "--clear-groups".into(),
+                        "--".into(),
+                    ])
+                    .arg(pith());
+                command
+            }
+        };
+        command
+            .args(arguments)
+            .current_dir(self.path("project"))
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("HOME", self.path("home"))
+            .env("PITH_ROOT", &self.store)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `pith` to its end.
+    #[must_use]
+    pub fn pith<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Finished {
+        run(&mut self.command(arguments))
+    }
+
+    /// Runs another program to its end, in the scenario's directory.
+    #[must_use]
+    pub fn tool(&self, program: &str, arguments: &[&str]) -> Finished {
+        run(Command::new(program)
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null()))
+    }
+
+    /// Everything that lies below the store's temporary directories: what a command must clean.
+    #[must_use]
+    pub fn leftovers(&self) -> String {
+        let mut text = String::new();
+        for place in ["store/.staging", "store/.trash", "var/tmp"] {
+            let Ok(entries) = fs::read_dir(self.store.join(place)) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let _ = writeln!(text, "{place}/{}", entry.file_name().to_string_lossy());
+            }
+        }
+        text
+    }
+}
+
+impl Default for TestEnv {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs `command` to its end and collects what it says.
+fn run(command: &mut Command) -> Finished {
+    use std::os::unix::process::ExitStatusExt as _;
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{error}: {command:?}"));
+    let status = output
+        .status
+        .code()
+        .or_else(|| output.status.signal().map(|signal| 128 + signal))
+        .expect("it ended one way or the other");
+    Finished {
+        status,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
