@@ -1,0 +1,1 @@
+//! The recipe language: Starlark files to derivations.
