@@ -1,1 +1,22 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod error;
+mod filter;
+mod helper;
+mod identity;
+mod init;
+mod launcher;
+mod outcome;
+mod rootfs;
+mod spec;
+mod supervisor;
+mod sys;
+mod watch;
+mod wire;
+
+pub use error::{OsError, SandboxError, StepError};
+pub use helper::helper_main_if_requested;
+pub use launcher::Launcher;
+pub use outcome::{Level, Outcome, Status};
+pub use spec::{Access, File, Limits, Mount, Network, SandboxSpec, Stdio, Symlink, User};
