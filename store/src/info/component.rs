@@ -1,0 +1,51 @@
+//! Where an object comes from: facts for people, audits and SBOMs. Never part of an identity.
+
+use serde::{Deserialize, Serialize};
+
+/// The software in a store object, as its recipe declares it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Component {
+    /// The name of the software, for instance `zlib`.
+    pub name: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its SPDX license expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// One line about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its home page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homepage: Option<String>,
+    /// Its CPE 2.3 name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpe: Option<String>,
+    /// Its package URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// Who looks after the recipe, in the recipe's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub maintainers: Vec<String>,
+    /// The archives it is made of, in the recipe's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<ComponentSource>,
+    /// Where the recipe says so: label and line, for instance `//zlib/recipe.star:3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// Why it should not be used any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<String>,
+}
+
+/// One source archive of a [`Component`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ComponentSource {
+    /// Its file name.
+    pub name: String,
+    /// Where it can be fetched, best first.
+    pub urls: Vec<String>,
+    /// Its digest with the algorithm before it, for instance `sha256:9a93…`.
+    pub digest: String,
+}

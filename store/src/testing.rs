@@ -1,0 +1,93 @@
+//! Fixtures and property-test strategies for tests, of this crate and of others (feature `testing`).
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use crate::{
+    id::{BlobId, ObjectId, PathDigest, StoreName, StorePath, TreeId},
+    tree::{EntryName, MemoryNode, Node, SymlinkTarget, Tree, TreeEntry},
+};
+
+/// Makes names of entries, of letters that collide often and of any bytes.
+pub fn arbitrary_entry_name() -> impl Strategy<Value = EntryName> {
+    let bytes = prop_oneof![
+        "[a-c]{1,2}".prop_map(String::into_bytes),
+        prop::collection::vec(any::<u8>(), 1..20),
+        prop::collection::vec(Just(b'n'), 200..=255),
+    ];
+    bytes.prop_filter_map("not a name", |bytes| EntryName::new(&bytes).ok())
+}
+
+/// Makes targets of symlinks.
+pub fn arbitrary_target() -> impl Strategy<Value = SymlinkTarget> {
+    prop::collection::vec(1..=255u8, 1..60)
+        .prop_filter_map("not a target", |bytes| SymlinkTarget::new(&bytes).ok())
+}
+
+/// Makes nodes; their digests name nothing.
+pub fn arbitrary_node() -> impl Strategy<Value = Node> {
+    let bytes = prop::array::uniform32(any::<u8>());
+    prop_oneof![
+        (bytes.clone(), any::<u32>(), any::<bool>()).prop_map(|(blob, size, executable)| {
+            Node::File {
+                blob: BlobId::from_bytes(blob),
+                size: u64::from(size),
+                executable,
+            }
+        }),
+        arbitrary_target().prop_map(|target| Node::Symlink { target }),
+        (bytes, any::<u32>(), any::<u32>()).prop_map(|(tree, size_bytes, nodes)| Node::Directory {
+            tree: TreeId::from_bytes(tree),
+            size_bytes: u64::from(size_bytes),
+            nodes: u64::from(nodes)
+        }),
+    ]
+}
+
+/// Makes trees; the digests of their entries name nothing.
+pub fn arbitrary_tree() -> impl Strategy<Value = Tree> {
+    prop::collection::btree_map(arbitrary_entry_name(), arbitrary_node(), 0..6).prop_filter_map(
+        "too large",
+        |entries| {
+            Tree::from_sorted(
+                entries
+                    .into_iter()
+                    .map(|(name, node)| TreeEntry { name, node })
+                    .collect(),
+            )
+            .ok()
+        },
+    )
+}
+
+/// Makes small whole trees with their bytes.
+pub fn arbitrary_memory_node() -> impl Strategy<Value = MemoryNode> {
+    let leaf = prop_oneof![
+        (prop::collection::vec(any::<u8>(), 0..100), any::<bool>())
+            .prop_map(|(bytes, executable)| MemoryNode::File { bytes, executable }),
+        arbitrary_target().prop_map(|target| MemoryNode::Symlink { target }),
+        Just(MemoryNode::directory()),
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        prop::collection::btree_map(arbitrary_entry_name(), inner, 0..5)
+            .prop_map(|entries: BTreeMap<_, _>| MemoryNode::Directory { entries })
+    })
+}
+
+/// Makes names of store objects.
+pub fn arbitrary_store_name() -> impl Strategy<Value = StoreName> {
+    "[a-zA-Z0-9+_?=-][a-zA-Z0-9+._?=-]{0,20}"
+        .prop_filter_map("not a name", |name| name.parse().ok())
+}
+
+/// Makes store paths that name nothing.
+pub fn arbitrary_store_path() -> impl Strategy<Value = StorePath> {
+    (prop::array::uniform25(any::<u8>()), arbitrary_store_name())
+        .prop_map(|(digest, name)| StorePath::new(PathDigest::from_bytes(digest), name))
+}
+
+/// Makes object ids that name nothing.
+pub fn arbitrary_object_id() -> impl Strategy<Value = ObjectId> {
+    prop::array::uniform32(any::<u8>()).prop_map(ObjectId::from_bytes)
+}
