@@ -10,8 +10,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::ids::{DERIVATION_ID, DerivationId, PLACEHOLDER};
-use super::paths::{PathDigest, PlanDigest, StoreName, StorePath};
 use super::{Builder, Limits, Location, Metadata, ModelError, Source, Text};
+use store::{PathDigest, PlanDigest, StoreName, StorePath};
 
 /// The longest chain of derivations that need each other; what is deeper is a loop in a recipe gone wrong.
 pub const MAX_DEPTH: u32 = 1024;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::form::{BuilderForm, Form, PieceForm, Reference};
 use super::ids::{ContentDigest, PLAN_DIGEST, RESOLVED_DIGEST};
-use super::paths::{ObjectId, PlanDigest, ResolvedDigest, StorePath};
 use super::{Builder, Derivation, LocalSource, OutputRef, Piece, ResolveError, Source, Text};
+use store::{ObjectId, PlanDigest, ResolvedDigest, StorePath};
 
 /// A derivation whose inputs are objects: what a builder is given, and the key under which its result is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

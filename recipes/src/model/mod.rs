@@ -14,7 +14,6 @@ pub mod form;
 mod ids;
 mod image;
 mod metadata;
-pub mod paths;
 mod platform;
 mod text;
 
@@ -70,7 +69,7 @@ pub enum ModelError {
         name: String,
         /// Why not.
         #[source]
-        source: paths::NameError,
+        source: store::IdError,
     },
     /// The builder names no program.
     #[error("the builder is empty; its first element is the program")]

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::OutputRef;
-use super::paths::{PathDigest, STORE_DIR};
+use store::{PathDigest, STORE_DIR};
 
 /// The number of characters of a store path's digest part.
 const DIGEST_CHARACTERS: usize = 40;

@@ -1,0 +1,251 @@
+//! `image`: a container image of packages.
+
+use std::collections::BTreeMap;
+
+use starlark::collections::SmallMap;
+use starlark::environment::GlobalsBuilder;
+use starlark::eval::Evaluator;
+use starlark::starlark_module;
+use starlark::values::none::NoneType;
+use starlark::values::tuple::UnpackTuple;
+use starlark::values::{UnpackValue, Value};
+
+use crate::lang::context::FileContext;
+use crate::lang::error::LangError;
+use crate::lang::fields::{Field, Fields};
+use crate::model::{ImageDeclaration, Port, Protocol};
+
+const FIELDS: &[&str] = &[
+    "name",
+    "packages",
+    "entrypoint",
+    "cmd",
+    "env",
+    "ports",
+    "user",
+    "workdir",
+    "labels",
+    "links",
+    "files",
+    "volumes",
+    "stop_signal",
+];
+
+#[starlark_module]
+pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
+    /// Declares a container image that holds the closure of `packages` and nothing else.
+    fn image<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: SmallMap<&str, Value<'v>>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<NoneType> {
+        let fields = Fields::new("image", FIELDS, 2, &args.items, kwargs)?;
+        let context = FileContext::of(eval)?;
+        let name = fields.required("name")?;
+        let image = ImageDeclaration {
+            origin: context.origin(eval),
+            ..declaration(&fields, context)?
+        };
+        if context
+            .images
+            .borrow()
+            .iter()
+            .any(|known| known.name == image.name)
+        {
+            return Err(name
+                .bad_value(format!(
+                    "is `{}`, as that of another image of this file",
+                    image.name
+                ))
+                .into());
+        }
+        context.images.borrow_mut().push(image);
+        Ok(NoneType)
+    }
+}
+
+fn declaration(
+    fields: &Fields<'_>,
+    context: &FileContext<'_>,
+) -> Result<ImageDeclaration, LangError> {
+    let texts = |name| {
+        fields
+            .optional(name)
+            .map(|field| field.texts(context))
+            .transpose()
+    };
+    let text_dict = |name| {
+        fields
+            .optional(name)
+            .map(|field| field.text_dict(context))
+            .transpose()
+    };
+    Ok(ImageDeclaration {
+        name: image_name(fields.required("name")?)?,
+        packages: fields.required("packages")?.outputs(context)?,
+        entrypoint: texts("entrypoint")?,
+        cmd: texts("cmd")?.unwrap_or_default(),
+        env: text_dict("env")?.unwrap_or_default(),
+        ports: fields.optional("ports").map_or(Ok(Vec::new()), ports)?,
+        user: fields.optional("user").map(user).transpose()?,
+        workdir: match fields.optional("workdir") {
+            Some(field) => absolute(field, field.string()?)?,
+            None => "/".to_owned(),
+        },
+        labels: fields
+            .optional("labels")
+            .map_or_else(|| Ok(BTreeMap::new()), Field::string_dict)?,
+        links: match fields.optional("links") {
+            Some(field) => Some(with_absolute_keys(field, field.text_dict(context)?)?),
+            None => None,
+        },
+        files: match fields.optional("files") {
+            Some(field) => with_absolute_keys(field, field.text_dict(context)?)?,
+            None => BTreeMap::new(),
+        },
+        volumes: match fields.optional("volumes") {
+            Some(field) => field
+                .strings()?
+                .iter()
+                .map(|path| absolute(field, path))
+                .collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        },
+        stop_signal: fields
+            .optional("stop_signal")
+            .map(stop_signal)
+            .transpose()?,
+        origin: crate::model::Location::default(),
+    })
+}
+
+/// Returns the repository part of an image's name (OCI distribution-spec 1.1, "Pulling manifests": `<name>`).
+fn image_name(field: Field<'_>) -> Result<String, LangError> {
+    let name = field.string()?;
+    let separators_inside = |part: &str| {
+        let edge =
+            |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        edge(part.chars().next()) && edge(part.chars().last())
+    };
+    let letters = |part: &str| {
+        part.chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+    };
+    if name.len() <= 255
+        && name
+            .split('/')
+            .all(|part| letters(part) && separators_inside(part))
+    {
+        return Ok(name.to_owned());
+    }
+    Err(field.bad_value(format!(
+        "is `{}`, which cannot name an image: lower-case letters and digits, with `.`, `_`, `-` and `/` between",
+        name.escape_debug()
+    )))
+}
+
+fn ports(field: Field<'_>) -> Result<Vec<Port>, LangError> {
+    field
+        .list("a list of ports")?
+        .into_iter()
+        .map(|value| port(field, value))
+        .collect()
+}
+
+/// Returns a port written `8080`, `"8080"`, `"53/udp"`.
+fn port<'v>(field: Field<'v>, value: Value<'v>) -> Result<Port, LangError> {
+    let number = i32::unpack_value(value).ok().flatten();
+    let text = match (number, value.unpack_str()) {
+        (Some(number), _) => number.to_string(),
+        (None, Some(text)) => text.to_owned(),
+        (None, None) => {
+            return Err(field.wrong_type("a list of numbers and texts such as `\"53/udp\"`", value));
+        }
+    };
+    let (number, protocol) = match text.split_once('/') {
+        None => (text.as_str(), Some(Protocol::Tcp)),
+        Some((number, "tcp")) => (number, Some(Protocol::Tcp)),
+        Some((number, "udp")) => (number, Some(Protocol::Udp)),
+        Some((number, _)) => (number, None),
+    };
+    match (number.parse(), protocol) {
+        (Ok(number), Some(protocol)) if number > 0 => Ok(Port { number, protocol }),
+        _ => Err(field.bad_value(format!("has `{}`, which is no port", text.escape_debug()))),
+    }
+}
+
+/// Returns a user written `1000`, `"1000:100"`, `"nobody"`.
+fn user(field: Field<'_>) -> Result<String, LangError> {
+    if let Some(number) = i32::unpack_value(field.value).ok().flatten() {
+        return match u32::try_from(number) {
+            Ok(number) => Ok(number.to_string()),
+            Err(_) => {
+                Err(field.bad_value(format!("is {number}; a user's number is not below zero")))
+            }
+        };
+    }
+    let text = field
+        .value
+        .unpack_str()
+        .ok_or_else(|| field.wrong_type("a number or a string", field.value))?;
+    let part = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    match text.split(':').collect::<Vec<_>>().as_slice() {
+        [user] if part(user) => Ok(text.to_owned()),
+        [user, group] if part(user) && part(group) => Ok(text.to_owned()),
+        _ => Err(field.bad_value(format!(
+            "is `{}`; write `user`, `user:group` or numbers",
+            text.escape_debug()
+        ))),
+    }
+}
+
+fn absolute(field: Field<'_>, path: &str) -> Result<String, LangError> {
+    let plain = path.strip_prefix('/').is_some_and(|rest| {
+        rest.is_empty()
+            || rest
+                .split('/')
+                .all(|part| !matches!(part, "" | "." | "..") && !part.contains('\0'))
+    });
+    if plain {
+        return Ok(path.to_owned());
+    }
+    Err(field.bad_value(format!(
+        "has `{}`, which is no plain absolute path: write `/dir/file`, without `.`, `..` or a slash at the end",
+        path.escape_debug()
+    )))
+}
+
+fn with_absolute_keys<T>(
+    field: Field<'_>,
+    map: BTreeMap<String, T>,
+) -> Result<BTreeMap<String, T>, LangError> {
+    for path in map.keys() {
+        if path == "/" {
+            return Err(field.bad_value("has `/`, which is the root itself"));
+        }
+        absolute(field, path)?;
+    }
+    Ok(map)
+}
+
+fn stop_signal(field: Field<'_>) -> Result<String, LangError> {
+    let text = field.string()?;
+    let plain = text.strip_prefix("SIG").is_some_and(|rest| {
+        !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'+')
+    });
+    if plain {
+        return Ok(text.to_owned());
+    }
+    Err(field.bad_value(format!(
+        "is `{}`, which is no signal: write it as `SIGTERM`",
+        text.escape_debug()
+    )))
+}

@@ -1,0 +1,14 @@
+//! The functions that recipes have beside Starlark's own, one file each.
+//!
+//! Each takes its arguments by name through `Fields`, so that what is wrong with one is always said alike.
+
+pub(super) mod debs;
+pub(super) mod derivation;
+pub(super) mod fetch;
+pub(super) mod image;
+mod metadata;
+pub(super) mod multiply;
+pub(super) mod package;
+pub(super) mod platform;
+pub(super) mod range;
+pub(super) mod source;

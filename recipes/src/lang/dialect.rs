@@ -1,0 +1,80 @@
+//! What the language has, in one place: syntax, functions and bounds.
+
+use std::sync::LazyLock;
+
+use starlark::environment::{Globals, GlobalsBuilder, LibraryExtension};
+use starlark::syntax::{Dialect, DialectTypes};
+
+use super::builtins;
+
+/// The syntax of every recipe file: Starlark with top-level `for` and `if`, keyword-only parameters and f-strings.
+///
+/// What a file loads is not visible to those that load it.
+pub(super) const DIALECT: Dialect = Dialect {
+    enable_def: true,
+    enable_lambda: true,
+    enable_load: true,
+    enable_keyword_only_arguments: true,
+    enable_positional_only_arguments: false,
+    enable_types: DialectTypes::Enable,
+    enable_load_reexport: false,
+    enable_top_level_stmt: true,
+    enable_f_strings: true,
+    ..Dialect::Standard
+};
+
+/// The functions and types beyond standard Starlark.
+const EXTENSIONS: &[LibraryExtension] = &[
+    LibraryExtension::StructType,
+    LibraryExtension::SetType,
+    LibraryExtension::Map,
+    LibraryExtension::Filter,
+    LibraryExtension::Partial,
+    LibraryExtension::Print,
+    LibraryExtension::Json,
+];
+
+/// Everything that a recipe can name without loading it; made once for the process.
+pub(super) static GLOBALS: LazyLock<Globals> = LazyLock::new(|| {
+    GlobalsBuilder::extended_by(EXTENSIONS)
+        .with(builtins::derivation::register)
+        .with(builtins::fetch::register)
+        .with(builtins::source::register)
+        .with(builtins::debs::register)
+        .with(builtins::package::register)
+        .with(builtins::image::register)
+        .with(builtins::platform::register)
+        .with(builtins::range::register)
+        .with(builtins::multiply::register)
+        .build()
+});
+
+/// How much one evaluation may take before it is called endless.
+///
+/// They bound mistakes, and make hostile recipes fail early; memory is checked between steps, so that a
+/// single step may go beyond its bound before it is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvaluationLimits {
+    /// Calls and loop rounds of one file.
+    pub steps: u64,
+    /// Bytes of one file's values.
+    pub heap_bytes: usize,
+    /// Calls inside calls.
+    pub call_depth: usize,
+    /// Files that need each other in a chain.
+    pub file_depth: usize,
+}
+
+impl Default for EvaluationLimits {
+    fn default() -> Self {
+        Self {
+            steps: 1_000_000,
+            heap_bytes: 256 << 20,
+            call_depth: 100,
+            file_depth: 100,
+        }
+    }
+}
+
+/// The stack of the thread that evaluates; mapped, not used, until a deep value needs it.
+pub(super) const STACK_BYTES: usize = 512 << 20;

@@ -1,0 +1,375 @@
+//! One error for everything that can be wrong with a recipe, with the place where it is.
+
+use std::fmt;
+
+use super::label::LabelError;
+use super::{ReadError, suggest};
+use crate::model::{DigestTextError, Location, ModelError, UndeclaredInput, UnknownPlatform};
+
+/// Why a recipe has no value, where, and what may have been meant.
+///
+/// Prints as `file:line:column: message`, followed by the line of the recipe and, where functions of other files stand
+/// between it and the recipe, by the calls that led there. [`LangError::hint`] is apart.
+#[derive(Debug)]
+pub struct LangError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    problem: Problem,
+    place: Option<Place>,
+    calls: Vec<Location>,
+    hint: Option<String>,
+}
+
+/// A range of one line of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where the range starts.
+    pub location: Location,
+    /// The line, or of a very long one the part around the place.
+    pub line: String,
+    /// Where the range starts in [`Place::line`]; counts from one.
+    pub shown_column: u32,
+    /// How many characters the range has; at least one.
+    pub width: usize,
+}
+
+/// What is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The text is not Starlark.
+    #[error("{message}")]
+    Syntax {
+        /// What the parser says.
+        message: String,
+    },
+    /// The evaluation went wrong: a wrong operation, an unknown name, a wrong call.
+    #[error("{message}")]
+    Evaluation {
+        /// What the evaluator says.
+        message: String,
+    },
+    /// The recipe called `fail`.
+    #[error("{message}")]
+    Fail {
+        /// What it said.
+        message: String,
+    },
+    /// A function has no such argument.
+    #[error("`{function}` has no field `{field}`")]
+    UnknownField {
+        /// The function.
+        function: String,
+        /// The argument.
+        field: String,
+        /// The arguments it has.
+        known: Vec<String>,
+    },
+    /// A function lacks an argument.
+    #[error("`{function}` needs the field `{field}`")]
+    MissingField {
+        /// The function.
+        function: String,
+        /// The argument.
+        field: String,
+    },
+    /// A function has more arguments without name than it takes.
+    #[error("`{function}` takes {most} arguments without a name, not {found}")]
+    TooManyArguments {
+        /// The function.
+        function: String,
+        /// How many it takes.
+        most: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// An argument is given twice.
+    #[error("`{function}` is given `{field}` twice")]
+    RepeatedField {
+        /// The function.
+        function: String,
+        /// The argument.
+        field: String,
+    },
+    /// An argument has a value of the wrong type.
+    #[error("`{field}` of `{function}` must be {expected}, not {found}")]
+    WrongType {
+        /// The function.
+        function: String,
+        /// The argument.
+        field: String,
+        /// What it must be.
+        expected: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// An argument has a value that means nothing.
+    #[error("`{field}` of `{function}` {problem}")]
+    BadValue {
+        /// The function.
+        function: String,
+        /// The argument.
+        field: String,
+        /// What is wrong, as the rest of a sentence.
+        problem: String,
+    },
+    /// A fetch states no digest.
+    #[error("`fetch` needs the digest of what it fetches: `sha256` or `blake3`")]
+    NoDigest,
+    /// A fetch states two digests.
+    #[error("`fetch` takes `sha256` or `blake3`, not both")]
+    TwoDigests,
+    /// A digest is none.
+    #[error(transparent)]
+    Digest(#[from] DigestTextError),
+    /// A platform is unknown.
+    #[error(transparent)]
+    Platform(#[from] UnknownPlatform),
+    /// A text names a store path that is no input.
+    #[error(transparent)]
+    UndeclaredInput(#[from] UndeclaredInput),
+    /// There is no such derivation.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A label is none.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A file is not there.
+    #[error("there is no file `{label}`")]
+    UnknownFile {
+        /// The file.
+        label: String,
+    },
+    /// The collection has no such package.
+    #[error("there is no package `{name}`")]
+    UnknownPackage {
+        /// The package.
+        name: String,
+        /// The packages there are.
+        known: Vec<String>,
+    },
+    /// A package's recipe defines no package of that name.
+    #[error("`{label}` defines no package named `{name}`")]
+    PackageNotDefined {
+        /// The package.
+        name: String,
+        /// The recipe.
+        label: String,
+        /// The packages that it does define.
+        known: Vec<String>,
+    },
+    /// A package's recipe defines two packages of one name.
+    #[error("`{label}` defines two different packages named `{name}`")]
+    AmbiguousPackage {
+        /// The package.
+        name: String,
+        /// The recipe.
+        label: String,
+    },
+    /// Files need each other.
+    #[error("{} needs itself{}", chain.first().map_or("a file", String::as_str), ChainTail(chain))]
+    Cycle {
+        /// The files from the first to itself again.
+        chain: Vec<String>,
+    },
+    /// A bound was reached.
+    #[error("{0}")]
+    Limit(Limit),
+    /// The evaluator itself is at fault.
+    #[error("the evaluator failed: {message}")]
+    Internal {
+        /// What it said.
+        message: String,
+    },
+}
+
+/// A bound on evaluation that a recipe reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// Too many calls and loop rounds.
+    #[error("the recipe takes more than {0} steps; is there an endless loop?")]
+    Steps(u64),
+    /// Too much memory.
+    #[error("the recipe takes more than {0} bytes of memory")]
+    Heap(usize),
+    /// Too many calls inside calls.
+    #[error("the recipe calls functions more than {0} deep; is there an endless recursion?")]
+    CallDepth(usize),
+    /// Too many files that need each other.
+    #[error("more than {0} files need each other in a chain")]
+    FileDepth(usize),
+    /// Brackets, operators or branches too deep.
+    #[error("the expression is nested more than {0} deep")]
+    Nesting(usize),
+    /// A range too long.
+    #[error("the range has more than {0} elements")]
+    Range(u32),
+    /// A product too long.
+    #[error("the product has more than {0} elements")]
+    Product(usize),
+}
+
+struct ChainTail<'a>(&'a [String]);
+
+impl fmt::Display for ChainTail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().enumerate().try_for_each(|(index, file)| {
+            write!(f, "\n  {}{file}", if index == 0 { "" } else { "→ " })
+        })
+    }
+}
+
+impl LangError {
+    /// Makes an error whose place is not known yet.
+    pub(super) fn new(problem: impl Into<Problem>) -> Self {
+        let problem = problem.into();
+        let hint = problem.hint();
+        Self(Box::new(Inner {
+            problem,
+            place: None,
+            calls: Vec::new(),
+            hint,
+        }))
+    }
+
+    /// Says where the error is, unless that is known.
+    pub(super) fn at(mut self, place: Option<Place>) -> Self {
+        if self.0.place.is_none() {
+            self.0.place = place;
+        }
+        self
+    }
+
+    /// Adds the calls that led to the place, the nearest first.
+    pub(super) fn called_from(mut self, calls: impl IntoIterator<Item = Location>) -> Self {
+        self.0.calls.extend(calls);
+        self
+    }
+
+    /// Says what may have been meant, unless that is known.
+    pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
+        if self.0.hint.is_none() {
+            self.0.hint = hint;
+        }
+        self
+    }
+
+    /// Returns what is wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.0.problem
+    }
+
+    /// Returns where it is; `None` when no recipe is at fault.
+    pub fn place(&self) -> Option<&Place> {
+        self.0.place.as_ref()
+    }
+
+    /// Returns the calls that led to the place, the nearest first.
+    pub fn calls(&self) -> &[Location] {
+        &self.0.calls
+    }
+
+    /// Returns what may help: "did you mean `license`?"
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+}
+
+impl fmt::Display for LangError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            problem,
+            place,
+            calls,
+            ..
+        } = &*self.0;
+        let Some(place) = place else {
+            return write!(f, "{problem}");
+        };
+        write!(f, "{}: {problem}", place.location)?;
+        let number = place.location.line.to_string();
+        let blank = " ".repeat(number.len());
+        let indent = " ".repeat(
+            usize::try_from(place.shown_column)
+                .unwrap_or(1)
+                .saturating_sub(1),
+        );
+        write!(f, "\n  {number} | {}", place.line)?;
+        write!(f, "\n  {blank} | {indent}{}", "^".repeat(place.width))?;
+        calls
+            .iter()
+            .try_for_each(|call| write!(f, "\n  called from {call}"))
+    }
+}
+
+impl std::error::Error for LangError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0.problem)
+    }
+}
+
+impl Problem {
+    /// Returns the argument that is at fault, so that the message can point at it.
+    pub(super) fn field(&self) -> Option<&str> {
+        match self {
+            Self::UnknownField { field, .. }
+            | Self::RepeatedField { field, .. }
+            | Self::WrongType { field, .. }
+            | Self::BadValue { field, .. } => Some(field),
+            Self::TwoDigests => Some("blake3"),
+            Self::Digest(
+                DigestTextError::Length { algorithm, .. }
+                | DigestTextError::Digit { algorithm, .. },
+            ) => Some(algorithm),
+            Self::Platform(_) => Some("platform"),
+            Self::Model(ModelError::NoProgram) => Some("builder"),
+            Self::Model(ModelError::NoUrls) => Some("urls"),
+            Self::Model(
+                ModelError::NoOutputs { .. }
+                | ModelError::OutputName { .. }
+                | ModelError::DuplicateOutput { .. },
+            ) => Some("outputs"),
+            Self::Model(ModelError::VariableName { .. } | ModelError::VariableIsOutput { .. }) => {
+                Some("env")
+            }
+            Self::Model(ModelError::StoreName { .. }) => Some("name"),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let did_you_mean = |name: &str, known: &[String]| {
+            suggest::nearest(name, known.iter().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"))
+        };
+        match self {
+            Self::UnknownField { field, known, .. } => did_you_mean(field, known),
+            Self::UnknownPackage { name, known } => did_you_mean(name, known),
+            Self::PackageNotDefined { name, known, .. } => {
+                did_you_mean(name, known).or_else(|| {
+                    (!known.is_empty()).then(|| format!("it defines {}", quoted_list(known)))
+                })
+            }
+            Self::UndeclaredInput(_) => Some(
+                "use the value of the package instead: `package(\"…\")`, or one of its outputs"
+                    .to_owned(),
+            ),
+            Self::NoDigest => Some(
+                "`sha256sum FILE` prints it; take it from the publisher where there is one"
+                    .to_owned(),
+            ),
+            Self::AmbiguousPackage { .. } => Some(
+                "give one of them another name, or keep it private with a leading `_`".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn quoted_list(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}

@@ -1,0 +1,258 @@
+//! The evaluator's errors, in our words and with our places.
+//!
+//! The crate `starlark` gives its errors a kind, a text and a call stack. Errors of built-in functions are [`LangError`]s
+//! inside; of the crate's own ones the texts that matter to authors are recognised and said in the words of the
+//! rest of pith. What is not recognised is passed on as it is.
+
+use std::collections::HashMap;
+
+use starlark::codemap::FileSpan;
+use starlark::docs::{DocItem, DocMember, DocParams};
+use starlark::syntax::AstModule;
+use starlark::syntax::ast::{AssignOp, AstStmt, StmtP};
+use starlark::values::{FreezeError, Value};
+use starlark::{Error, ErrorKind};
+
+use super::dialect::{EvaluationLimits, GLOBALS};
+use super::error::{LangError, Limit, Problem};
+use super::{place, suggest};
+
+/// What the AST calls instead of `*`; no recipe can write it.
+pub(super) const MULTIPLY: &str = "*";
+
+/// Explains why a text is no Starlark.
+pub(super) fn syntax(error: Error) -> LangError {
+    let at = error.span().map(place::place);
+    let message = error.without_diagnostic().to_string();
+    let message = message
+        .trim_start_matches("error: ")
+        .trim_start_matches("Parse error: ");
+    LangError::new(Problem::Syntax {
+        message: polish(message),
+    })
+    .at(at)
+}
+
+/// Explains why a file's values cannot be frozen.
+pub(super) fn freeze(error: FreezeError) -> LangError {
+    LangError::new(Problem::Internal {
+        message: format!("{error:?}"),
+    })
+}
+
+/// Explains why a file's evaluation ended; `names` are those the file defines, `parameters` gives those of a function.
+pub(super) fn evaluation(
+    error: Error,
+    limits: &EvaluationLimits,
+    names: &[String],
+    parameters: &dyn Fn(&str) -> Vec<String>,
+) -> LangError {
+    let spans = spans(&error);
+    let innermost = spans.first().cloned();
+    let explained = match error.into_kind() {
+        ErrorKind::Native(inner) | ErrorKind::Other(inner) | ErrorKind::Value(inner) => {
+            match inner.downcast::<LangError>() {
+                Ok(known) => known,
+                Err(inner) => limit(&inner.to_string(), limits).unwrap_or_else(|| {
+                    Problem::Evaluation {
+                        message: polish(&inner.to_string()),
+                    }
+                    .into()
+                }),
+            }
+        }
+        ErrorKind::Fail(inner) => Problem::Fail {
+            message: fail_message(&inner.to_string()),
+        }
+        .into(),
+        ErrorKind::StackOverflow(_) => Problem::Limit(Limit::CallDepth(limits.call_depth)).into(),
+        ErrorKind::Function(inner) => call(&inner.to_string(), parameters),
+        ErrorKind::Scope(inner) => scope(&inner.to_string(), names),
+        ErrorKind::Internal(inner) => Problem::Internal {
+            message: inner.to_string(),
+        }
+        .into(),
+        ErrorKind::Freeze(inner) | ErrorKind::Parser(inner) => Problem::Evaluation {
+            message: polish(&inner.to_string()),
+        }
+        .into(),
+        other => Problem::Evaluation {
+            message: polish(&format!("{other:?}")),
+        }
+        .into(),
+    };
+    let calls = |from: usize| {
+        spans
+            .iter()
+            .skip(from)
+            .map(place::location)
+            .collect::<Vec<_>>()
+    };
+    if explained.place().is_some() {
+        return explained.called_from(calls(0));
+    }
+    let field = explained.problem().field().map(str::to_owned);
+    let written = field.and_then(|field| {
+        spans
+            .iter()
+            .enumerate()
+            .find_map(|(depth, span)| Some((depth, place::find_argument(span, &field)?)))
+    });
+    match written {
+        Some((depth, found)) => explained.at(Some(found)).called_from(calls(depth + 1)),
+        None => explained
+            .at(innermost.as_ref().map(place::place))
+            .called_from(calls(1)),
+    }
+}
+
+/// Returns the error's own span and then those of the calls around it, the nearest first, without duplicates.
+fn spans(error: &Error) -> Vec<FileSpan> {
+    let calls = error
+        .call_stack()
+        .frames
+        .iter()
+        .rev()
+        .filter_map(|frame| frame.location.clone());
+    let mut spans: Vec<FileSpan> = error.span().cloned().into_iter().chain(calls).collect();
+    spans.dedup();
+    spans
+}
+
+impl From<Problem> for LangError {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem)
+    }
+}
+
+/// What built-in functions return to the evaluator.
+impl From<LangError> for Error {
+    fn from(error: LangError) -> Self {
+        Self::new_native(error)
+    }
+}
+
+fn limit(message: &str, limits: &EvaluationLimits) -> Option<LangError> {
+    let problem = if message.contains("ticks has been exceeded") {
+        Limit::Steps(limits.steps)
+    } else if message.contains("heap") && message.contains("limit") {
+        Limit::Heap(limits.heap_bytes)
+    } else {
+        return None;
+    };
+    Some(Problem::Limit(problem).into())
+}
+
+fn fail_message(message: &str) -> String {
+    message.trim_start_matches("fail: ").to_owned()
+}
+
+/// Explains a call with wrong arguments.
+fn call(message: &str, parameters: &dyn Fn(&str) -> Vec<String>) -> LangError {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let function = message.rsplit(" for call to ").next().unwrap_or_default();
+    let function = function
+        .trim_matches('`')
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let problem = match quoted.first() {
+        Some(field) if message.starts_with("Found `") => {
+            let known = parameters(&function);
+            Problem::UnknownField {
+                function,
+                field: (*field).to_owned(),
+                known,
+            }
+        }
+        Some(field) if message.starts_with("Missing ") => Problem::MissingField {
+            function,
+            field: (*field).to_owned(),
+        },
+        _ => Problem::Evaluation {
+            message: polish(message),
+        },
+    };
+    problem.into()
+}
+
+/// Explains a name that does not exist.
+fn scope(message: &str, names: &[String]) -> LangError {
+    let name = message.split('`').nth(1).unwrap_or_default();
+    let globals: Vec<String> = GLOBALS
+        .names()
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    let known = names
+        .iter()
+        .chain(&globals)
+        .map(String::as_str)
+        .filter(|name| *name != MULTIPLY);
+    let hint = suggest::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+    let problem = Problem::Evaluation {
+        message: format!("there is nothing named `{name}`"),
+    };
+    LangError::new(problem).with_hint(hint)
+}
+
+/// Returns the names of the parameters of a function.
+pub(super) fn parameters(function: Value<'_>) -> Vec<String> {
+    match function.documentation() {
+        DocItem::Member(DocMember::Function(function)) => {
+            let DocParams {
+                pos_only,
+                pos_or_named,
+                named_only,
+                ..
+            } = function.params;
+            pos_only
+                .into_iter()
+                .chain(pos_or_named)
+                .chain(named_only)
+                .map(|parameter| parameter.name)
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Brings a foreign message into the shape of ours: lower case first, no period at the end.
+fn polish(message: &str) -> String {
+    let message = message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .trim_end_matches('.');
+    let mut characters = message.chars();
+    let starts_a_word = message
+        .chars()
+        .nth(1)
+        .is_some_and(|c| c.is_lowercase() || c == ' ');
+    match characters.next() {
+        Some(first) if starts_a_word => first.to_lowercase().chain(characters).collect(),
+        _ => message.to_owned(),
+    }
+}
+
+/// Returns the error that a statement is used which the language of recipes does not have.
+pub(super) fn forbidden_statement(ast: &AstModule) -> Option<LangError> {
+    fn find<'a>(statement: &'a AstStmt, found: &mut Option<&'a AstStmt>) {
+        match &statement.node {
+            StmtP::AssignModify(_, AssignOp::Multiply, _) => *found = found.or(Some(statement)),
+            _ => statement.node.visit_stmt(|inner| find(inner, found)),
+        }
+    }
+    let mut found = None;
+    find(ast.statement(), &mut found);
+    let place = place::place(&ast.file_span(found?.span));
+    let message = "recipes have no `*=`; write `x = x * …`".to_owned();
+    Some(LangError::new(Problem::Syntax { message }).at(Some(place)))
+}
+
+/// Sends every `*` through a function that bounds its result.
+pub(super) fn guard_products(mut ast: AstModule) -> AstModule {
+    ast.replace_binary_operators(&HashMap::from([("*".to_owned(), MULTIPLY.to_owned())]));
+    ast
+}

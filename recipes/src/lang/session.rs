@@ -1,0 +1,355 @@
+//! The files that have been evaluated and the derivations they made: each file once, each derivation once.
+//!
+//! A session belongs to one thread. Built-in functions reach it through their file's context, and so come back into it
+//! while a file is being evaluated: `package("zlib")` evaluates zlib's recipe in the middle of the caller's.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use starlark::environment::{FrozenModule, Module};
+use starlark::eval::{Evaluator as StarlarkEvaluator, ReturnFileLoader};
+use starlark::syntax::AstModule;
+use starlark::values::Value;
+
+use store::PathDigest;
+
+use super::collection::{Collection, read_text_below};
+use super::context::FileContext;
+use super::dialect::{DIALECT, EvaluationLimits, GLOBALS};
+use super::error::{LangError, Limit, Problem};
+use super::label::{FileId, Root};
+use super::values::PackageValue;
+use super::{Event, explain, guard, place, suggest};
+use crate::model::{
+    Builder, Derivation, DerivationId, DerivationSpec, ImageDeclaration, ModelError, OutputRef,
+    Platform, Text,
+};
+
+/// What outlives a session: it is only touched by one at a time.
+#[derive(Default)]
+pub(super) struct Memory {
+    files: HashMap<FileId, Arc<EvaluatedFile>>,
+    derivations: HashMap<DerivationId, Vec<Arc<Derivation>>>,
+    placeholders: HashMap<PathDigest, OutputRef>,
+}
+
+/// A file that has been evaluated.
+pub(super) struct EvaluatedFile {
+    pub(super) module: FrozenModule,
+    pub(super) images: Vec<ImageDeclaration>,
+}
+
+/// One visit to the memory, with what it needs.
+pub(super) struct Session<'a> {
+    pub(super) collection: &'a Collection,
+    pub(super) platform: Platform,
+    pub(super) limits: EvaluationLimits,
+    pub(super) events: &'a (dyn Fn(Event) + Sync),
+    pub(super) memory: RefCell<Memory>,
+    /// The files being evaluated, the outermost first.
+    pub(super) stack: RefCell<Vec<FileId>>,
+}
+
+impl<'a> Session<'a> {
+    /// Returns a file's values, evaluating it and what it loads if that has not been done.
+    pub(super) fn load(&self, file: &FileId) -> Result<Arc<EvaluatedFile>, LangError> {
+        if let Some(known) = self.memory.borrow().files.get(file) {
+            return Ok(Arc::clone(known));
+        }
+        self.check_stack(file)?;
+        let text = self.read(file)?.ok_or_else(|| self.unknown_file(file))?;
+        self.stack.borrow_mut().push(file.clone());
+        let evaluated = self.evaluate(file, text);
+        self.stack.borrow_mut().pop();
+        let evaluated = Arc::new(evaluated?);
+        self.memory
+            .borrow_mut()
+            .files
+            .insert(file.clone(), Arc::clone(&evaluated));
+        Ok(evaluated)
+    }
+
+    /// Returns the package of the collection with this name, evaluating its recipe if that has not been done.
+    pub(super) fn package(&self, name: &str) -> Result<Arc<Derivation>, LangError> {
+        let file = FileId::of_package(name);
+        let plain = super::label::check_path(name).is_ok() && !name.contains('/');
+        if !plain || !self.exists(&file)? {
+            return Err(LangError::new(Problem::UnknownPackage {
+                name: name.to_owned(),
+                known: self.collection.packages().map_err(LangError::new)?,
+            }));
+        }
+        let evaluated = self.load(&file)?;
+        evaluated.find_package(name, &file)
+    }
+
+    /// Makes a derivation, or returns the one that was made alike.
+    pub(super) fn intern(&self, spec: DerivationSpec) -> Result<Arc<Derivation>, ModelError> {
+        let derivation = Derivation::new(spec)?;
+        let mut memory = self.memory.borrow_mut();
+        let Memory {
+            derivations,
+            placeholders,
+            ..
+        } = &mut *memory;
+        let alike = derivations.entry(derivation.id()).or_default();
+        let equal = |known: &&Arc<Derivation>| {
+            known.metadata() == derivation.metadata() && known.limits() == derivation.limits()
+        };
+        if let Some(known) = alike.iter().find(equal) {
+            return Ok(Arc::clone(known));
+        }
+        if alike.is_empty() {
+            for output in derivation.outputs() {
+                let reference = OutputRef::new(Arc::clone(&derivation), output.name())?;
+                placeholders.insert(*output.placeholder().digest(), reference);
+            }
+        }
+        alike.push(Arc::clone(&derivation));
+        Ok(derivation)
+    }
+
+    /// Splits a text of a recipe at the placeholders in it.
+    pub(super) fn parse_text(&self, text: &str) -> Result<Text, LangError> {
+        let memory = self.memory.borrow();
+        Text::parse(text, |digest| memory.placeholders.get(digest).cloned()).map_err(LangError::new)
+    }
+
+    /// Returns the evaluated file for which `is` holds.
+    pub(super) fn find_file(&self, is: impl Fn(&FileId) -> bool) -> Option<FileId> {
+        let memory = self.memory.borrow();
+        let mut files: Vec<&FileId> = memory.files.keys().filter(|file| is(file)).collect();
+        files.sort();
+        files.first().map(|file| (*file).clone())
+    }
+
+    fn check_stack(&self, file: &FileId) -> Result<(), LangError> {
+        let stack = self.stack.borrow();
+        if let Some(from) = stack.iter().position(|open| open == file) {
+            let chain = stack
+                .iter()
+                .skip(from)
+                .chain([file])
+                .map(ToString::to_string)
+                .collect();
+            return Err(LangError::new(Problem::Cycle { chain }));
+        }
+        if stack.len() >= self.limits.file_depth {
+            return Err(LangError::new(Problem::Limit(Limit::FileDepth(
+                self.limits.file_depth,
+            ))));
+        }
+        Ok(())
+    }
+
+    fn read(&self, file: &FileId) -> Result<Option<String>, LangError> {
+        let text = match &file.root {
+            Root::Collection => self.collection.read_text(&file.path),
+            Root::Project(directory) => read_text_below(directory, &file.path),
+        };
+        text.map_err(LangError::new)
+    }
+
+    fn exists(&self, file: &FileId) -> Result<bool, LangError> {
+        Ok(self.memory.borrow().files.contains_key(file) || self.read(file)?.is_some())
+    }
+
+    fn unknown_file(&self, file: &FileId) -> LangError {
+        let known = match file.root {
+            Root::Collection => self.collection.labels().unwrap_or_default(),
+            Root::Project(_) => Vec::new(),
+        };
+        let label = file.to_string();
+        let near = suggest::nearest(&label, known.iter().map(String::as_str));
+        let hint = near.map(|near| format!("did you mean `{near}`?"));
+        LangError::new(Problem::UnknownFile { label }).with_hint(hint)
+    }
+
+    fn evaluate(&self, file: &FileId, text: String) -> Result<EvaluatedFile, LangError> {
+        let label = file.to_string();
+        if let Err((limit, offset)) = guard::check(&text) {
+            return Err(
+                LangError::new(Problem::Limit(limit)).at(place::at_offset(label, text, offset))
+            );
+        }
+        let ast = AstModule::parse(&label, text, &DIALECT).map_err(explain::syntax)?;
+        if let Some(error) = explain::forbidden_statement(&ast) {
+            return Err(error);
+        }
+        let loaded = self.load_all(file, &ast)?;
+        let modules = loaded
+            .iter()
+            .map(|(label, file)| (label.as_str(), &file.module))
+            .collect();
+        let ast = explain::guard_products(ast);
+        let context = FileContext {
+            session: self,
+            file: file.clone(),
+            images: RefCell::new(Vec::new()),
+        };
+        let printer = Printer {
+            label: &label,
+            events: self.events,
+        };
+        let module = Module::with_temp_heap(|module| {
+            {
+                let loader = ReturnFileLoader { modules: &modules };
+                let mut evaluator = StarlarkEvaluator::new(&module);
+                evaluator.set_loader(&loader);
+                evaluator.set_print_handler(&printer);
+                evaluator.extra = Some(&context);
+                set_limits(&mut evaluator, &self.limits)?;
+                let result = evaluator.eval_module(ast, &GLOBALS);
+                let names = || {
+                    module
+                        .names()
+                        .map(|name| name.as_str().to_owned())
+                        .collect::<Vec<_>>()
+                };
+                result.map_err(|error| {
+                    let parameters = |function: &str| self.parameters(&module, function);
+                    explain::evaluation(error, &self.limits, &names(), &parameters)
+                })?;
+            }
+            module.freeze().map_err(explain::freeze)
+        })?;
+        Ok(EvaluatedFile {
+            module,
+            images: context.images.into_inner(),
+        })
+    }
+
+    /// Evaluates what `ast` loads.
+    fn load_all(
+        &self,
+        file: &FileId,
+        ast: &AstModule,
+    ) -> Result<Vec<(String, Arc<EvaluatedFile>)>, LangError> {
+        ast.loads()
+            .into_iter()
+            .map(|load| {
+                let loaded = file
+                    .resolve(load.module_id)
+                    .map_err(LangError::new)
+                    .and_then(|id| self.load(&id));
+                let at = || place::place(&load.span);
+                let loaded = loaded.map_err(|error| match error.place() {
+                    None => error.at(Some(at())),
+                    Some(_) => error.called_from([at().location]),
+                })?;
+                Ok((load.module_id.to_owned(), loaded))
+            })
+            .collect()
+    }
+
+    /// Returns the parameters of the function of this name, in the module or in any file evaluated before.
+    fn parameters(&self, module: &Module<'_>, function: &str) -> Vec<String> {
+        if let Some(value) = module.get(function) {
+            return explain::parameters(value);
+        }
+        let memory = self.memory.borrow();
+        let mut files: Vec<(&FileId, &Arc<EvaluatedFile>)> = memory.files.iter().collect();
+        files.sort_by_key(|(id, _)| *id);
+        let found = files.into_iter().find_map(|(_, file)| {
+            let value = file.module.get_any_visibility(function).ok()?.0;
+            Some(explain::parameters(value.value()))
+        });
+        found.unwrap_or_default()
+    }
+}
+
+impl EvaluatedFile {
+    /// Returns the packages that the file defines: its public values that are built, sorted by name of the variable.
+    pub(super) fn packages(&self) -> Vec<(String, Arc<Derivation>)> {
+        let mut names: Vec<String> = self
+            .module
+            .names()
+            .map(|name| name.as_str().to_owned())
+            .collect();
+        names.sort();
+        let package = |name: String| {
+            let value = self.module.get(&name).ok()?;
+            let package = value.value();
+            let derivation = as_package(package)?;
+            Some((name, derivation))
+        };
+        names.into_iter().filter_map(package).collect()
+    }
+
+    /// Returns the package whose name is `name`.
+    pub(super) fn find_package(
+        &self,
+        name: &str,
+        file: &FileId,
+    ) -> Result<Arc<Derivation>, LangError> {
+        let packages = self.packages();
+        let mut found = packages
+            .iter()
+            .filter(|(_, derivation)| derivation.metadata().name == name);
+        let label = file.to_string();
+        let problem = match found.next() {
+            Some((_, first)) if found.all(|(_, other)| other == first) => {
+                return Ok(Arc::clone(first));
+            }
+            Some(_) => Problem::AmbiguousPackage {
+                name: name.to_owned(),
+                label,
+            },
+            None => {
+                let mut known: Vec<String> = packages
+                    .iter()
+                    .map(|(_, derivation)| derivation.metadata().name.clone())
+                    .collect();
+                known.sort();
+                known.dedup();
+                Problem::PackageNotDefined {
+                    name: name.to_owned(),
+                    label,
+                    known,
+                }
+            }
+        };
+        Err(LangError::new(problem))
+    }
+}
+
+/// Returns the derivation of a value that is something to build, rather than a download or a file.
+pub(super) fn as_package(value: Value<'_>) -> Option<Arc<Derivation>> {
+    let derivation = PackageValue::from_value(value)?.derivation();
+    match derivation.builder() {
+        Builder::Program(_) | Builder::DebTree(_) => Some(Arc::clone(derivation)),
+        Builder::Fetch(_) | Builder::Source(_) => None,
+    }
+}
+
+fn set_limits(
+    evaluator: &mut StarlarkEvaluator<'_, '_, '_>,
+    limits: &EvaluationLimits,
+) -> Result<(), LangError> {
+    evaluator
+        .set_max_callstack_size(limits.call_depth)
+        .and_then(|()| evaluator.set_max_heap_size(limits.heap_bytes))
+        .and_then(|()| evaluator.set_max_tick_count(limits.steps))
+        .map_err(|error| {
+            LangError::new(Problem::Internal {
+                message: error.to_string(),
+            })
+        })
+}
+
+/// Turns what a recipe prints into events.
+struct Printer<'a> {
+    label: &'a str,
+    events: &'a (dyn Fn(Event) + Sync),
+}
+
+impl starlark::PrintHandler for Printer<'_> {
+    fn println(&self, text: &str) -> starlark::Result<()> {
+        (self.events)(Event::Printed {
+            file: self.label.to_owned(),
+            text: text.to_owned(),
+        });
+        Ok(())
+    }
+}
