@@ -17,6 +17,8 @@ pub struct LangError(Box<Inner>);
 struct Inner {
     problem: Problem,
     place: Option<Place>,
+    /// The argument at fault, where the problem itself does not name it.
+    field: Option<&'static str>,
     calls: Vec<Location>,
     hint: Option<String>,
 }
@@ -74,7 +76,9 @@ pub enum Problem {
         field: String,
     },
     /// A function has more arguments without name than it takes.
-    #[error("`{function}` takes {most} arguments without a name, not {found}")]
+    #[error(
+        "at most {most} of the arguments of `{function}` may stand without a name, but {found} do"
+    )]
     TooManyArguments {
         /// The function.
         function: String,
@@ -170,7 +174,7 @@ pub enum Problem {
         label: String,
     },
     /// Files need each other.
-    #[error("{} needs itself{}", chain.first().map_or("a file", String::as_str), ChainTail(chain))]
+    #[error("{} needs itself: {}", chain.first().map_or("a file", String::as_str), chain.join(" → "))]
     Cycle {
         /// The files from the first to itself again.
         chain: Vec<String>,
@@ -212,16 +216,6 @@ pub enum Limit {
     Product(usize),
 }
 
-struct ChainTail<'a>(&'a [String]);
-
-impl fmt::Display for ChainTail<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(|(index, file)| {
-            write!(f, "\n  {}{file}", if index == 0 { "" } else { "→ " })
-        })
-    }
-}
-
 impl LangError {
     /// Makes an error whose place is not known yet.
     pub(super) fn new(problem: impl Into<Problem>) -> Self {
@@ -230,6 +224,7 @@ impl LangError {
         Self(Box::new(Inner {
             problem,
             place: None,
+            field: None,
             calls: Vec::new(),
             hint,
         }))
@@ -241,6 +236,17 @@ impl LangError {
             self.0.place = place;
         }
         self
+    }
+
+    /// Says which argument is at fault, unless that is known.
+    pub(super) fn in_field(mut self, field: &'static str) -> Self {
+        self.0.field = self.0.field.or(Some(field));
+        self
+    }
+
+    /// Returns the argument that is at fault, so that the message can point at it.
+    pub(super) fn field(&self) -> Option<&str> {
+        self.0.problem.field().or(self.0.field)
     }
 
     /// Adds the calls that led to the place, the nearest first.
@@ -286,10 +292,12 @@ impl fmt::Display for LangError {
             calls,
             ..
         } = &*self.0;
+        // What a recipe says reaches a terminal only here.
+        let message = without_controls(&problem.to_string());
         let Some(place) = place else {
-            return write!(f, "{problem}");
+            return f.write_str(&message);
         };
-        write!(f, "{}: {problem}", place.location)?;
+        write!(f, "{}: {message}", place.location)?;
         let number = place.location.line.to_string();
         let blank = " ".repeat(number.len());
         let indent = " ".repeat(
@@ -312,8 +320,7 @@ impl std::error::Error for LangError {
 }
 
 impl Problem {
-    /// Returns the argument that is at fault, so that the message can point at it.
-    pub(super) fn field(&self) -> Option<&str> {
+    fn field(&self) -> Option<&str> {
         match self {
             Self::UnknownField { field, .. }
             | Self::RepeatedField { field, .. }
@@ -326,6 +333,8 @@ impl Problem {
             ) => Some(algorithm),
             Self::Platform(_) => Some("platform"),
             Self::Model(ModelError::NoProgram) => Some("builder"),
+            Self::Model(ModelError::Nul { field }) if field == "builder" => Some("builder"),
+            Self::Model(ModelError::Nul { .. }) => Some("env"),
             Self::Model(ModelError::NoUrls) => Some("urls"),
             Self::Model(
                 ModelError::NoOutputs { .. }
@@ -367,6 +376,19 @@ impl Problem {
             _ => None,
         }
     }
+}
+
+/// Returns the text with control characters other than line ends escaped.
+fn without_controls(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() && character != '\n' {
+            clean.extend(character.escape_debug());
+        } else {
+            clean.push(character);
+        }
+    }
+    clean
 }
 
 fn quoted_list(names: &[String]) -> String {

@@ -15,22 +15,48 @@ use starlark::{Error, ErrorKind};
 
 use super::dialect::{EvaluationLimits, GLOBALS};
 use super::error::{LangError, Limit, Problem};
+use super::guard::Shape;
 use super::{place, suggest};
 
 /// What the AST calls instead of `*`; no recipe can write it.
 pub(super) const MULTIPLY: &str = "*";
 
+/// What a file's evaluation knew when it ended.
+pub(super) struct Known<'a> {
+    pub(super) limits: &'a EvaluationLimits,
+    /// The names that the file defines.
+    pub(super) names: &'a [String],
+    /// Gives the names of a function's parameters.
+    pub(super) parameters: &'a dyn Fn(&str) -> Vec<String>,
+}
+
 /// Explains why a text is no Starlark.
-pub(super) fn syntax(error: Error) -> LangError {
-    let at = error.span().map(place::place);
+pub(super) fn syntax(error: Error, shape: Shape) -> LangError {
+    let span = error.span().cloned();
     let message = error.without_diagnostic().to_string();
     let message = message
         .trim_start_matches("error: ")
         .trim_start_matches("Parse error: ");
+    let hint = match (&span, shape.unclosed) {
+        (Some(span), Some((bracket, offset))) => {
+            let opened = place::at_offset(String::new(), span.file.source().to_owned(), offset);
+            opened.map(|place| {
+                format!(
+                    "the `{bracket}` in line {} is never closed",
+                    place.location.line
+                )
+            })
+        }
+        _ => None,
+    };
+    let place = span
+        .as_ref()
+        .map(|span| place::place(&place::skip_line_end(span)));
     LangError::new(Problem::Syntax {
         message: polish(message),
     })
-    .at(at)
+    .at(place)
+    .with_hint(hint)
 }
 
 /// Explains why a file's values cannot be frozen.
@@ -40,47 +66,13 @@ pub(super) fn freeze(error: FreezeError) -> LangError {
     })
 }
 
-/// Explains why a file's evaluation ended; `names` are those the file defines, `parameters` gives those of a function.
-pub(super) fn evaluation(
-    error: Error,
-    limits: &EvaluationLimits,
-    names: &[String],
-    parameters: &dyn Fn(&str) -> Vec<String>,
-) -> LangError {
-    let spans = spans(&error);
-    let innermost = spans.first().cloned();
-    let explained = match error.into_kind() {
-        ErrorKind::Native(inner) | ErrorKind::Other(inner) | ErrorKind::Value(inner) => {
-            match inner.downcast::<LangError>() {
-                Ok(known) => known,
-                Err(inner) => limit(&inner.to_string(), limits).unwrap_or_else(|| {
-                    Problem::Evaluation {
-                        message: polish(&inner.to_string()),
-                    }
-                    .into()
-                }),
-            }
-        }
-        ErrorKind::Fail(inner) => Problem::Fail {
-            message: fail_message(&inner.to_string()),
-        }
-        .into(),
-        ErrorKind::StackOverflow(_) => Problem::Limit(Limit::CallDepth(limits.call_depth)).into(),
-        ErrorKind::Function(inner) => call(&inner.to_string(), parameters),
-        ErrorKind::Scope(inner) => scope(&inner.to_string(), names),
-        ErrorKind::Internal(inner) => Problem::Internal {
-            message: inner.to_string(),
-        }
-        .into(),
-        ErrorKind::Freeze(inner) | ErrorKind::Parser(inner) => Problem::Evaluation {
-            message: polish(&inner.to_string()),
-        }
-        .into(),
-        other => Problem::Evaluation {
-            message: polish(&format!("{other:?}")),
-        }
-        .into(),
-    };
+/// Explains why a file's evaluation ended; `last` is the last statement that it began.
+pub(super) fn evaluation(error: Error, known: &Known<'_>, last: Option<FileSpan>) -> LangError {
+    let mut spans = spans(&error);
+    if spans.is_empty() {
+        spans.extend(last);
+    }
+    let explained = explain_kind(error.into_kind(), known);
     let calls = |from: usize| {
         spans
             .iter()
@@ -88,10 +80,16 @@ pub(super) fn evaluation(
             .map(place::location)
             .collect::<Vec<_>>()
     };
-    if explained.place().is_some() {
-        return explained.called_from(calls(0));
+    if let Some(place) = explained.place() {
+        let known = (place.location.file.clone(), place.location.line);
+        let cycle = matches!(explained.problem(), Problem::Cycle { .. });
+        let others = calls(0)
+            .into_iter()
+            .filter(|call| !cycle && (call.file.as_str(), call.line) != (&known.0, known.1));
+        let others: Vec<_> = others.collect();
+        return explained.called_from(others);
     }
-    let field = explained.problem().field().map(str::to_owned);
+    let field = explained.field().map(str::to_owned);
     let written = field.and_then(|field| {
         spans
             .iter()
@@ -101,9 +99,65 @@ pub(super) fn evaluation(
     match written {
         Some((depth, found)) => explained.at(Some(found)).called_from(calls(depth + 1)),
         None => explained
-            .at(innermost.as_ref().map(place::place))
+            .at(spans.first().map(place::place))
             .called_from(calls(1)),
     }
+}
+
+fn explain_kind(kind: ErrorKind, known: &Known<'_>) -> LangError {
+    match kind {
+        ErrorKind::Native(inner) | ErrorKind::Other(inner) | ErrorKind::Value(inner) => {
+            match inner.downcast::<LangError>() {
+                Ok(ours) => ours,
+                Err(inner) => {
+                    let message = inner.to_string();
+                    limit(&message, known.limits).unwrap_or_else(|| value(&message))
+                }
+            }
+        }
+        ErrorKind::Fail(inner) => Problem::Fail {
+            message: fail_message(&inner.to_string()),
+        }
+        .into(),
+        ErrorKind::StackOverflow(_) => {
+            Problem::Limit(Limit::CallDepth(known.limits.call_depth)).into()
+        }
+        ErrorKind::Function(inner) => call(&inner.to_string(), known.parameters),
+        ErrorKind::Scope(inner) => scope(&inner.to_string(), known.names),
+        ErrorKind::Internal(inner) => Problem::Internal {
+            message: inner.to_string(),
+        }
+        .into(),
+        ErrorKind::Freeze(inner) | ErrorKind::Parser(inner) => value(&inner.to_string()),
+        other => value(&format!("{other:?}")),
+    }
+}
+
+/// Explains an operation that its values do not allow.
+fn value(message: &str) -> LangError {
+    let (message, suggestion) = match message.split_once(", did you mean `") {
+        Some((message, suggestion)) => (message, suggestion.split('`').next()),
+        None => (message, None),
+    };
+    let hint = suggestion.map(|name| format!("did you mean `{name}`?"));
+    let name = message.split('`').nth(1).unwrap_or_default();
+    let message = if let Some((kind, attribute)) = message
+        .strip_prefix("Object of type ")
+        .and_then(|rest| rest.split_once(" has no attribute "))
+    {
+        format!("a value of type {kind} has no attribute {attribute}")
+    } else if message == "Immutable" {
+        "this value cannot be changed any more: it belongs to a file that was loaded".to_owned()
+    } else if message.starts_with("Module has no symbol") {
+        format!("the file defines nothing named `{name}`")
+    } else if message.starts_with("Cannot import private symbol") {
+        format!("`{name}` is private to its file, as every name with a leading `_`")
+    } else if message.starts_with("Module symbol") {
+        format!("the file loads `{name}` from another one and does not hand it on")
+    } else {
+        polish(message)
+    };
+    LangError::new(Problem::Evaluation { message }).with_hint(hint)
 }
 
 /// Returns the error's own span and then those of the calls around it, the nearest first, without duplicates.
@@ -135,7 +189,7 @@ impl From<LangError> for Error {
 fn limit(message: &str, limits: &EvaluationLimits) -> Option<LangError> {
     let problem = if message.contains("ticks has been exceeded") {
         Limit::Steps(limits.steps)
-    } else if message.contains("heap") && message.contains("limit") {
+    } else if message.to_lowercase().contains("heap memory limit") {
         Limit::Heap(limits.heap_bytes)
     } else {
         return None;
@@ -144,7 +198,7 @@ fn limit(message: &str, limits: &EvaluationLimits) -> Option<LangError> {
 }
 
 fn fail_message(message: &str) -> String {
-    message.trim_start_matches("fail: ").to_owned()
+    message.trim_start_matches("fail:").trim().to_owned()
 }
 
 /// Explains a call with wrong arguments.

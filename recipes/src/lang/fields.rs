@@ -126,6 +126,14 @@ impl<'v> Field<'v> {
         })
     }
 
+    /// Makes the error that an element of the value has the wrong type.
+    pub(super) fn wrong_element(self, expected: &'static str, found: Value<'v>) -> LangError {
+        self.bad_value(format!(
+            "must be {expected}, but has {} in it",
+            type_name(found)
+        ))
+    }
+
     /// Makes the error that the value means nothing; `problem` is the rest of a sentence.
     pub(super) fn bad_value(self, problem: impl Into<String>) -> LangError {
         LangError::new(Problem::BadValue {
@@ -170,7 +178,7 @@ impl<'v> Field<'v> {
         let string = |value: Value<'v>| {
             let text = value
                 .unpack_str()
-                .ok_or_else(|| self.wrong_type("a list of only strings", value))?;
+                .ok_or_else(|| self.wrong_element(EXPECTED, value))?;
             Ok(text.to_owned())
         };
         self.list(EXPECTED)?.into_iter().map(string).collect()
@@ -184,7 +192,7 @@ impl<'v> Field<'v> {
             .map(|(key, value)| {
                 let key = key
                     .unpack_str()
-                    .ok_or_else(|| self.wrong_type("a dict with strings for keys", key))?;
+                    .ok_or_else(|| self.wrong_element("a dict with strings for keys", key))?;
                 Ok((key.to_owned(), value))
             })
             .collect()
@@ -197,7 +205,7 @@ impl<'v> Field<'v> {
             .map(|(key, value)| {
                 let text = value
                     .unpack_str()
-                    .ok_or_else(|| self.wrong_type("a dict of strings", value))?;
+                    .ok_or_else(|| self.wrong_element("a dict of strings", value))?;
                 Ok((key, text.to_owned()))
             })
             .collect()
@@ -223,8 +231,20 @@ impl<'v> Field<'v> {
     pub(super) fn texts(self, context: &FileContext<'_>) -> Result<Vec<Text>, LangError> {
         self.list("a list of strings and packages")?
             .into_iter()
-            .map(|value| self.text_of(value, "a list of only strings and packages", context))
+            .map(|value| self.text_of(value, "a list of strings and packages", context))
             .collect()
+    }
+
+    /// Splits a text at its placeholders.
+    pub(super) fn parse_text(
+        self,
+        text: &str,
+        context: &FileContext<'_>,
+    ) -> Result<Text, LangError> {
+        context
+            .session
+            .parse_text(text)
+            .map_err(|error| error.in_field(self.name))
     }
 
     /// Returns one element of the value as a text.
@@ -234,8 +254,8 @@ impl<'v> Field<'v> {
         expected: &'static str,
         context: &FileContext<'_>,
     ) -> Result<Text, LangError> {
-        let text = text_value(value).ok_or_else(|| self.wrong_type(expected, value))?;
-        context.session.parse_text(&text)
+        let text = text_value(value).ok_or_else(|| self.wrong_element(expected, value))?;
+        self.parse_text(&text, context)
     }
 
     /// Returns the one output that the value names: a package, or the path of an output.
@@ -247,13 +267,7 @@ impl<'v> Field<'v> {
     pub(super) fn outputs(self, context: &FileContext<'_>) -> Result<Vec<OutputRef>, LangError> {
         self.list("a list of packages")?
             .into_iter()
-            .map(|value| {
-                self.output_of(
-                    value,
-                    "a list of only packages and paths of outputs",
-                    context,
-                )
-            })
+            .map(|value| self.output_of(value, "a list of packages", context))
             .collect()
     }
 

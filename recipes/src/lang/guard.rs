@@ -18,11 +18,19 @@ const MAX_BRANCHES: usize = 1_000;
 /// How deep lines may be indented.
 const MAX_INDENT: usize = 400;
 
+/// What was seen on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// The last bracket that is never closed, with its offset.
+    pub(super) unclosed: Option<(char, usize)>,
+}
+
 /// Returns the bound that `text` breaks, with the offset where it does.
-pub(super) fn check(text: &str) -> Result<(), (Limit, usize)> {
+pub(super) fn check(text: &str) -> Result<Shape, (Limit, usize)> {
     let bytes = text.as_bytes();
     // One counter of operators for each open bracket; the last is the current one.
     let mut operators = vec![0usize];
+    let mut open: Vec<(char, usize)> = Vec::new();
     let mut branches = 0;
     let mut at = 0;
     let mut line_start = true;
@@ -46,12 +54,14 @@ pub(super) fn check(text: &str) -> Result<(), (Limit, usize)> {
             b'(' | b'[' | b'{' => {
                 count(&mut operators, at)?;
                 operators.push(0);
+                open.push((char::from(byte), at));
                 if operators.len() > MAX_BRACKETS {
                     return Err((Limit::Nesting(MAX_BRACKETS), at));
                 }
             }
             b')' | b']' | b'}' if operators.len() > 1 => {
                 operators.pop();
+                open.pop();
             }
             b',' => {
                 if let Some(current) = operators.last_mut() {
@@ -82,7 +92,9 @@ pub(super) fn check(text: &str) -> Result<(), (Limit, usize)> {
         }
         at += length.max(1);
     }
-    Ok(())
+    Ok(Shape {
+        unclosed: open.last().copied(),
+    })
 }
 
 fn count(operators: &mut [usize], at: usize) -> Result<(), (Limit, usize)> {
@@ -97,15 +109,22 @@ fn count(operators: &mut [usize], at: usize) -> Result<(), (Limit, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{Shape, check};
 
     #[test]
     fn ordinary_text_passes() {
         let list: String = (0..10_000)
             .map(|i| format!("    fetch(urls = [\"https://a/{i}\"]),\n"))
             .collect();
-        assert_eq!(check(&format!("x = [\n{list}]\n")), Ok(()));
-        assert_eq!(check("x = \"((((((\" # ((((\n"), Ok(()));
+        let passed = Ok(Shape { unclosed: None });
+        assert_eq!(check(&format!("x = [\n{list}]\n")), passed);
+        assert_eq!(check("x = \"((((((\" # ((((\n"), passed);
+        assert_eq!(
+            check("f(\n[1]"),
+            Ok(Shape {
+                unclosed: Some(('(', 1))
+            })
+        );
     }
 
     #[test]

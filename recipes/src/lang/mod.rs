@@ -22,6 +22,7 @@ mod place;
 mod session;
 mod suggest;
 mod values;
+mod watch;
 
 pub use collection::{Collection, EmbeddedFile, ReadError};
 pub use dialect::EvaluationLimits;

@@ -35,7 +35,15 @@ pub(super) fn place(span: &FileSpan) -> Place {
     let mut width = end.saturating_sub(column).max(1);
     let mut shown: String = line
         .chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c == '\t' {
+                ' '
+            } else if c.is_control() {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect();
     let mut location = location(span);
     if length > MAX_LINE {
@@ -60,6 +68,24 @@ pub(super) fn at_offset(file: String, text: String, offset: usize) -> Option<Pla
     let code = CodeMap::new(file, text);
     let span = Span::new(Pos::new(begin), Pos::new(begin.checked_add(1)?));
     Some(place(&FileSpan { file: code, span }))
+}
+
+/// Returns the start of the next line, when the span is only the end of a line.
+///
+/// The parser notices a wrong indentation where the line before ends.
+pub(super) fn skip_line_end(span: &FileSpan) -> FileSpan {
+    let next = Pos::new(span.span.begin().get().saturating_add(1));
+    let rest = span
+        .file
+        .source()
+        .get(usize::try_from(next.get()).unwrap_or(usize::MAX)..);
+    if span.source_span().trim().is_empty() && rest.is_some_and(|rest| !rest.is_empty()) {
+        return FileSpan {
+            file: span.file.clone(),
+            span: Span::new(next, next),
+        };
+    }
+    span.clone()
 }
 
 /// Returns the place of the argument called `name` in the call that `span` covers, if it is written there.
@@ -168,7 +194,7 @@ mod tests {
             ("'''a'b''' c", 9),
             ("'a\nb'", 2),
             ("'a", 2),
-            ("'\\", 3),
+            ("'\\", 2),
         ] {
             assert_eq!(string_length(text.as_bytes()), expected, "{text}");
         }

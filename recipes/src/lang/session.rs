@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use starlark::environment::{FrozenModule, Module};
@@ -20,6 +21,7 @@ use super::dialect::{DIALECT, EvaluationLimits, GLOBALS};
 use super::error::{LangError, Limit, Problem};
 use super::label::{FileId, Root};
 use super::values::PackageValue;
+use super::watch::{Progress, watch};
 use super::{Event, explain, guard, place, suggest};
 use crate::model::{
     Builder, Derivation, DerivationId, DerivationSpec, ImageDeclaration, ModelError, OutputRef,
@@ -168,12 +170,15 @@ impl<'a> Session<'a> {
 
     fn evaluate(&self, file: &FileId, text: String) -> Result<EvaluatedFile, LangError> {
         let label = file.to_string();
-        if let Err((limit, offset)) = guard::check(&text) {
-            return Err(
-                LangError::new(Problem::Limit(limit)).at(place::at_offset(label, text, offset))
-            );
-        }
-        let ast = AstModule::parse(&label, text, &DIALECT).map_err(explain::syntax)?;
+        let shape = match guard::check(&text) {
+            Ok(shape) => shape,
+            Err((limit, offset)) => {
+                let place = place::at_offset(label, text, offset);
+                return Err(LangError::new(Problem::Limit(limit)).at(place));
+            }
+        };
+        let ast = AstModule::parse(&label, text, &DIALECT)
+            .map_err(|error| explain::syntax(error, shape))?;
         if let Some(error) = explain::forbidden_statement(&ast) {
             return Err(error);
         }
@@ -192,6 +197,7 @@ impl<'a> Session<'a> {
             label: &label,
             events: self.events,
         };
+        let progress = Rc::new(Progress::default());
         let module = Module::with_temp_heap(|module| {
             {
                 let loader = ReturnFileLoader { modules: &modules };
@@ -199,17 +205,19 @@ impl<'a> Session<'a> {
                 evaluator.set_loader(&loader);
                 evaluator.set_print_handler(&printer);
                 evaluator.extra = Some(&context);
-                set_limits(&mut evaluator, &self.limits)?;
-                let result = evaluator.eval_module(ast, &GLOBALS);
-                let names = || {
-                    module
+                watch(&mut evaluator, self.limits, &progress)?;
+                evaluator.eval_module(ast, &GLOBALS).map_err(|error| {
+                    let names: Vec<String> = module
                         .names()
                         .map(|name| name.as_str().to_owned())
-                        .collect::<Vec<_>>()
-                };
-                result.map_err(|error| {
+                        .collect();
                     let parameters = |function: &str| self.parameters(&module, function);
-                    explain::evaluation(error, &self.limits, &names(), &parameters)
+                    let known = explain::Known {
+                        limits: &self.limits,
+                        names: &names,
+                        parameters: &parameters,
+                    };
+                    explain::evaluation(error, &known, progress.last())
                 })?;
             }
             module.freeze().map_err(explain::freeze)
@@ -321,21 +329,6 @@ pub(super) fn as_package(value: Value<'_>) -> Option<Arc<Derivation>> {
         Builder::Program(_) | Builder::DebTree(_) => Some(Arc::clone(derivation)),
         Builder::Fetch(_) | Builder::Source(_) => None,
     }
-}
-
-fn set_limits(
-    evaluator: &mut StarlarkEvaluator<'_, '_, '_>,
-    limits: &EvaluationLimits,
-) -> Result<(), LangError> {
-    evaluator
-        .set_max_callstack_size(limits.call_depth)
-        .and_then(|()| evaluator.set_max_heap_size(limits.heap_bytes))
-        .and_then(|()| evaluator.set_max_tick_count(limits.steps))
-        .map_err(|error| {
-            LangError::new(Problem::Internal {
-                message: error.to_string(),
-            })
-        })
 }
 
 /// Turns what a recipe prints into events.

@@ -31,7 +31,7 @@ pub(super) const ATTRIBUTES: &[&str] = &[
 
 /// A derivation as recipes see it.
 ///
-/// `str()` is the path of its default output; each output is an attribute that is its path.
+/// In a text it is the path of its default output; each output is an attribute that is its path.
 #[derive(ProvidesStaticType, NoSerialize, Allocative, StarlarkPagablePanic)]
 pub(super) struct PackageValue {
     #[allocative(skip)]
@@ -58,16 +58,12 @@ impl fmt::Debug for PackageValue {
 
 impl fmt::Display for PackageValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<package {}>", self.derivation.name())
+        f.write_str(&self.derivation.default_output().placeholder().to_logical())
     }
 }
 
 #[starlark_value(type = "package")]
 impl<'v> StarlarkValue<'v> for PackageValue {
-    fn collect_str(&self, collector: &mut String) {
-        collector.push_str(&self.derivation.default_output().placeholder().to_logical());
-    }
-
     fn get_attr(&self, attribute: &str, heap: Heap<'v>) -> Option<Value<'v>> {
         if let Some(output) = self.derivation.find_output(attribute) {
             return Some(heap.alloc(output.placeholder().to_logical()));

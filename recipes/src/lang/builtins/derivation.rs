@@ -109,7 +109,7 @@ fn environment<'v>(
     let mut env = BTreeMap::new();
     for (name, value) in field.dict()? {
         if let Some(text) = variable(field, value)? {
-            env.insert(name, context.session.parse_text(&text)?);
+            env.insert(name, field.parse_text(&text, context)?);
         }
     }
     Ok(env)
@@ -117,11 +117,11 @@ fn environment<'v>(
 
 /// Returns the value of an environment variable: a text, a number, or the elements of a list with spaces between.
 fn variable<'v>(field: Field<'v>, value: Value<'v>) -> Result<Option<String>, LangError> {
-    const EXPECTED: &str = "a dict of strings, packages, numbers, lists of these, and `None`";
+    const EXPECTED: &str = "a dict of strings, packages, numbers and lists of these";
     let single = |value: Value<'v>| match text_value(value) {
         Some(text) => Ok(text),
         None if value.get_type() == "int" => Ok(value.to_str()),
-        None => Err(field.wrong_type(EXPECTED, value)),
+        None => Err(field.wrong_element(EXPECTED, value)),
     };
     if value.is_none() {
         return Ok(None);

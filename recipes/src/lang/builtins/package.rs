@@ -1,12 +1,14 @@
 //! `package`: another package, by name.
 
+use starlark::collections::SmallMap;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
 use starlark::values::Value;
+use starlark::values::tuple::UnpackTuple;
 
 use crate::lang::context::FileContext;
-use crate::lang::error::{LangError, Problem};
+use crate::lang::fields::Fields;
 use crate::lang::label::Root;
 use crate::lang::session::as_package;
 use crate::lang::values::PackageValue;
@@ -15,19 +17,13 @@ use crate::lang::values::PackageValue;
 pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
     /// The package of this name: one that this project's `pith.star` has defined above, else the collection's.
     fn package<'v>(
-        name: Value<'v>,
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: SmallMap<&str, Value<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<PackageValue> {
+        let fields = Fields::new("package", &["name"], 1, &args.items, kwargs)?;
         let context = FileContext::of(eval)?;
-        let Some(name) = name.unpack_str() else {
-            return Err(LangError::new(Problem::WrongType {
-                function: "package".to_owned(),
-                field: "name".to_owned(),
-                expected: "a string",
-                found: format!("a value of type `{}`", name.get_type()),
-            })
-            .into());
-        };
+        let name = fields.required("name")?.string()?;
         if let Root::Project(_) = context.file.root {
             let module = eval.module();
             let mut names: Vec<String> = module

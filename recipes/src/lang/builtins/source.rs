@@ -94,7 +94,12 @@ fn read(
     exclude: Vec<String>,
 ) -> Result<Source, LangError> {
     let field = fields.required("path")?;
-    let absent = || field.bad_value(format!("is `{path}`, which does not lie beside `{beside}`"));
+    let written = field.string()?.escape_debug();
+    let absent = || {
+        field.bad_value(format!(
+            "is `{written}`, but nothing of that name lies beside `{beside}`"
+        ))
+    };
     match &beside.root {
         Root::Collection => {
             if !exclude.is_empty() {
