@@ -5,6 +5,7 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::missing::{Knobs, Missing};
 use crate::wire::latin1;
 
 /// Why a run could not be started or followed.
@@ -33,9 +34,26 @@ pub enum SandboxError {
         /// What the system said.
         source: io::Error,
     },
+    /// This machine or container forbids a step.
+    #[error("cannot make a full sandbox here: {missing}")]
+    Forbidden {
+        /// What stands in the way.
+        missing: Missing,
+        /// The step that was refused.
+        source: StepError,
+    },
     /// A step of building the sandbox failed.
     #[error(transparent)]
-    Step(#[from] StepError),
+    Step(StepError),
+}
+
+impl From<StepError> for SandboxError {
+    fn from(source: StepError) -> Self {
+        match Knobs::of_this_machine().explain(&source) {
+            Some(missing) => Self::Forbidden { missing, source },
+            None => Self::Step(source),
+        }
+    }
 }
 
 /// A number the system gave as the reason.

@@ -12,6 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::sys::signal::Signal;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use rustix::process::Pid;
 
 use crate::builder::Streams;
 use crate::filter::Filter;
@@ -22,7 +23,7 @@ use crate::sys::{self, Fork};
 pub(crate) const ARGUMENT: &str = "--run-as-sandbox-helper";
 
 /// The most descriptors of one request: the channel, and input, output and error.
-const MAX_FILES: usize = 4;
+pub(crate) const MAX_FILES: usize = 4;
 
 /// A panic is a bug of ours; the caller sees a supervisor that ended without a report.
 const STATUS_OF_A_BUG: i32 = 70;
@@ -49,6 +50,7 @@ fn serve() -> i32 {
         Signal::SIGHUP,
         Signal::SIGTSTP,
         Signal::SIGCHLD,
+        Signal::SIGPIPE,
     ];
     if ignored
         .into_iter()
@@ -60,11 +62,12 @@ fn serve() -> i32 {
     let Ok(filter) = Filter::compile() else {
         return STATUS_OF_A_BUG;
     };
+    let helper = rustix::process::getpid();
     let requests = std::io::stdin();
     while let Some(files) = receive(requests.as_fd()) {
         match sys::fork(0) {
             Ok(Fork::Child) => {
-                let served = catch_unwind(AssertUnwindSafe(|| serve_one(files, &filter)));
+                let served = catch_unwind(AssertUnwindSafe(|| serve_one(files, helper, &filter)));
                 sys::exit_now(if served.is_ok() { 0 } else { STATUS_OF_A_BUG });
             }
             // The caller sees that its channel is closed.
@@ -74,7 +77,7 @@ fn serve() -> i32 {
     0
 }
 
-fn serve_one(files: Vec<OwnedFd>, filter: &Filter) {
+fn serve_one(files: Vec<OwnedFd>, helper: Pid, filter: &Filter) {
     let mut files = files.into_iter();
     let Some(caller) = files.next().map(UnixStream::from) else {
         return;
@@ -84,7 +87,7 @@ fn serve_one(files: Vec<OwnedFd>, filter: &Filter) {
         (Some(input), Some(output), Some(error)) => Streams::Caller([input, output, error]),
         _ => return,
     };
-    supervise(&caller, streams, filter);
+    supervise(&caller, helper, streams, filter);
 }
 
 /// Receives the descriptors of one request; `None` when the caller is gone.

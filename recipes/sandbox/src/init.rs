@@ -6,19 +6,20 @@
 use std::convert::Infallible;
 use std::os::unix::net::UnixStream;
 
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::SignalFd;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::DumpableBehavior;
 
 use crate::builder::{self, Streams};
-use crate::error::StepError;
+use crate::disk::DiskWatch;
+use crate::error::{OsError, StepError};
 use crate::filter::Filter;
 use crate::identity::Identity;
-use crate::outcome::Level;
+use crate::reap::Reaper;
 use crate::rootfs::{self, Root, Source};
-use crate::spec::{Network, SandboxSpec};
+use crate::spec::{Access, Network, SandboxSpec};
 use crate::sys::{self, Fork};
 use crate::wire::{self, BuilderEnd, Report};
 
@@ -41,21 +42,20 @@ pub(crate) struct Init<'a> {
 impl Init<'_> {
     /// Runs to the end of the sandbox.
     pub(crate) fn run(mut self) -> ! {
-        let report = match self.build_and_wait() {
-            Ok((end, level)) => Report::Ended { end, level },
-            Err(error) => Report::Failed(error),
-        };
+        let report = self
+            .build_and_wait()
+            .map_or_else(Report::Failed, Report::Ended);
         // A supervisor that is gone needs no report: its death has already killed us.
         let sent = wire::send(&self.supervisor, &report);
         sys::exit_now(i32::from(sent.is_err()))
     }
 
-    fn build_and_wait(&mut self) -> Result<(BuilderEnd, Level), StepError> {
-        die_with_parent()?;
+    fn build_and_wait(&mut self) -> Result<BuilderEnd, StepError> {
         self.wait_for_maps()?;
         self.identity.assume()?;
-        // The change of ids has cleared the tie; and it hides this process from the builder's `/proc` and `ptrace`.
-        die_with_parent()?;
+        // After the change of ids, which clears it.
+        self.die_with_supervisor()?;
+        // Hides this process from the builder's `ptrace` and, for the most part, `/proc`.
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(
             |source| StepError::DieWithParent {
                 source: source.into(),
@@ -79,8 +79,25 @@ impl Init<'_> {
                 source: source.into(),
             }
         })?;
-        let end = self.start_builder_and_reap()?;
-        Ok((end, level))
+        wire::send(&self.supervisor, &Report::Started(level)).map_err(|source| {
+            StepError::DieWithParent {
+                source: source.into(),
+            }
+        })?;
+        self.start_builder_and_reap()
+    }
+
+    /// Has the kernel kill this process when the supervisor dies. One that has died before has closed its end.
+    fn die_with_supervisor(&self) -> Result<(), StepError> {
+        let failed = |source: OsError| StepError::DieWithParent { source };
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| failed(error.into()))?;
+        let mut probe = [PollFd::new(&self.supervisor, PollFlags::empty())];
+        poll(&mut probe, Some(&Timespec::default())).map_err(|error| failed(error.into()))?;
+        if probe[0].revents().is_empty() {
+            Ok(())
+        } else {
+            Err(failed(OsError(libc::ESRCH)))
+        }
     }
 
     fn wait_for_maps(&self) -> Result<(), StepError> {
@@ -93,13 +110,7 @@ impl Init<'_> {
     }
 
     fn start_builder_and_reap(&mut self) -> Result<BuilderEnd, StepError> {
-        let wait_failed = |source: nix::errno::Errno| StepError::Wait {
-            source: source.into(),
-        };
-        // Blocked before the fork, so that the builder's end cannot be missed; the builder unblocks them.
-        let signals = SigSet::all();
-        signals.thread_block().map_err(wait_failed)?;
-        let signals = SignalFd::new(&signals).map_err(wait_failed)?;
+        let reaper = Reaper::new(self.watch_disk()?)?;
         match sys::fork(0).map_err(|source| StepError::Fork {
             source: source.into(),
         })? {
@@ -113,50 +124,35 @@ impl Init<'_> {
             }
             Fork::Parent { pid, .. } => {
                 self.streams.close();
-                let builder = Pid::from_raw(pid.as_raw_nonzero().get());
-                reap(builder, &signals).map_err(wait_failed)
+                reaper.wait_for(Pid::from_raw(pid.as_raw_nonzero().get()))
             }
         }
+    }
+
+    /// Opens the read-write mounts while nobody can have put anything in their way.
+    fn watch_disk(&self) -> Result<Option<DiskWatch>, StepError> {
+        let Some(limit_bytes) = self.spec.limits.disk_bytes else {
+            return Ok(None);
+        };
+        let writable = self
+            .spec
+            .mounts
+            .iter()
+            .filter(|mount| mount.access == Access::ReadWrite);
+        let roots = writable.map(|mount| {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            rustix::fs::open(&mount.target, flags, Mode::empty()).map_err(|source| {
+                StepError::OpenSource {
+                    path: mount.target.clone(),
+                    source: source.into(),
+                }
+            })
+        });
+        let roots = roots.collect::<Result<_, _>>()?;
+        Ok(Some(DiskWatch::new(roots, limit_bytes)))
     }
 
     fn become_builder(&mut self) -> Result<Infallible, StepError> {
         builder::become_builder(self.spec, &mut self.streams, self.filter)
     }
-}
-
-/// Reaps whatever dies until the builder does, and passes on the signals that come from outside.
-fn reap(builder: Pid, signals: &SignalFd) -> nix::Result<BuilderEnd> {
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG))? {
-            WaitStatus::Exited(pid, status) if pid == builder => {
-                return Ok(BuilderEnd::Exited(status));
-            }
-            WaitStatus::Signaled(pid, signal, _) if pid == builder => {
-                return Ok(BuilderEnd::Signaled(signal as i32));
-            }
-            WaitStatus::StillAlive => {}
-            _ => continue,
-        }
-        let Some(received) = signals.read_signal()? else {
-            continue;
-        };
-        // A sender outside has no process id inside; the terminal's signals reach the builder by themselves.
-        let sent_from_outside = received.ssi_code == libc::SI_USER && received.ssi_pid == 0;
-        let signal = i32::try_from(received.ssi_signo)
-            .ok()
-            .and_then(|number| Signal::try_from(number).ok());
-        if let Some(signal) = signal
-            && signal != Signal::SIGCHLD
-            && sent_from_outside
-        {
-            kill(builder, signal)?;
-        }
-    }
-}
-
-/// Has the kernel kill this process when its parent dies.
-pub(crate) fn die_with_parent() -> Result<(), StepError> {
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|source| StepError::DieWithParent {
-        source: source.into(),
-    })
 }

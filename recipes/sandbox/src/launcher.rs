@@ -8,17 +8,18 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI32};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags,
+    SocketType,
 };
 use rustix::pipe::PipeFlags;
 
 use crate::error::SandboxError;
-use crate::helper::ARGUMENT;
+use crate::helper::{ARGUMENT, MAX_FILES};
 use crate::outcome::Outcome;
 use crate::spec::{SandboxSpec, Stdio};
 use crate::watch::Watch;
@@ -49,9 +50,14 @@ use crate::wire;
 /// ```
 pub struct Launcher {
     exe: PathBuf,
+    helper: Mutex<Helper>,
+}
+
+/// The helper process, as long as it lives.
+struct Helper {
     /// Datagrams with the descriptors of a request. Closing it ends the helper.
-    requests: Option<OwnedFd>,
-    helper: Mutex<Child>,
+    requests: OwnedFd,
+    process: Child,
 }
 
 impl fmt::Debug for Launcher {
@@ -65,32 +71,21 @@ impl fmt::Debug for Launcher {
 impl Launcher {
     /// Starts `exe` as the helper. Its `main` must begin with [`helper_main_if_requested`](crate::helper_main_if_requested).
     pub fn new(exe: &Path) -> Result<Self, SandboxError> {
-        let failed = |source: io::Error| SandboxError::StartHelper {
-            exe: exe.to_owned(),
-            source,
-        };
-        let (ours, theirs) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|error| failed(error.into()))?;
-        let helper = Command::new(exe)
-            .arg0("pith-sandbox")
-            .arg(ARGUMENT)
-            .env_clear()
-            .current_dir("/")
-            .stdin(theirs)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .map_err(failed)?;
+        let helper = Helper::start(exe)?;
         Ok(Self {
             exe: exe.to_owned(),
-            requests: Some(ours),
             helper: Mutex::new(helper),
         })
+    }
+
+    /// Returns the process id of the helper, for tests and diagnostics.
+    #[must_use]
+    pub fn helper_pid(&self) -> u32 {
+        self.helper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .process
+            .id()
     }
 
     /// Runs `spec` to its end, handing all output to `log` as it comes.
@@ -104,6 +99,19 @@ impl Launcher {
         log: &mut dyn FnMut(&[u8]),
         cancel: &AtomicBool,
     ) -> Result<Outcome, SandboxError> {
+        self.run_with_signals(spec, log, cancel, &AtomicI32::new(0))
+    }
+
+    /// Like [`run`](Self::run); a signal number stored in `signal` is passed to the program and replaced by 0.
+    ///
+    /// Signals that a terminal sends to its foreground reach a program with [`Stdio::Inherited`] without this.
+    pub fn run_with_signals(
+        &self,
+        spec: &SandboxSpec,
+        log: &mut dyn FnMut(&[u8]),
+        cancel: &AtomicBool,
+        signal: &AtomicI32,
+    ) -> Result<Outcome, SandboxError> {
         let started = Instant::now();
         let failed = |source: io::Error| SandboxError::Helper { source };
         let (channel, theirs) = UnixStream::pair().map_err(failed)?;
@@ -111,31 +119,72 @@ impl Launcher {
             Stdio::Captured => {
                 let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
                     .map_err(|error| failed(error.into()))?;
-                self.request(&[theirs.as_fd(), write.as_fd()])
-                    .map_err(failed)?;
+                self.request(&[theirs.as_fd(), write.as_fd()])?;
                 Some(read)
             }
             Stdio::Inherited => {
                 let (input, output, error) = (io::stdin(), io::stdout(), io::stderr());
-                self.request(&[theirs.as_fd(), input.as_fd(), output.as_fd(), error.as_fd()])
-                    .map_err(failed)?;
+                self.request(&[theirs.as_fd(), input.as_fd(), output.as_fd(), error.as_fd()])?;
                 None
             }
         };
         drop(theirs);
-        wire::send(&channel, spec).map_err(failed)?;
-        Watch::new(&spec.limits, channel, output, started).follow(log, cancel)
+        match wire::send(&channel, spec) {
+            Ok(()) => {}
+            // The supervisor did not wait for the whole request; its report says why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => return Err(failed(error)),
+        }
+        Watch::new(&spec.limits, channel, output, started).follow(log, cancel, signal)
+    }
+
+    /// Hands a request to the helper; one that has died, by whatever hand, is replaced once.
+    fn request(&self, files: &[BorrowedFd<'_>]) -> Result<(), SandboxError> {
+        let mut helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        if helper.request(files).is_err() {
+            *helper = Helper::start(&self.exe)?;
+            helper
+                .request(files)
+                .map_err(|source| SandboxError::Helper { source })?;
+        }
+        Ok(())
+    }
+}
+
+impl Helper {
+    fn start(exe: &Path) -> Result<Self, SandboxError> {
+        let failed = |source: io::Error| SandboxError::StartHelper {
+            exe: exe.to_owned(),
+            source,
+        };
+        let (requests, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|error| failed(error.into()))?;
+        let process = Command::new(exe)
+            .arg0("pith-sandbox")
+            .arg(ARGUMENT)
+            .env_clear()
+            .current_dir("/")
+            .stdin(theirs)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .map_err(failed)?;
+        Ok(Self { requests, process })
     }
 
     fn request(&self, files: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let requests = self.requests.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !control.push(SendAncillaryMessage::ScmRights(files)) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         rustix::net::sendmsg(
-            requests,
+            &self.requests,
             &[IoSlice::new(&[0])],
             &mut control,
             SendFlags::NOSIGNAL,
@@ -144,14 +193,10 @@ impl Launcher {
     }
 }
 
-impl Drop for Launcher {
+impl Drop for Helper {
     fn drop(&mut self) {
-        drop(self.requests.take());
-        let helper = self
-            .helper
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        // It ends by itself when the socket closes; there is nobody to tell when it cannot be waited for.
-        drop(helper.wait());
+        // Ends the helper, which reads the end of the file. There is nobody to tell when that or the waiting fails.
+        let _shut = rustix::net::shutdown(&self.requests, Shutdown::Both);
+        drop(self.process.wait());
     }
 }

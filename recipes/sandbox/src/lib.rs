@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod disk;
 mod error;
 mod filter;
 mod helper;
 mod identity;
 mod init;
 mod launcher;
+mod missing;
 mod outcome;
+mod reap;
 mod rootfs;
 mod spec;
 mod supervisor;
@@ -18,5 +21,6 @@ mod wire;
 pub use error::{OsError, SandboxError, StepError};
 pub use helper::helper_main_if_requested;
 pub use launcher::Launcher;
+pub use missing::Missing;
 pub use outcome::{Level, Outcome, Status};
 pub use spec::{Access, File, Limits, Mount, Network, SandboxSpec, Stdio, Symlink, User};

@@ -275,6 +275,9 @@ impl Root {
         let Source { target, what } = source;
         let (tree, place) = match what {
             What::Symlink(says) => return self.create_symlink(&says, &target),
+            What::Directory(_) if target == Path::new("/") => {
+                return Err(bad_target(&target, "it is the root"));
+            }
             What::Directory(tree) => (tree, self.make_directory(&target)?),
             What::File(tree) => {
                 let (parent, name) = self.make_parent(&target)?;
@@ -328,8 +331,9 @@ impl Root {
     /// Opens the directory `path`, which is made with its parents where it is missing.
     fn make_directory(&self, path: &Path) -> Result<OwnedFd, StepError> {
         let failed = |source: Errno| match source {
-            Errno::LOOP => bad_target(path, "a component of it is a symlink"),
-            Errno::NOTDIR => bad_target(path, "a component of it is not a directory"),
+            Errno::LOOP | Errno::NOTDIR => {
+                bad_target(path, "a component of it is a symlink or a file")
+            }
             source => StepError::Create {
                 path: path.to_owned(),
                 source: source.into(),

@@ -3,6 +3,7 @@
 //! It is a fork of the helper and has one thread. It reports to the caller only when every process of the sandbox is dead; a
 //! caller that goes away, in any manner, is an order to end.
 
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -10,50 +11,56 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 use crate::builder::Streams;
-use crate::error::StepError;
+use crate::error::{OsError, StepError};
 use crate::filter::Filter;
 use crate::identity::Identity;
-use crate::init::{Init, die_with_parent};
+use crate::init::Init;
+use crate::outcome::Level;
 use crate::rootfs;
 use crate::spec::{Access, Network, SandboxSpec, User};
 use crate::sys::{self, Fork};
-use crate::wire::{self, Report};
+use crate::wire::{self, Channel, Report};
 
-/// Serves one request and reports its end over `caller`.
-pub(crate) fn supervise(caller: &UnixStream, streams: Streams, filter: &Filter) {
-    let report = run(caller, streams, filter).unwrap_or_else(Report::Failed);
+/// Serves one request of `helper`'s caller and reports its end.
+pub(crate) fn supervise(caller: &UnixStream, helper: Pid, streams: Streams, filter: &Filter) {
+    let report = run(caller, helper, streams, filter).unwrap_or_else(Report::Failed);
     // A caller that is gone has nobody to tell.
     drop(wire::send(caller, &report));
 }
 
-fn run(caller: &UnixStream, mut streams: Streams, filter: &Filter) -> Result<Report, StepError> {
-    die_with_parent()?;
-    sys::default_signal(Signal::SIGCHLD).map_err(|source| StepError::Signals {
-        source: source.into(),
+fn run(
+    caller: &UnixStream,
+    helper: Pid,
+    mut streams: Streams,
+    filter: &Filter,
+) -> Result<Report, StepError> {
+    die_with(helper)?;
+    // Ignored by the helper, which would make our child vanish before we have seen how it ended.
+    sys::default_signal(Signal::SIGCHLD).map_err(|error| StepError::Signals {
+        source: error.into(),
     })?;
     let spec = read_request(caller)?;
     let identity = Identity::choose(spec.user);
     if spec.user == User::Builder {
-        for mount in spec
+        let mut writable = spec
             .mounts
             .iter()
-            .filter(|mount| mount.access == Access::ReadWrite)
-        {
-            identity.take_ownership(&mount.source)?;
-        }
+            .filter(|mount| mount.access == Access::ReadWrite);
+        writable.try_for_each(|mount| identity.take_ownership(&mount.source))?;
     }
     let sources = if identity.privileged {
         Some(rootfs::open_sources(&spec)?)
     } else {
         None
     };
-    let (ours, theirs) = UnixStream::pair().map_err(|source| StepError::Fork {
-        source: source.into(),
+    let (ours, theirs) = UnixStream::pair().map_err(|error| StepError::Fork {
+        source: error.into(),
     })?;
-    let fork = sys::fork(namespaces(&spec)).map_err(|source| StepError::Namespaces {
-        source: source.into(),
+    let fork = sys::fork(namespaces(&spec)).map_err(|error| StepError::Namespaces {
+        source: error.into(),
     })?;
     let (pid, pidfd) = match fork {
         Fork::Child => {
@@ -70,24 +77,33 @@ fn run(caller: &UnixStream, mut streams: Streams, filter: &Filter) -> Result<Rep
         }
         Fork::Parent { pid, pidfd } => (pid, pidfd),
     };
-    // From here on the first process exists; whatever happens it is waited for.
-    drop(theirs);
-    drop(sources);
+    // Only those inside keep these, so that their death is seen as an end of file.
+    drop((theirs, sources));
     streams.close();
     let prepared = identity.write_maps(pid).and_then(|()| {
-        std::io::Write::write_all(&mut &ours, &[1]).map_err(|source| StepError::Namespaces {
-            source: source.into(),
-        })
+        Channel(&ours)
+            .write_all(&[1])
+            .map_err(|error| StepError::Namespaces {
+                source: error.into(),
+            })
     });
-    if prepared.is_err() {
-        kill(&pidfd)?;
-    }
-    wait(&pidfd, caller)?;
+    let end = wait_for(&pidfd, caller, prepared.is_ok())?;
     prepared?;
-    Ok(wire::receive(&ours)
-        .ok()
-        .flatten()
-        .unwrap_or(Report::Failed(StepError::InitDied)))
+    compose_report(&ours, end)
+}
+
+/// Has the kernel kill this process when `helper` dies.
+fn die_with(helper: Pid) -> Result<(), StepError> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| StepError::DieWithParent {
+        source: error.into(),
+    })?;
+    if rustix::process::getppid() == Some(helper) {
+        Ok(())
+    } else {
+        Err(StepError::DieWithParent {
+            source: OsError(libc::ESRCH),
+        })
+    }
 }
 
 fn read_request(caller: &UnixStream) -> Result<SandboxSpec, StepError> {
@@ -115,63 +131,85 @@ fn namespaces(spec: &SandboxSpec) -> libc::c_int {
     }
 }
 
-/// Waits until the first process has been reaped, which is after the death of all others; meanwhile obeys the caller.
-fn wait(init: &OwnedFd, caller: &UnixStream) -> Result<(), StepError> {
-    let mut obeying = true;
-    loop {
-        let mut files = vec![PollFd::new(init, PollFlags::IN)];
-        if obeying {
-            files.push(PollFd::new(caller, PollFlags::IN));
+/// Who ended the sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    ByItself,
+    ByOrder,
+}
+
+/// Waits until process 1 has been reaped, which is after the death of all others. Obeys the caller meanwhile.
+fn wait_for(init: &OwnedFd, caller: &UnixStream, goes_on: bool) -> Result<End, StepError> {
+    let mut end = End::ByItself;
+    if goes_on {
+        while end == End::ByItself && wait_for_news(init, caller) {
+            end = obey(init, caller);
         }
-        match poll(&mut files, None) {
-            Ok(_) | Err(Errno::INTR) => {}
+    }
+    if !goes_on || end == End::ByOrder {
+        send_signal(init, rustix::process::Signal::KILL);
+    }
+    loop {
+        match waitid(Id::PIDFd(init.as_fd()), WaitPidFlag::WEXITED) {
+            Ok(_) => return Ok(end),
+            Err(nix::errno::Errno::EINTR) => {}
             Err(error) => {
                 return Err(StepError::Wait {
                     source: error.into(),
                 });
             }
         }
-        let ended = !files[0].revents().is_empty();
-        if ended {
-            waitid(Id::PIDFd(init.as_fd()), WaitPidFlag::WEXITED).map_err(|source| {
-                StepError::Wait {
-                    source: source.into(),
-                }
-            })?;
-            return Ok(());
-        }
-        if obeying && !files[1].revents().is_empty() {
-            obeying = obey(init, caller)?;
+    }
+}
+
+/// Returns true when the caller has something to say, false when process 1 is dead.
+fn wait_for_news(init: &OwnedFd, caller: &UnixStream) -> bool {
+    loop {
+        let mut files = [
+            PollFd::new(init, PollFlags::IN),
+            PollFd::new(caller, PollFlags::IN),
+        ];
+        match poll(&mut files, None) {
+            Err(Errno::INTR) => {}
+            // Without a way to hear the caller, what is left is to wait for the end.
+            Err(_) => return false,
+            Ok(_) => return files[0].revents().is_empty(),
         }
     }
 }
 
-/// Passes on the signal the caller asks for; a caller that is gone, or a zero, means the end. Returns whether to go on listening.
-fn obey(init: &OwnedFd, caller: &UnixStream) -> Result<bool, StepError> {
+/// Reads one order: a signal to pass on. Zero is the order to end, and so is a caller that is gone.
+fn obey(init: &OwnedFd, caller: &UnixStream) -> End {
     let mut order = [0];
-    let length = std::io::Read::read(&mut &*caller, &mut order).unwrap_or(0);
-    let signal = rustix::process::Signal::from_named_raw(i32::from(order[0]));
-    match signal {
+    let length = Read::read(&mut &*caller, &mut order).unwrap_or(0);
+    match rustix::process::Signal::from_named_raw(order[0].into()) {
         Some(signal) if length == 1 => {
-            send_signal(init, signal)?;
-            Ok(true)
+            send_signal(init, signal);
+            End::ByItself
         }
-        _ => {
-            kill(init)?;
-            Ok(false)
-        }
+        _ => End::ByOrder,
     }
 }
 
-fn kill(init: &OwnedFd) -> Result<(), StepError> {
-    send_signal(init, rustix::process::Signal::KILL)
+/// Sends `signal`. It only fails for a process that is dead: it is our child in a namespace of ours.
+fn send_signal(init: &OwnedFd, signal: rustix::process::Signal) {
+    let _sent = rustix::process::pidfd_send_signal(init, signal);
 }
 
-fn send_signal(init: &OwnedFd, signal: rustix::process::Signal) -> Result<(), StepError> {
-    match rustix::process::pidfd_send_signal(init, signal) {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        Err(error) => Err(StepError::Wait {
-            source: error.into(),
-        }),
+/// Makes one report of what process 1 and the builder have said before they died.
+fn compose_report(init: &UnixStream, end: End) -> Result<Report, StepError> {
+    let mut level = Level::default();
+    let mut builder_end = None;
+    while let Ok(Some(report)) = wire::receive(init) {
+        match report {
+            Report::Started(reached) => level = reached,
+            Report::Ended(ended) => builder_end = Some(ended),
+            Report::Failed(error) => return Err(error),
+            Report::Dead { .. } => {}
+        }
+    }
+    match (builder_end, end) {
+        (None, End::ByItself) => Err(StepError::InitDied),
+        (end, _) => Ok(Report::Dead { end, level }),
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::error::SandboxError;
 use crate::outcome::{Outcome, Status};
 use crate::spec::Limits;
-use crate::wire::{self, BuilderEnd, Report};
+use crate::wire::{self, BuilderEnd, Channel, Report};
 
 /// How often the cancel flag is looked at.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(30);
@@ -57,6 +57,7 @@ impl<'a> Watch<'a> {
         mut self,
         log: &mut dyn FnMut(&[u8]),
         cancel: &AtomicBool,
+        signal: &AtomicI32,
     ) -> Result<Outcome, SandboxError> {
         let mut buffer = vec![0; BUFFER_BYTES];
         let report = loop {
@@ -68,6 +69,7 @@ impl<'a> Watch<'a> {
                 break wire::receive(&self.channel)
                     .map_err(|source| SandboxError::Helper { source })?;
             }
+            self.pass_signal_on(signal);
             if let Some(status) = self.limit_reached(cancel) {
                 self.end(status);
             }
@@ -77,27 +79,21 @@ impl<'a> Watch<'a> {
             self.read_output(&mut buffer, log)?;
         }
         match report {
-            None => Err(SandboxError::NoReport),
-            Some(Report::Failed(error)) => match self.verdict {
-                // The first process was killed by our order before it could report.
-                Some(_) if error == crate::StepError::InitDied => {
-                    Ok(self.outcome(BuilderEnd::Signaled(libc::SIGKILL), crate::Level::Full))
-                }
-                _ => Err(error.into()),
-            },
-            Some(Report::Ended { end, level }) => Ok(self.outcome(end, level)),
-        }
-    }
-
-    fn outcome(&self, end: BuilderEnd, level: crate::Level) -> Outcome {
-        let own = match end {
-            BuilderEnd::Exited(status) => Status::Exited(status),
-            BuilderEnd::Signaled(signal) => Status::Signaled(signal),
-        };
-        Outcome {
-            status: self.verdict.unwrap_or(own),
-            wall: self.started.elapsed(),
-            level,
+            Some(Report::Dead { end, level }) => {
+                let own = end.map(|end| match end {
+                    BuilderEnd::Exited(status) => Status::Exited(status),
+                    BuilderEnd::Signaled(signal) => Status::Signaled(signal),
+                    BuilderEnd::DiskLimit => Status::DiskLimit,
+                });
+                let status = self.verdict.or(own).ok_or(SandboxError::NoReport)?;
+                Ok(Outcome {
+                    status,
+                    wall: self.started.elapsed(),
+                    level,
+                })
+            }
+            Some(Report::Failed(error)) => Err(error.into()),
+            Some(Report::Started(_) | Report::Ended(_)) | None => Err(SandboxError::NoReport),
         }
     }
 
@@ -187,12 +183,19 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    fn pass_signal_on(&self, signal: &AtomicI32) {
+        if let Ok(number @ 1..) = u8::try_from(signal.swap(0, Ordering::Relaxed)) {
+            // As below.
+            drop(io::Write::write_all(&mut Channel(&self.channel), &[number]));
+        }
+    }
+
     /// Orders the end of the run, once; the first reason counts.
     fn end(&mut self, status: Status) {
         if self.verdict.is_none() {
             self.verdict = Some(status);
             // A supervisor that is gone already cannot be told, and its report or its absence is seen next.
-            drop(io::Write::write_all(&mut &self.channel, &[0]));
+            drop(io::Write::write_all(&mut Channel(&self.channel), &[0]));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! nothing. Both ends are the same binary, so the format has no versions.
 
 use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,13 +15,20 @@ use crate::outcome::Level;
 /// The longest message: a specification with tens of thousands of mounts is far below.
 const MAX_MESSAGE_BYTES: u32 = 256 << 20;
 
-/// What the supervisor says to the caller, and the first process to the supervisor.
+/// What process 1 says to the supervisor, and the supervisor to the caller.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The builder ended.
-    Ended { end: BuilderEnd, level: Level },
-    /// A step failed and there was no builder.
+    /// From process 1 only: the sandbox stands, at this level.
+    Started(Level),
+    /// From process 1 only: the builder ended.
+    Ended(BuilderEnd),
+    /// A step failed; if it was one of the builder's own, an end follows.
     Failed(StepError),
+    /// From the supervisor only: everything is dead. No end when the caller ordered the death before the builder's.
+    Dead {
+        end: Option<BuilderEnd>,
+        level: Level,
+    },
 }
 
 /// How the builder's own process ended.
@@ -30,15 +38,35 @@ pub(crate) enum BuilderEnd {
     Exited(i32),
     /// By this signal.
     Signaled(i32),
+    /// By process 1, because the read-write mounts held too much.
+    DiskLimit,
+}
+
+/// One end of a socket pair, written to without the signal that a closed other end would send.
+#[derive(Debug)]
+pub(crate) struct Channel<'a>(pub(crate) &'a UnixStream);
+
+impl Write for Channel<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::net::send(
+            self.0,
+            bytes,
+            rustix::net::SendFlags::NOSIGNAL,
+        )?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes one message.
-pub(crate) fn send<T: Serialize>(mut out: impl Write, message: &T) -> io::Result<()> {
+pub(crate) fn send<T: Serialize>(to: &UnixStream, message: &T) -> io::Result<()> {
     let mut frame = vec![0; 4];
     serde_json::to_writer(&mut frame, message)?;
     let length = u32::try_from(frame.len() - 4).map_err(|_| io::ErrorKind::InvalidInput)?;
     frame[..4].copy_from_slice(&length.to_le_bytes());
-    out.write_all(&frame)
+    Channel(to).write_all(&frame)
 }
 
 /// Reads one message; `None` when the other side is gone.

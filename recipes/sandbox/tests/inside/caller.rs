@@ -1,0 +1,1 @@
+//! The caller's own streams, as `pith run` uses them.
