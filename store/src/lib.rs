@@ -2,26 +2,41 @@
 //!
 //! The folders, each using only those before it:
 //!
+//! * `sys`: files below directory descriptors, locks, fault points
 //! * [`id`]: digests and store paths
 //! * [`tree`]: files, symlinks and directories by content
 //! * [`object`]: the identity of a store object
 //! * [`scan`]: references in bytes
 //! * [`info`]: facts about store paths
+//! * [`db`]: which objects are valid
+//! * [`closure`]: sets of store paths that are complete under references
+//! * [`local`]: the store on this disk
 
+pub mod closure;
+pub mod db;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod id;
 pub mod info;
+pub mod local;
 pub mod object;
 pub mod scan;
-pub mod tree;
-
+mod sys;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tree;
 
 pub use self::{
+    closure::{Closure, ClosureError},
+    db::{DbError, Root, RootKind},
     id::{
         BlobId, IdError, ObjectId, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR, StoreName,
         StorePath, TreeId, scratch_path,
     },
     info::{Component, ComponentSource, PathInfo, Realisation, Reference},
+    local::{
+        AddBatch, AddError, AddObject, AddSource, FileError, Lease, LeaseError, Limits, LocalStore,
+        NewRealisation, OpenError, StoreEvent, StoreOptions,
+    },
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Totals, Tree, TreeEntry, TreeError},
 };

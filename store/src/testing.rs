@@ -1,13 +1,88 @@
 //! Fixtures and property-test strategies for tests, of this crate and of others (feature `testing`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use crate::{
     id::{BlobId, ObjectId, PathDigest, StoreName, StorePath, TreeId},
+    info::PathInfo,
+    local::{AddBatch, AddError, AddObject, AddSource, LocalStore, OpenError, StoreOptions},
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Tree, TreeEntry},
 };
+
+/// The clock of [`TempStore`]: always the same second.
+pub const TEST_TIME: u64 = 1_700_000_000;
+
+/// A store in a directory of its own, which is removed with it.
+#[derive(Debug)]
+pub struct TempStore {
+    store: LocalStore,
+    directory: TempDir,
+}
+
+impl TempStore {
+    /// Makes an empty store.
+    ///
+    /// # Panics
+    /// When the system's temporary directory cannot be used.
+    #[must_use]
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("the temporary directory can be written");
+        let store = open(directory.path()).expect("a new directory can become a store");
+        Self { store, directory }
+    }
+
+    /// Closes the store and opens it again, as the next process would.
+    pub fn reopen(self) -> Result<Self, OpenError> {
+        let Self { store, directory } = self;
+        drop(store);
+        Ok(Self {
+            store: open(directory.path())?,
+            directory,
+        })
+    }
+
+    /// Adds a tree that may refer to `candidates`.
+    pub fn add_tree(
+        &self,
+        name: &str,
+        tree: MemoryNode,
+        candidates: &[&PathInfo],
+    ) -> Result<PathInfo, AddError> {
+        let name = name.parse().expect("a test gives a legal name");
+        let batch = AddBatch {
+            objects: vec![AddObject::new(name, AddSource::Tree(tree))],
+            candidates: candidates
+                .iter()
+                .map(|info| (info.path.clone(), info.id))
+                .collect(),
+            ..AddBatch::default()
+        };
+        let mut infos = self.store.add(batch)?;
+        Ok(infos.pop().expect("one object was added"))
+    }
+}
+
+impl Default for TempStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::ops::Deref for TempStore {
+    type Target = LocalStore;
+
+    fn deref(&self) -> &LocalStore {
+        &self.store
+    }
+}
+
+/// Opens a store as tests do: at [`TEST_TIME`], with default limits.
+pub fn open(root: &Path) -> Result<LocalStore, OpenError> {
+    LocalStore::open(root, StoreOptions::new(|| TEST_TIME))
+}
 
 /// Makes names of entries, of letters that collide often and of any bytes.
 pub fn arbitrary_entry_name() -> impl Strategy<Value = EntryName> {

@@ -50,6 +50,28 @@ impl ModuloNode {
         !matches!(self, Self::Plain(_))
     }
 
+    /// Returns the totals of the node and all below it, which rewriting keeps.
+    pub fn totals(&self) -> Result<Totals, TreeError> {
+        match self {
+            Self::Plain(node) => node.totals(),
+            Self::File { size, .. } => Ok(Totals {
+                size_bytes: *size,
+                nodes: 1,
+            }),
+            Self::Symlink { .. } => Ok(Totals {
+                size_bytes: 0,
+                nodes: 1,
+            }),
+            Self::Directory { totals, .. } => {
+                let nodes = totals.nodes.checked_add(1).ok_or(TreeError::Overflow)?;
+                Ok(Totals {
+                    size_bytes: totals.size_bytes,
+                    nodes,
+                })
+            }
+        }
+    }
+
     const fn kind(&self) -> u8 {
         match self {
             Self::Plain(Node::File {
@@ -102,8 +124,6 @@ impl ModuloNode {
 pub struct ModuloTree {
     /// The entries; strictly ascending by name, or [`Self::to_node`] fails.
     pub entries: Vec<(EntryName, ModuloNode)>,
-    /// The totals of the same directory's [`Tree`](crate::Tree).
-    pub totals: Totals,
 }
 
 impl ModuloTree {
@@ -128,9 +148,15 @@ impl ModuloTree {
             let length = u8::try_from(name.len()).expect("`EntryName` holds at most 255 bytes");
             node.encode(&[&[length], name].concat(), &mut bytes);
         }
+        let mut totals = Totals::default();
+        for (_, node) in &self.entries {
+            totals = totals
+                .checked_add(node.totals()?)
+                .ok_or(TreeError::Overflow)?;
+        }
         Ok(ModuloNode::Directory {
             digest: blake3::derive_key(TREE, &bytes),
-            totals: self.totals,
+            totals,
         })
     }
 }

@@ -133,7 +133,9 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn checked_add(self, other: Self) -> Option<Self> {
+    /// Adds two sums; `None` if they do not fit 64 bits.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
         Some(Self {
             size_bytes: self.size_bytes.checked_add(other.size_bytes)?,
             nodes: self.nodes.checked_add(other.nodes)?,

@@ -1,0 +1,177 @@
+//! One connection, with every setting made and checked at each open.
+
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+use super::{DbError, migrations};
+
+/// How long a statement waits inside SQLite for the rare locks that readers meet (recovery of the log, the last close).
+const STATEMENT_WAIT: Duration = Duration::from_secs(10);
+/// How long a transaction waits for the transactions of others. Each takes milliseconds; more than this is a hanging process.
+const TRANSACTION_WAIT: Duration = Duration::from_secs(300);
+/// When the one who waits is told so.
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// What each connection sets and then reads back: name, value to set, value read.
+const PRAGMAS: &[(&str, &str, &str)] = &[
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "NORMAL", "1"),
+    ("foreign_keys", "ON", "1"),
+    ("trusted_schema", "OFF", "0"),
+    ("temp_store", "MEMORY", "2"),
+];
+
+/// A connection to the database of a store.
+#[derive(Debug)]
+pub(crate) struct Database {
+    connection: Connection,
+}
+
+impl Database {
+    /// Opens the database, creating it if it does not exist, and brings it to the newest format.
+    pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
+        let open = |source| DbError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(open)?;
+        connection.busy_timeout(STATEMENT_WAIT).map_err(open)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        for (pragma, wanted, reads) in PRAGMAS {
+            set_pragma(&connection, path, pragma, wanted, reads)?;
+        }
+        migrations::run(&mut connection, path)?;
+        Ok(Self { connection })
+    }
+
+    pub(super) const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Begins a transaction that writes, waiting for other writers. `on_wait` is called once if that takes more than a second.
+    pub(crate) fn begin(&mut self, on_wait: &dyn Fn()) -> Result<Write<'_>, DbError> {
+        let started = Instant::now();
+        let mut noticed = false;
+        let mut pause = Duration::from_micros(200);
+        self.connection
+            .busy_timeout(Duration::ZERO)
+            .map_err(DbError::query("set a time limit"))?;
+        loop {
+            // The borrow of a transaction that failed to begin outlives the loop's turn, hence the unchecked form; it is the only one.
+            match Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate) {
+                Ok(transaction) => {
+                    self.connection
+                        .busy_timeout(STATEMENT_WAIT)
+                        .map_err(DbError::query("set a time limit"))?;
+                    return Ok(Write { transaction });
+                }
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+                Err(error) => return Err(DbError::query("begin a transaction")(error)),
+            }
+            if started.elapsed() > TRANSACTION_WAIT {
+                return Err(DbError::Busy {
+                    seconds: TRANSACTION_WAIT.as_secs(),
+                });
+            }
+            if started.elapsed() > NOTICE && !noticed {
+                noticed = true;
+                on_wait();
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    /// Moves the log into the file and syncs it, so that nothing is left that a power cut could undo.
+    pub(crate) fn checkpoint(&self) -> Result<(), DbError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(DbError::query("write the log"))
+    }
+}
+
+/// A transaction that writes; undone unless committed.
+#[derive(Debug)]
+pub(crate) struct Write<'a> {
+    transaction: Transaction<'a>,
+}
+
+impl Write<'_> {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.transaction
+    }
+
+    /// Runs a part of the transaction that is undone alone if it fails.
+    pub(crate) fn part<T, E: From<DbError>>(
+        &self,
+        part: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let run = |sql| {
+            self.transaction
+                .execute_batch(sql)
+                .map_err(DbError::query("divide a transaction"))
+        };
+        run("SAVEPOINT part")?;
+        let result = part();
+        if result.is_err() {
+            run("ROLLBACK TO part")?;
+        }
+        run("RELEASE part")?;
+        result
+    }
+
+    /// Makes the changes visible to all.
+    pub(crate) fn commit(self) -> Result<(), DbError> {
+        self.transaction
+            .commit()
+            .map_err(DbError::query("commit a transaction"))
+    }
+}
+
+fn set_pragma(
+    connection: &Connection,
+    path: &Path,
+    pragma: &'static str,
+    wanted: &'static str,
+    reads: &'static str,
+) -> Result<(), DbError> {
+    let failed = |source| DbError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let not_a_database = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => DbError::Foreign {
+            path: path.to_owned(),
+        },
+        _ => failed(source),
+    };
+    connection
+        .pragma_update(None, pragma, wanted)
+        .map_err(not_a_database)?;
+    let found = connection
+        .pragma_query_value(None, pragma, |row| {
+            Ok(match row.get_ref(0)? {
+                rusqlite::types::ValueRef::Integer(value) => value.to_string(),
+                value => value.as_str().unwrap_or_default().to_owned(),
+            })
+        })
+        .map_err(not_a_database)?;
+    if found == reads {
+        Ok(())
+    } else {
+        Err(DbError::Pragma {
+            path: path.to_owned(),
+            pragma,
+            wanted,
+            found,
+        })
+    }
+}

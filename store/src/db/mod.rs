@@ -1,0 +1,121 @@
+//! The database: which objects are valid, what they refer to, what was built to what. SQL lives here and nowhere else.
+//!
+//! Invariant: an object is valid exactly when its row is committed in state 0, and then all its references are rows too. Many processes
+//! share the file; all changes are short `BEGIN IMMEDIATE` transactions, so a writer waits for a writer and nobody waits for a reader.
+//!
+//! `synchronous=NORMAL`: a power cut may undo the last transactions, never damage the file. That is enough here, because what an add
+//! commits is on disk before its transaction begins — the object under its final name and its record under `var/meta` — and
+//! recovery registers such objects again. Deleting will have to be `FULL`.
+
+mod connection;
+mod migrations;
+mod objects;
+mod realisations;
+mod roots;
+
+use std::path::PathBuf;
+
+use crate::id::StorePath;
+
+pub(crate) use self::connection::{Database, Write};
+pub use self::roots::{Root, RootKind};
+
+/// Why the database did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The file cannot be opened.
+    #[error("cannot open the database `{}`", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A setting that the store relies on does not take.
+    #[error("the database `{}` does not accept `PRAGMA {pragma}={wanted}` and has `{found}`", path.display())]
+    Pragma {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        pragma: &'static str,
+        /// What the store needs.
+        wanted: &'static str,
+        /// What the database has.
+        found: String,
+    },
+    /// A newer program has changed the database.
+    #[error("the database `{}` has format {found}, but this program knows formats up to {supported} only", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The newest format that this program knows.
+        supported: i64,
+    },
+    /// The file belongs to another program.
+    #[error("`{}` is not a database of a store", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process holds the database for too long.
+    #[error("the database is locked by another process for more than {seconds} s")]
+    Busy {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// A statement failed.
+    #[error("cannot {action} in the database")]
+    Query {
+        /// What was to be done, as a verb and its object.
+        action: &'static str,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A row holds what the store never writes.
+    #[error("the database is damaged: the row of `{row}` has an illegal {column}")]
+    Damaged {
+        /// Which row.
+        row: String,
+        /// Which column.
+        column: &'static str,
+    },
+    /// An object is to be registered before something it refers to.
+    #[error("`{path}` cannot be registered: `{reference}`, which it refers to, is not valid")]
+    DanglingReference {
+        /// The object.
+        path: StorePath,
+        /// What it refers to.
+        reference: StorePath,
+    },
+    /// Two objects share 200 bits of their ids and the name, or someone has tampered with an id.
+    #[error("the store path `{path}` is taken by another object")]
+    Collision {
+        /// The path.
+        path: StorePath,
+    },
+    /// A path that is not valid is to be a root.
+    #[error("`{path}` is not valid, so it cannot be a root")]
+    NotValid {
+        /// The path.
+        path: StorePath,
+    },
+}
+
+impl DbError {
+    /// Returns a function that says what a failed statement was to do.
+    fn query(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Query { action, source }
+    }
+
+    /// Returns a function that says which column is illegal.
+    fn damaged(row: &str, column: &'static str) -> Self {
+        Self::Damaged {
+            row: row.to_owned(),
+            column,
+        }
+    }
+}

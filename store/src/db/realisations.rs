@@ -1,0 +1,83 @@
+//! Rows that say what was built to what.
+
+use rusqlite::params;
+
+use super::{
+    DbError,
+    connection::{Database, Write},
+    objects::{from_sql, store_path, to_sql},
+};
+use crate::{
+    id::{ObjectId, ResolvedDigest},
+    info::Realisation,
+};
+
+impl Database {
+    /// Returns the realisations of a derivation whose objects are valid, by output and then by object.
+    pub(crate) fn find_realisations(
+        &self,
+        resolved: &ResolvedDigest,
+    ) -> Result<Vec<Realisation>, DbError> {
+        type Columns = (String, [u8; 32], Vec<u8>, String, String, i64, i64);
+        let read = || {
+            self.connection()
+                .prepare_cached(
+                    "SELECT output, full, digest, name, sandbox, built_at, duration_ms
+                     FROM realisation JOIN object ON object.full = realisation.object
+                     WHERE resolved = ?1 AND state = 0 ORDER BY output, full",
+                )?
+                .query_map([resolved.as_bytes().as_slice()], |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                        row.get(5)?,
+                        row.get(6)?,
+                    ))
+                })?
+                .collect::<Result<Vec<Columns>, _>>()
+        };
+        let rows = read().map_err(DbError::query("find realisations"))?;
+        rows.into_iter()
+            .map(
+                |(output, full, digest, name, sandbox, built_at, duration_ms)| {
+                    Ok(Realisation {
+                        resolved: *resolved,
+                        output,
+                        object: ObjectId::from_bytes(full),
+                        path: store_path(&digest, &name)?,
+                        sandbox,
+                        built_at: from_sql(built_at),
+                        duration_ms: from_sql(duration_ms),
+                    })
+                },
+            )
+            .collect()
+    }
+}
+
+impl Write<'_> {
+    /// Records a realisation. Of one that is known, the newest facts stay, as in its record.
+    pub(crate) fn add_realisation(&self, realisation: &Realisation) -> Result<(), DbError> {
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO realisation (resolved, output, object, sandbox, built_at, duration_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET sandbox = excluded.sandbox, built_at = excluded.built_at, duration_ms = excluded.duration_ms",
+            )
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    realisation.resolved.as_bytes(),
+                    realisation.output,
+                    realisation.object.as_bytes(),
+                    realisation.sandbox,
+                    to_sql(realisation.built_at),
+                    to_sql(realisation.duration_ms),
+                ])
+            })
+            .map(|_| ())
+            .map_err(DbError::query("insert a realisation"))
+    }
+}

@@ -1,0 +1,295 @@
+//! New objects into the store.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
+    os::fd::{AsFd, BorrowedFd},
+};
+
+use nix::sys::statvfs::fstatvfs;
+
+use super::{
+    AddBatch, AddError, AddObject, AddSource, Lease, LocalStore,
+    commit::{Item, Publish},
+    draft::{Draft, Evidence},
+    ingest::Ingest,
+    record::{stage_info, stage_realisation},
+    rewrite::{Finals, Rewriter, final_node, modulo_node, seal_directories},
+    seal::Targets,
+    staging::Staging,
+};
+use crate::{
+    id::{ObjectId, StorePath},
+    info::{PathInfo, Realisation},
+    object::{ModuloNode, ObjectSeal, seal},
+    scan::Needles,
+    sys::{fault, files::at},
+};
+
+/// Bytes that an add leaves free, so that deleting stays possible: database log, records, directories.
+const RESERVE: u64 = 16 << 20;
+
+impl LocalStore {
+    /// Adds objects, all or none, and returns what they became, in the order of the batch.
+    ///
+    /// When it returns, the objects are valid and on disk: no crash loses them. An object that was valid already is not written again; only its
+    /// realisation is recorded, and its component if one is given. Concurrent calls share one sync and one transaction. A process that dies
+    /// in between leaves nothing but a staging directory, which the next who opens the store removes.
+    pub fn add(&self, mut batch: AddBatch<'_>) -> Result<Vec<PathInfo>, AddError> {
+        self.mark_unclean()?;
+        let own_lease = if batch.lease.is_none() {
+            Some(self.lease()?)
+        } else {
+            None
+        };
+        fault::point("add.leased").map_err(at("write", self.root()))?;
+        let staging = self.create_staging()?;
+        fault::point("add.staged").map_err(at("write", staging.path()))?;
+
+        let targets = Targets::of(&batch);
+        let needles = targets.needles();
+        let mut drafts = Vec::with_capacity(batch.objects.len());
+        for (index, object) in batch.objects.iter_mut().enumerate() {
+            drafts.push(self.ingest(object, &needles, &staging, index)?);
+        }
+        fault::point("add.copied").map_err(at("write", staging.path()))?;
+
+        let evidence: Vec<Evidence> = batch
+            .objects
+            .iter()
+            .zip(&drafts)
+            .map(|(object, draft)| targets.evidence(object, draft, &needles))
+            .collect::<Result<_, _>>()?;
+        let order = targets.order(&batch, &evidence)?;
+        let mut sealing = Sealing {
+            store: self,
+            batch: &batch,
+            targets: &targets,
+            staging: staging.as_fd(),
+            sealed: BTreeMap::new(),
+        };
+        let mut infos: BTreeMap<usize, PathInfo> = BTreeMap::new();
+        for index in &order {
+            let info = sealing.seal_object(*index, &mut drafts[*index], &evidence[*index])?;
+            infos.insert(*index, info);
+        }
+        fault::point("add.rewritten").map_err(at("write", staging.path()))?;
+
+        let lease = batch.lease.or(own_lease.as_ref());
+        self.publish(&batch, lease, staging, &order, infos)
+    }
+
+    /// Records what valid objects were built from. Those that are not valid are recorded as well, and found once they are.
+    ///
+    /// Not synced: losing a realisation costs a build, not a byte.
+    pub fn add_realisations(&self, realisations: &[Realisation]) -> Result<(), AddError> {
+        self.mark_unclean()?;
+        let staging = self.create_staging()?;
+        let mut publish = Publish::new(staging.as_fd()).map_err(at("open", staging.path()))?;
+        for (number, realisation) in realisations.iter().enumerate() {
+            publish.records.push(stage_realisation(
+                &staging,
+                number,
+                realisation,
+                staging.path(),
+            )?);
+        }
+        publish.realisations = realisations.to_vec();
+        self.commit(publish)
+    }
+
+    fn ingest(
+        &self,
+        object: &mut AddObject<'_>,
+        needles: &Needles,
+        staging: &Staging<'_>,
+        index: usize,
+    ) -> Result<Draft, AddError> {
+        let space = fstatvfs(staging).map_err(at("measure", staging.path()))?;
+        let available = space
+            .blocks_available()
+            .saturating_mul(space.fragment_size())
+            .saturating_sub(RESERVE);
+        let ingest = Ingest::new(&object.name, needles, self.options().limits, available);
+        let target = target_name(index);
+        match &mut object.source {
+            AddSource::Entry { parent, name } => {
+                ingest.entry(*parent, name, staging.as_fd(), &target)
+            }
+            AddSource::Bytes { bytes, executable } => {
+                ingest.bytes(bytes, *executable, staging.as_fd(), &target)
+            }
+            AddSource::Reader { reader, executable } => {
+                ingest.stream(reader, *executable, staging.as_fd(), &target)
+            }
+            AddSource::Symlink { target: to } => ingest.memory(
+                &crate::MemoryNode::Symlink { target: to.clone() },
+                staging.as_fd(),
+                &target,
+            ),
+            AddSource::Tree(node) => ingest.memory(node, staging.as_fd(), &target),
+        }
+    }
+
+    /// Writes the records and hands all over to the committer.
+    fn publish(
+        &self,
+        batch: &AddBatch<'_>,
+        lease: Option<&Lease>,
+        staging: Staging<'_>,
+        order: &[usize],
+        mut infos: BTreeMap<usize, PathInfo>,
+    ) -> Result<Vec<PathInfo>, AddError> {
+        // Leased first and asked for second: see `lease`.
+        if let Some(lease) = lease {
+            let digests: Vec<_> = infos.values().map(|info| *info.path.digest()).collect();
+            lease.protect(&digests)?;
+        }
+        let mut publish = Publish::new(staging.as_fd()).map_err(at("open", staging.path()))?;
+        let mut seen = BTreeSet::new();
+        for (number, index) in order.iter().enumerate() {
+            let Some(info) = infos.get_mut(index) else {
+                continue;
+            };
+            if !seen.insert(info.path.clone()) {
+                continue;
+            }
+            let known = self.find_by_id(&info.id)?;
+            if let Some(known) = &known {
+                let component = info.component.take();
+                let changed = component.is_some() && component != known.component;
+                *info = PathInfo {
+                    component: component.or_else(|| known.component.clone()),
+                    ..known.clone()
+                };
+                if !changed {
+                    continue;
+                }
+            }
+            publish
+                .records
+                .push(stage_info(&staging, number, info, staging.path())?);
+            if known.is_some() {
+                publish.known.push(info.clone());
+            } else {
+                publish.new.push(Item {
+                    target: target_name(*index),
+                    info: info.clone(),
+                });
+            }
+        }
+        for (number, new) in batch.realisations.iter().enumerate() {
+            let Some(info) = infos.get(&new.object) else {
+                continue;
+            };
+            let realisation = Realisation {
+                resolved: new.resolved,
+                output: new.output.clone(),
+                object: info.id,
+                path: info.path.clone(),
+                sandbox: new.sandbox.clone(),
+                built_at: new.built_at,
+                duration_ms: new.duration_ms,
+            };
+            publish.records.push(stage_realisation(
+                &staging,
+                number,
+                &realisation,
+                staging.path(),
+            )?);
+            publish.realisations.push(realisation);
+        }
+        let paths: Vec<&StorePath> = publish.new.iter().map(|item| &item.info.path).collect();
+        if !paths.is_empty() {
+            staging.write_publish(&paths)?;
+        }
+        fault::point("add.recorded").map_err(at("write", staging.path()))?;
+        if let Err(error) = self.commit(publish) {
+            // Some objects may be in place without being registered; the next who opens the store decides about them.
+            staging.abandon();
+            return Err(error);
+        }
+        Ok(infos.into_values().collect())
+    }
+}
+
+fn target_name(index: usize) -> OsString {
+    format!("object.{index}").into()
+}
+
+/// Gives the objects of a batch their ids, one after another.
+struct Sealing<'a, 'b> {
+    store: &'a LocalStore,
+    batch: &'a AddBatch<'b>,
+    targets: &'a Targets,
+    staging: BorrowedFd<'a>,
+    sealed: BTreeMap<usize, (StorePath, ObjectId)>,
+}
+
+impl Sealing<'_, '_> {
+    /// Seals an object whose references are sealed, and brings its bytes in staging to their final form.
+    fn seal_object(
+        &mut self,
+        index: usize,
+        draft: &mut Draft,
+        evidence: &Evidence,
+    ) -> Result<PathInfo, AddError> {
+        let object = &self.batch.objects[index];
+        let tree_error = |source| AddError::Tree {
+            name: object.name.clone(),
+            source,
+        };
+        let target = target_name(index);
+        let rewriter = Rewriter {
+            staging: self.staging,
+            target: &target,
+            own: self.targets.scratch_of(index),
+        };
+        rewriter.replace_others(draft, &self.finals())?;
+        let find = |path: &StorePath| Ok(self.store.path_info(path)?.map(|info| info.id));
+        let references = self
+            .targets
+            .references(index, object, evidence, &self.sealed, &find)?;
+        let modulo = modulo_node(draft).map_err(tree_error)?;
+        let ids: Vec<ObjectId> = references.iter().map(|reference| reference.id).collect();
+        let id = seal(&ObjectSeal {
+            name: &object.name,
+            root: &modulo,
+            references: &ids,
+        });
+        let path = StorePath::new(id.path_digest(), object.name.clone());
+        let self_reference = modulo.has_self_reference();
+        let root = match modulo {
+            ModuloNode::Plain(node) => node,
+            _ => {
+                rewriter.replace_own(draft, path.digest())?;
+                final_node(draft).map_err(tree_error)?
+            }
+        };
+        seal_directories(draft, self.staging, OsStr::new(&target))?;
+        self.sealed.insert(index, (path.clone(), id));
+        let totals = root.totals().map_err(tree_error)?;
+        Ok(PathInfo {
+            path,
+            id,
+            root,
+            references,
+            self_reference,
+            size_bytes: totals.size_bytes,
+            nodes: totals.nodes,
+            registered: (self.store.options().clock)(),
+            component: object.component.clone(),
+        })
+    }
+
+    /// The digits of the objects that have their ids.
+    fn finals(&self) -> Finals {
+        let scratches = self.targets.scratches.iter().enumerate();
+        let finals = scratches.filter_map(|(scratch, (_, owner))| {
+            self.sealed
+                .get(owner)
+                .map(|(path, _)| (scratch, *path.digest()))
+        });
+        finals.collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! Hashes an object on disk again.
+
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::ffi::OsStrExt,
+    },
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, readlinkat},
+    sys::stat::{SFlag, fstatat},
+};
+
+use super::rewrite::directory_modulo;
+use crate::{
+    id::ObjectId,
+    info::PathInfo,
+    object::{ModuloHasher, ModuloNode, ObjectSeal, seal, symlink_modulo},
+    scan::{Needles, Scanner, scan_bytes},
+    sys::files::{list, open_directory_at, open_file_at, os},
+    tree::{EntryName, MAX_DEPTH, Node, SymlinkTarget, Tree, TreeEntry, TreeError},
+};
+
+/// Bytes read at once.
+const BLOCK: usize = 1 << 20;
+
+/// Why an object on disk is not what its record says. Only told apart from "cannot be read" by those who decide.
+#[derive(Debug)]
+pub(super) enum Mismatch {
+    /// Nothing lies there.
+    Absent,
+    /// Something cannot be read.
+    Unreadable,
+    /// It was read, and is something else.
+    Different,
+}
+
+impl From<Errno> for Mismatch {
+    fn from(errno: Errno) -> Self {
+        if errno == Errno::ENOENT {
+            Self::Absent
+        } else {
+            Self::Unreadable
+        }
+    }
+}
+
+impl From<io::Error> for Mismatch {
+    fn from(_: io::Error) -> Self {
+        Self::Unreadable
+    }
+}
+
+impl From<TreeError> for Mismatch {
+    fn from(_: TreeError) -> Self {
+        Self::Different
+    }
+}
+
+/// Reads an object on disk whole, and compares its bytes, its references and its id with its record.
+pub(super) fn check(store: BorrowedFd<'_>, info: &PathInfo) -> Result<(), Mismatch> {
+    let digests = if info.self_reference {
+        vec![*info.path.digest()]
+    } else {
+        Vec::new()
+    };
+    let needles = Needles::new(&[], &digests);
+    let (root, modulo) = node(store, os(info.path.to_string().as_bytes()), &needles, 0)?;
+    let references: Vec<ObjectId> = info
+        .references
+        .iter()
+        .map(|reference| reference.id)
+        .collect();
+    let id = seal(&ObjectSeal {
+        name: info.path.name(),
+        root: &modulo,
+        references: &references,
+    });
+    if root == info.root && id == info.id {
+        Ok(())
+    } else {
+        Err(Mismatch::Different)
+    }
+}
+
+fn node(
+    parent: BorrowedFd<'_>,
+    name: &std::ffi::OsStr,
+    needles: &Needles,
+    depth: usize,
+) -> Result<(Node, ModuloNode), Mismatch> {
+    let stat = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+    if kind == SFlag::S_IFLNK {
+        let target = SymlinkTarget::new(readlinkat(parent, name)?.as_bytes())?;
+        let found = scan_bytes(needles, target.as_bytes());
+        let offsets: Vec<u64> = found
+            .occurrences
+            .iter()
+            .map(|occurrence| occurrence.offset)
+            .collect();
+        let modulo = symlink_modulo(&target, &offsets);
+        return Ok((Node::Symlink { target }, modulo));
+    }
+    if kind == SFlag::S_IFREG {
+        return file(parent, name, stat.st_mode & 0o100 != 0, needles);
+    }
+    if kind != SFlag::S_IFDIR || depth >= MAX_DEPTH {
+        return Err(Mismatch::Different);
+    }
+    let directory = open_directory_at(parent, name)?;
+    let mut names: Vec<EntryName> = list(&directory)?
+        .iter()
+        .map(|(name, _)| EntryName::new(name.as_bytes()))
+        .collect::<Result<_, _>>()?;
+    names.sort();
+    let (mut entries, mut modulos) = (Vec::new(), Vec::new());
+    for name in names {
+        let (plain, modulo) = node(directory.as_fd(), os(name.as_bytes()), needles, depth + 1)?;
+        modulos.push((name.clone(), modulo));
+        entries.push(TreeEntry { name, node: plain });
+    }
+    Ok((
+        Tree::from_sorted(entries)?.to_node(),
+        directory_modulo(modulos)?,
+    ))
+}
+
+fn file(
+    parent: BorrowedFd<'_>,
+    name: &std::ffi::OsStr,
+    executable: bool,
+    needles: &Needles,
+) -> Result<(Node, ModuloNode), Mismatch> {
+    let mut file = open_file_at(parent, name)?;
+    let mut hasher = blake3::Hasher::new();
+    let mut scanner = Scanner::new(needles);
+    let mut buffer = vec![0; BLOCK];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update_rayon(&buffer[..count]);
+        scanner.update(&buffer[..count]);
+    }
+    let blob = crate::BlobId::from_bytes(*hasher.finalize().as_bytes());
+    let plain = Node::File {
+        blob,
+        size: hasher.count(),
+        executable,
+    };
+    let own: Vec<u64> = scanner
+        .finish()
+        .occurrences
+        .iter()
+        .map(|occurrence| occurrence.offset)
+        .collect();
+    if own.is_empty() {
+        return Ok((plain.clone(), ModuloNode::Plain(plain)));
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let mut modulo = ModuloHasher::new(&own);
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((plain, modulo.finish(executable)));
+        }
+        modulo.update(&mut buffer[..count]);
+    }
+}

@@ -1,0 +1,379 @@
+//! From staging to validity: one sync and one transaction for all who wait.
+//!
+//! The first caller leads: it takes everything that is queued through the steps below and hands out the results. Callers that come while it works are
+//! the next group, so under load the price of a flush is shared and nobody waits for more than two.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{FlockArg, RenameFlags, renameat2},
+    unistd::{fsync, syncfs},
+};
+
+use super::{AddError, LocalStore, StoreEvent, record::StagedRecord};
+use crate::{
+    db::DbError,
+    info::{PathInfo, Realisation},
+    sys::{
+        FileError, fault,
+        files::{at, open_directory_at, os, remove_at, seal_directory, unseal},
+        lock::lock_file,
+    },
+    tree::Node,
+};
+
+/// Directories that are synced one by one; beyond this number the whole file system is.
+const DIRECTORIES_TO_SYNC: usize = 16;
+
+/// A batch that lies complete in staging.
+#[derive(Debug)]
+pub(super) struct Publish {
+    staging: OwnedFd,
+    /// Objects to be renamed into place and registered, references first.
+    pub(super) new: Vec<Item>,
+    /// Objects that are valid already and get another component.
+    pub(super) known: Vec<PathInfo>,
+    pub(super) records: Vec<StagedRecord>,
+    pub(super) realisations: Vec<Realisation>,
+}
+
+/// An object in staging.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) target: OsString,
+    pub(super) info: PathInfo,
+}
+
+impl Publish {
+    pub(super) fn new(staging: BorrowedFd<'_>) -> std::io::Result<Self> {
+        Ok(Self {
+            staging: staging.try_clone_to_owned()?,
+            new: Vec::new(),
+            known: Vec::new(),
+            records: Vec::new(),
+            realisations: Vec::new(),
+        })
+    }
+}
+
+/// The queue of batches that wait for a leader.
+#[derive(Debug, Default)]
+pub(super) struct Committer {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Vec<Arc<Ticket>>,
+    led: bool,
+}
+
+#[derive(Debug)]
+struct Ticket {
+    publish: Publish,
+    result: Mutex<Option<Result<(), AddError>>>,
+}
+
+impl Ticket {
+    fn take(&self) -> Option<Result<(), AddError>> {
+        self.result
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    fn put(&self, result: Result<(), AddError>) {
+        *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    }
+}
+
+impl LocalStore {
+    /// Makes a batch valid.
+    pub(super) fn commit(&self, publish: Publish) -> Result<(), AddError> {
+        let ticket = Arc::new(Ticket {
+            publish,
+            result: Mutex::new(None),
+        });
+        let committer = self.committer();
+        let mut queue = committer
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.push(Arc::clone(&ticket));
+        loop {
+            if let Some(result) = ticket.take() {
+                return result;
+            }
+            if queue.led {
+                queue = committer
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.led = true;
+            let group = std::mem::take(&mut queue.waiting);
+            drop(queue);
+            self.lead(&group);
+            queue = committer
+                .queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            queue.led = false;
+            committer.changed.notify_all();
+        }
+    }
+
+    /// Takes a group through all steps and leaves a result in each ticket.
+    fn lead(&self, group: &[Arc<Ticket>]) {
+        if let Err(Failed {
+            action,
+            path,
+            errno,
+        }) = self.sync_staged(group)
+        {
+            for ticket in group {
+                ticket.put(Err(at(action, path.clone())(errno).into()));
+            }
+            return;
+        }
+        // Whoever decides about unregistered objects waits until ours are registered.
+        let _publishing = match lock_file(&self.publish_lock_path(), FlockArg::LockShared) {
+            Ok(lock) => lock,
+            Err(error) => {
+                let errno = Errno::try_from(error.source).unwrap_or(Errno::EIO);
+                for ticket in group {
+                    ticket.put(Err(at("lock", self.publish_lock_path())(errno).into()));
+                }
+                return;
+            }
+        };
+        let mut renamed = Vec::new();
+        for ticket in group {
+            match self.rename(&ticket.publish) {
+                Ok(()) => renamed.push(ticket),
+                Err(error) => ticket.put(Err(error)),
+            }
+        }
+        if let Err(Failed {
+            action,
+            path,
+            errno,
+        }) = self.sync_renames(&renamed)
+        {
+            for ticket in renamed {
+                ticket.put(Err(at(action, path.clone())(errno).into()));
+            }
+            return;
+        }
+        match self.register(&renamed) {
+            Ok(results) => renamed
+                .iter()
+                .zip(results)
+                .for_each(|(ticket, result)| ticket.put(result)),
+            Err(source) => {
+                let source = Arc::new(source);
+                for ticket in renamed {
+                    ticket.put(Err(AddError::Group {
+                        source: Arc::clone(&source),
+                    }));
+                }
+            }
+        }
+    }
+
+    /// Brings all files of the group to disk before any gets its final name.
+    ///
+    /// A group without new objects needs no sync: losing a realisation costs a build, not a byte.
+    fn sync_staged(&self, group: &[Arc<Ticket>]) -> Result<(), Failed> {
+        if group.iter().all(|ticket| ticket.publish.new.is_empty()) {
+            return Ok(());
+        }
+        syncfs(self.store_fd()).map_err(|errno| Failed {
+            action: "sync",
+            path: self.store_directory(),
+            errno,
+        })?;
+        if self.is_split() {
+            syncfs(self.meta_fd()).map_err(|errno| Failed {
+                action: "sync",
+                path: self.meta_directory(),
+                errno,
+            })?;
+        }
+        reach("commit.synced", self)
+    }
+
+    fn rename(&self, publish: &Publish) -> Result<(), AddError> {
+        for record in &publish.records {
+            record.publish(
+                publish.staging.as_fd(),
+                &self.meta_directory(),
+                self.meta_fd(),
+            )?;
+        }
+        fault::point("commit.record_renamed").map_err(at("write", self.root()))?;
+        for item in &publish.new {
+            self.rename_object(publish, item)?;
+            fault::point("commit.object_renamed").map_err(at("write", self.root()))?;
+        }
+        Ok(())
+    }
+
+    fn rename_object(&self, publish: &Publish, item: &Item) -> Result<(), AddError> {
+        let name: OsString = item.info.path.to_string().into();
+        let path = self.real_path(&item.info.path);
+        loop {
+            match renameat2(
+                &publish.staging,
+                item.target.as_os_str(),
+                self.store_fd(),
+                name.as_os_str(),
+                RenameFlags::RENAME_NOREPLACE,
+            ) {
+                Ok(()) => break,
+                Err(Errno::EEXIST) => {
+                    if self.path_info(&item.info.path)?.is_some() {
+                        // Another process was faster; ours is removed with its staging directory.
+                        return Ok(());
+                    }
+                    self.discard(&item.info.path)?;
+                }
+                Err(error) => return Err(at("create", path)(error).into()),
+            }
+        }
+        if matches!(item.info.root, Node::Directory { .. }) {
+            let directory = open_directory_at(self.store_fd(), &name).map_err(at("open", &path))?;
+            seal_directory(directory).map_err(at("change", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Moves what lies at the place of an object that is not valid out of the way, and removes it.
+    ///
+    /// Two processes that add the same object may do this to each other: both contents are whole, synced and equal.
+    pub(super) fn discard(&self, path: &crate::StorePath) -> Result<(), FileError> {
+        let name = path.to_string();
+        let trashed = self.next_name();
+        // An ordinary user may rename a directory to another parent only while it is writable.
+        match unseal(self.store_fd(), os(name.as_bytes())) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(error) => return Err(at("change", self.real_path(path))(error)),
+        }
+        match renameat2(
+            self.store_fd(),
+            name.as_str(),
+            self.trash_fd(),
+            trashed.as_str(),
+            RenameFlags::RENAME_NOREPLACE,
+        ) {
+            Ok(()) => remove_at(self.trash_fd(), os(trashed.as_bytes()))
+                .map_err(at("remove", self.real_path(path))),
+            Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(at("remove", self.real_path(path))(error)),
+        }
+    }
+
+    /// Makes the new names survive a crash.
+    fn sync_renames(&self, group: &[&Arc<Ticket>]) -> Result<(), Failed> {
+        if group.iter().all(|ticket| ticket.publish.new.is_empty()) {
+            return Ok(());
+        }
+        let shards: BTreeSet<&str> = group
+            .iter()
+            .flat_map(|ticket| {
+                ticket
+                    .publish
+                    .records
+                    .iter()
+                    .map(|record| record.shard.as_str())
+            })
+            .collect();
+        let failed = |path: PathBuf| {
+            move |errno| Failed {
+                action: "sync",
+                path,
+                errno,
+            }
+        };
+        if shards.len() > DIRECTORIES_TO_SYNC {
+            syncfs(self.meta_fd()).map_err(failed(self.meta_directory()))?;
+        } else {
+            for shard in shards {
+                let path = self.meta_directory().join(shard);
+                let directory = open_directory_at(self.meta_fd(), os(shard.as_bytes()))
+                    .map_err(failed(path.clone()))?;
+                fsync(directory).map_err(failed(path))?;
+            }
+            fsync(self.meta_fd()).map_err(failed(self.meta_directory()))?;
+        }
+        fsync(self.store_fd()).map_err(failed(self.store_directory()))?;
+        reach("commit.renames_synced", self)
+    }
+
+    /// Registers the group in one transaction; a batch that is refused does not hold up the others.
+    fn register(&self, group: &[&Arc<Ticket>]) -> Result<Vec<Result<(), AddError>>, DbError> {
+        self.write(|write| {
+            let mut results = Vec::with_capacity(group.len());
+            for ticket in group {
+                results.push(write.part(|| {
+                    for item in &ticket.publish.new {
+                        write.register(&item.info)?;
+                    }
+                    for info in &ticket.publish.known {
+                        write.register(info)?;
+                    }
+                    for realisation in &ticket.publish.realisations {
+                        write.add_realisation(realisation)?;
+                    }
+                    fault::point("commit.inserted").map_err(at("write", self.root()))?;
+                    Ok::<(), AddError>(())
+                }));
+            }
+            Ok(results)
+        })
+        .inspect(|_| {
+            // Past this point the objects are valid: a failure here has nothing left to undo.
+            let _reached: std::io::Result<()> = fault::point("commit.committed");
+        })
+    }
+
+    /// Runs one writing transaction.
+    pub(super) fn write<T>(
+        &self,
+        change: impl FnOnce(&crate::db::Write<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        let mut writer = self.writer().lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match &mut *writer {
+            Some(database) => database,
+            empty => empty.insert(crate::db::Database::open(&self.database_path())?),
+        };
+        let write = database.begin(&|| self.options().tell(StoreEvent::WaitingForDatabase))?;
+        let result = change(&write)?;
+        write.commit()?;
+        Ok(result)
+    }
+}
+
+/// A failure that a whole group shares; told to each in its own words.
+struct Failed {
+    action: &'static str,
+    path: PathBuf,
+    errno: Errno,
+}
+
+fn reach(point: &'static str, store: &LocalStore) -> Result<(), Failed> {
+    fault::point(point).map_err(|error| Failed {
+        action: "write",
+        path: store.root().to_owned(),
+        errno: Errno::try_from(error).unwrap_or(Errno::EIO),
+    })
+}

@@ -1,0 +1,106 @@
+//! One file into staging: read, hashed, scanned and written in one pass.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+};
+
+use super::draft::FileDraft;
+use crate::{
+    scan::{Container, Needles, Scanner, scan_members},
+    sys::files::seal_file,
+};
+
+/// Bytes read at once: small enough to stay in the second-level cache between hash, scan and write.
+const BLOCK: usize = 128 << 10;
+/// From this size on, a file is worth the work of several threads.
+const LARGE: u64 = 4 << 20;
+/// Bytes read at once of a large file: BLAKE3 splits a block over threads down to 128 KiB.
+const LARGE_BLOCK: usize = 2 << 20;
+
+/// Which side of a copy failed.
+#[derive(Debug)]
+pub(super) enum CopyError {
+    Read(io::Error),
+    Write(io::Error),
+    /// The stream has more bytes than are allowed.
+    TooLarge,
+}
+
+/// Copies a stream into a new file, and returns what it is.
+///
+/// A file with scratch digits stays writable, for they will be replaced; all others get their final mode and time here.
+pub(super) fn copy(
+    source: &mut dyn Read,
+    expected_bytes: u64,
+    limit_bytes: u64,
+    target: &mut File,
+    executable: bool,
+    needles: &Needles,
+    buffer: &mut Vec<u8>,
+) -> Result<FileDraft, CopyError> {
+    let large = expected_bytes >= LARGE;
+    buffer.resize(if large { LARGE_BLOCK } else { BLOCK }, 0);
+    let mut hasher = blake3::Hasher::new();
+    let mut scanner = Scanner::new(needles);
+    let mut edges = Edges::default();
+    let mut size = 0u64;
+    loop {
+        let count = match source.read(buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(CopyError::Read(error)),
+        };
+        let block = &buffer[..count];
+        size += u64::try_from(count).map_err(|_| CopyError::TooLarge)?;
+        if size > limit_bytes {
+            return Err(CopyError::TooLarge);
+        }
+        if large {
+            rayon::join(|| hasher.update_rayon(block), || scanner.update(block));
+        } else {
+            hasher.update(block);
+            scanner.update(block);
+        }
+        edges.update(block);
+        target.write_all(block).map_err(CopyError::Write)?;
+    }
+    let mut findings = scanner.finish();
+    if !needles.is_empty()
+        && let Some(container) = Container::detect(&edges.head, &edges.tail)
+    {
+        target.seek(SeekFrom::Start(0)).map_err(CopyError::Write)?;
+        scan_members(needles, container, target, &mut findings);
+    }
+    if findings.occurrences.is_empty() {
+        seal_file(&*target, executable).map_err(|error| CopyError::Write(error.into()))?;
+    }
+    Ok(FileDraft {
+        blob: *hasher.finalize().as_bytes(),
+        size,
+        executable,
+        findings,
+        modulo: None,
+    })
+}
+
+/// The first and last bytes of a stream.
+#[derive(Default)]
+struct Edges {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl Edges {
+    fn update(&mut self, block: &[u8]) {
+        let wanted = Container::HEAD
+            .saturating_sub(self.head.len())
+            .min(block.len());
+        self.head.extend_from_slice(&block[..wanted]);
+        let kept = block.len().min(Container::TAIL);
+        self.tail.extend_from_slice(&block[block.len() - kept..]);
+        self.tail
+            .drain(..self.tail.len().saturating_sub(Container::TAIL));
+    }
+}

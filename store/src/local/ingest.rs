@@ -1,0 +1,688 @@
+//! A source into staging: one thread walks, all threads copy.
+//!
+//! Written for hostile sources. Every name is opened relative to a descriptor of the directory it was listed in, never following a symlink;
+//! what a file is, is asked of the open file; what is hashed is what was written. A builder that still runs could at most change what it
+//! is about to have stored.
+//!
+//! At most [`OPEN_DIRECTORIES`] directories and those on the way to the walker are open at once, however large the tree.
+
+use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::Read,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::{ffi::OsStrExt, fs::MetadataExt},
+    },
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    vec,
+};
+
+use nix::{
+    dir::Type,
+    errno::Errno,
+    fcntl::{AtFlags, readlinkat},
+    sys::stat::{SFlag, fstatat},
+    unistd::symlinkat,
+};
+
+use super::{
+    AddError, Limits,
+    copy::{CopyError, copy},
+    draft::{Draft, FileDraft, SymlinkDraft},
+};
+use crate::{
+    id::StoreName,
+    scan::{Needles, scan_bytes},
+    sys::files::{
+        at, create_directory_at, create_file_at, join, list, open_directory_at, open_file_at, os,
+        seal_symlink,
+    },
+    tree::{EntryName, MAX_DEPTH, MemoryNode, SymlinkTarget, TreeError},
+};
+
+/// Directories whose files wait to be copied.
+const OPEN_DIRECTORIES: usize = 64;
+/// Files of one directory that one job copies.
+const FILES_A_JOB: usize = 16;
+
+thread_local! {
+    static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// What is common to all files of one object that is being written.
+#[derive(Debug)]
+pub(super) struct Ingest<'a> {
+    name: &'a StoreName,
+    needles: &'a Needles,
+    limits: Limits,
+    /// Bytes that the file system has for us.
+    available: u64,
+    bytes: AtomicU64,
+    nodes: AtomicU64,
+    files: Mutex<Vec<Option<FileDraft>>>,
+    links: Mutex<HashMap<(u64, u64), Link>>,
+    failed: AtomicBool,
+    failure: Mutex<Option<(usize, AddError)>>,
+    waiting_directories: AtomicUsize,
+}
+
+/// A file with several names, of which some may lie outside.
+#[derive(Debug)]
+struct Link {
+    names: u64,
+    seen: u64,
+    owner: u32,
+    file: Vec<u8>,
+}
+
+/// The shape of a source, with files by number.
+enum Shape {
+    File(usize),
+    Symlink(SymlinkDraft),
+    Directory(Vec<(EntryName, Self)>),
+}
+
+/// The same directory in the source and in staging.
+struct Pair {
+    source: OwnedFd,
+    target: OwnedFd,
+}
+
+/// A directory that the walker is in.
+struct Frame {
+    pair: Arc<Pair>,
+    path: Vec<u8>,
+    name: Option<EntryName>,
+    directories: vec::IntoIter<EntryName>,
+    done: Vec<(EntryName, Shape)>,
+}
+
+impl<'a> Ingest<'a> {
+    pub(super) fn new(
+        name: &'a StoreName,
+        needles: &'a Needles,
+        limits: Limits,
+        available: u64,
+    ) -> Self {
+        Self {
+            name,
+            needles,
+            limits,
+            available,
+            bytes: AtomicU64::new(0),
+            nodes: AtomicU64::new(0),
+            files: Mutex::default(),
+            links: Mutex::default(),
+            failed: AtomicBool::new(false),
+            failure: Mutex::default(),
+            waiting_directories: AtomicUsize::new(0),
+        }
+    }
+
+    /// Copies the entry `source` of `parent` to the entry `target` of `staging`.
+    pub(super) fn entry(
+        &self,
+        parent: BorrowedFd<'_>,
+        source: &OsStr,
+        staging: BorrowedFd<'_>,
+        target: &OsStr,
+    ) -> Result<Draft, AddError> {
+        self.count_nodes(1)?;
+        let stat =
+            fstatat(parent, source, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(at("inspect", source))?;
+        let shape = match file_type(stat.st_mode) {
+            Some(Type::Directory) => {
+                let pair = Pair {
+                    source: open_directory_at(parent, source).map_err(at("open", source))?,
+                    target: create_directory_at(staging, target).map_err(at("create", target))?,
+                };
+                let root_owner = stat.st_uid;
+                let shape = rayon::scope(|scope| self.walk(scope, pair));
+                let shape = self.outcome(shape)?;
+                self.refuse_foreign_links(root_owner)?;
+                shape
+            }
+            Some(Type::Symlink) => Shape::Symlink(self.link(parent, source, staging, target, b"")?),
+            Some(Type::File) => {
+                let number = self.reserve(1);
+                let draft = self.file(parent, source, staging, target, b"")?;
+                self.put(number, draft);
+                self.refuse_foreign_links(stat.st_uid)?;
+                Shape::File(number)
+            }
+            kind => return Err(self.refuse_kind(b".", kind)),
+        };
+        Ok(self.draft(shape))
+    }
+
+    /// Writes a tree from memory to the entry `target` of `staging`.
+    pub(super) fn memory(
+        &self,
+        node: &MemoryNode,
+        staging: BorrowedFd<'_>,
+        target: &OsStr,
+    ) -> Result<Draft, AddError> {
+        self.memory_node(node, staging, target, &mut Vec::new(), 1)
+    }
+
+    /// Writes a file from memory to the entry `target` of `staging`.
+    pub(super) fn bytes(
+        &self,
+        bytes: &[u8],
+        executable: bool,
+        staging: BorrowedFd<'_>,
+        target: &OsStr,
+    ) -> Result<Draft, AddError> {
+        let expected = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.count_nodes(1)?;
+        self.count_bytes(expected)?;
+        self.write(&mut &bytes[..], expected, executable, staging, target, b"")
+            .map(Draft::File)
+    }
+
+    /// Writes a stream to the entry `target` of `staging`.
+    pub(super) fn stream(
+        &self,
+        source: &mut dyn Read,
+        executable: bool,
+        staging: BorrowedFd<'_>,
+        target: &OsStr,
+    ) -> Result<Draft, AddError> {
+        self.count_nodes(1)?;
+        self.write(source, 0, executable, staging, target, b"")
+            .map(Draft::File)
+    }
+
+    fn memory_node(
+        &self,
+        node: &MemoryNode,
+        parent: BorrowedFd<'_>,
+        target: &OsStr,
+        path: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<Draft, AddError> {
+        self.count_nodes(1)?;
+        Ok(match node {
+            MemoryNode::File { bytes, executable } => {
+                let expected = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+                self.count_bytes(expected)?;
+                Draft::File(self.write(
+                    &mut &bytes[..],
+                    expected,
+                    *executable,
+                    parent,
+                    target,
+                    path,
+                )?)
+            }
+            MemoryNode::Symlink { target: to } => {
+                Draft::Symlink(self.write_link(to.clone(), parent, target)?)
+            }
+            MemoryNode::Directory { entries } => {
+                self.check_depth(depth, path)?;
+                let directory =
+                    create_directory_at(parent, target).map_err(at("create", target))?;
+                let mut drafts = Vec::with_capacity(entries.len());
+                for (name, node) in entries {
+                    let mut below = join(path, name.as_bytes());
+                    let draft = self.memory_node(
+                        node,
+                        directory.as_fd(),
+                        os(name.as_bytes()),
+                        &mut below,
+                        depth + 1,
+                    )?;
+                    drafts.push((name.clone(), draft));
+                }
+                Draft::Directory(drafts)
+            }
+        })
+    }
+
+    /// Walks depth first, and leaves the files of each directory to jobs.
+    fn walk<'scope>(
+        &'scope self,
+        scope: &rayon::Scope<'scope>,
+        root: Pair,
+    ) -> Result<Shape, AddError> {
+        let mut stack = vec![self.enter(scope, root, Vec::new(), None)?];
+        loop {
+            let Some(frame) = stack.last_mut() else {
+                return Ok(Shape::Directory(Vec::new()));
+            };
+            if self.failed.load(Ordering::Relaxed) {
+                return Ok(Shape::Directory(Vec::new()));
+            }
+            if let Some(name) = frame.directories.next() {
+                let path = join(&frame.path, name.as_bytes());
+                let pair = Pair {
+                    source: open_directory_at(&frame.pair.source, os(name.as_bytes()))
+                        .map_err(at("open", os(&path)))?,
+                    target: create_directory_at(&frame.pair.target, os(name.as_bytes()))
+                        .map_err(at("create", os(&path)))?,
+                };
+                self.check_depth(stack.len() + 1, &path)?;
+                stack.push(self.enter(scope, pair, path, Some(name))?);
+                continue;
+            }
+            let Some(mut frame) = stack.pop() else {
+                return Ok(Shape::Directory(Vec::new()));
+            };
+            frame.done.sort_by(|a, b| a.0.cmp(&b.0));
+            let shape = Shape::Directory(frame.done);
+            match (stack.last_mut(), frame.name) {
+                (Some(parent), Some(name)) => parent.done.push((name, shape)),
+                _ => return Ok(shape),
+            }
+        }
+    }
+
+    fn enter<'scope>(
+        &'scope self,
+        scope: &rayon::Scope<'scope>,
+        pair: Pair,
+        path: Vec<u8>,
+        name: Option<EntryName>,
+    ) -> Result<Frame, AddError> {
+        let pair = Arc::new(pair);
+        let entries = list(&pair.source).map_err(at("list", os(&path)))?;
+        self.count_nodes(u64::try_from(entries.len()).unwrap_or(u64::MAX))?;
+        let (mut files, mut directories, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        for (entry, kind) in entries {
+            let name =
+                EntryName::new(entry.as_bytes()).map_err(|source| self.tree_error(source))?;
+            let below = || join(&path, name.as_bytes());
+            let kind = match kind {
+                Some(kind) => Some(kind),
+                // Some file systems do not say it in the listing.
+                None => file_type(
+                    fstatat(
+                        &pair.source,
+                        entry.as_os_str(),
+                        AtFlags::AT_SYMLINK_NOFOLLOW,
+                    )
+                    .map_err(at("inspect", os(&below())))?
+                    .st_mode,
+                ),
+            };
+            match kind {
+                Some(Type::Directory) => directories.push(name),
+                Some(Type::Symlink) => {
+                    let link = self.link(
+                        pair.source.as_fd(),
+                        &entry,
+                        pair.target.as_fd(),
+                        &entry,
+                        &below(),
+                    )?;
+                    done.push((name, Shape::Symlink(link)));
+                }
+                Some(Type::File) => files.push((name, entry)),
+                kind => return Err(self.refuse_kind(&below(), kind)),
+            }
+        }
+        directories.sort();
+        files.sort();
+        let first = self.reserve(files.len());
+        let mut jobs = Vec::new();
+        for (index, (name, entry)) in files.into_iter().enumerate() {
+            done.push((name, Shape::File(first + index)));
+            if index % FILES_A_JOB == 0 {
+                jobs.push(Vec::with_capacity(FILES_A_JOB));
+            }
+            if let Some(job) = jobs.last_mut() {
+                job.push((first + index, entry));
+            }
+        }
+        self.spawn(scope, &pair, &path, jobs);
+        Ok(Frame {
+            pair,
+            path,
+            name,
+            directories: directories.into_iter(),
+            done,
+        })
+    }
+
+    fn spawn<'scope>(
+        &'scope self,
+        scope: &rayon::Scope<'scope>,
+        pair: &Arc<Pair>,
+        path: &[u8],
+        jobs: Vec<Vec<(usize, OsString)>>,
+    ) {
+        // The walker helps instead of opening more: it runs in a thread of the pool.
+        while self.waiting_directories.load(Ordering::Acquire) > OPEN_DIRECTORIES {
+            if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                std::thread::yield_now();
+            }
+        }
+        for job in jobs {
+            let (pair, path) = (Arc::clone(pair), path.to_vec());
+            self.waiting_directories.fetch_add(1, Ordering::AcqRel);
+            scope.spawn(move |_| {
+                for (number, entry) in job {
+                    if self.failed.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let below = join(&path, entry.as_bytes());
+                    match self.file(
+                        pair.source.as_fd(),
+                        &entry,
+                        pair.target.as_fd(),
+                        &entry,
+                        &below,
+                    ) {
+                        Ok(draft) => self.put(number, draft),
+                        Err(error) => self.fail(number, error),
+                    }
+                }
+                drop(pair);
+                self.waiting_directories.fetch_sub(1, Ordering::AcqRel);
+            });
+        }
+    }
+
+    fn file(
+        &self,
+        parent: BorrowedFd<'_>,
+        source: &OsStr,
+        target_parent: BorrowedFd<'_>,
+        target: &OsStr,
+        path: &[u8],
+    ) -> Result<FileDraft, AddError> {
+        let mut file = open_file_at(parent, source).map_err(at("open", os(path)))?;
+        let metadata = file.metadata().map_err(at("inspect", os(path)))?;
+        if !metadata.is_file() {
+            return Err(self.refuse_kind(path, file_type(metadata.mode())));
+        }
+        if metadata.mode() & 0o6000 != 0 {
+            return Err(AddError::SetId {
+                name: self.name.clone(),
+                file: printable(path),
+                mode: metadata.mode() & 0o7777,
+            });
+        }
+        if metadata.nlink() > 1 {
+            self.note_link(&metadata, path);
+        }
+        self.count_bytes(metadata.len())?;
+        self.write(
+            &mut file,
+            metadata.len(),
+            metadata.mode() & 0o100 != 0,
+            target_parent,
+            target,
+            path,
+        )
+    }
+
+    fn write(
+        &self,
+        source: &mut dyn Read,
+        expected_bytes: u64,
+        executable: bool,
+        parent: BorrowedFd<'_>,
+        target: &OsStr,
+        path: &[u8],
+    ) -> Result<FileDraft, AddError> {
+        let mut file: File =
+            create_file_at(parent, target).map_err(|error| self.write_error(error.into(), path))?;
+        let copied = BUFFER.with_borrow_mut(|buffer| {
+            copy(
+                source,
+                expected_bytes,
+                self.limits.object_bytes,
+                &mut file,
+                executable,
+                self.needles,
+                buffer,
+            )
+        });
+        copied.map_err(|error| match error {
+            CopyError::Read(source) if path.is_empty() => AddError::Read {
+                name: self.name.clone(),
+                source,
+            },
+            CopyError::Read(source) => at("read", os(path))(source).into(),
+            CopyError::Write(source) => self.write_error(source, path),
+            CopyError::TooLarge => AddError::TooLarge {
+                name: self.name.clone(),
+                limit: self.limits.object_bytes,
+            },
+        })
+    }
+
+    fn link(
+        &self,
+        parent: BorrowedFd<'_>,
+        source: &OsStr,
+        target_parent: BorrowedFd<'_>,
+        target: &OsStr,
+        path: &[u8],
+    ) -> Result<SymlinkDraft, AddError> {
+        let to = readlinkat(parent, source).map_err(at("read", os(path)))?;
+        let to = SymlinkTarget::new(to.as_bytes()).map_err(|source| self.tree_error(source))?;
+        self.write_link(to, target_parent, target)
+    }
+
+    fn write_link(
+        &self,
+        to: SymlinkTarget,
+        parent: BorrowedFd<'_>,
+        target: &OsStr,
+    ) -> Result<SymlinkDraft, AddError> {
+        symlinkat(os(to.as_bytes()), parent, target).map_err(at("create", target))?;
+        seal_symlink(parent, target).map_err(at("change", target))?;
+        let findings = scan_bytes(self.needles, to.as_bytes());
+        Ok(SymlinkDraft {
+            target: to,
+            findings,
+            modulo: None,
+        })
+    }
+
+    fn draft(&self, shape: Shape) -> Draft {
+        match shape {
+            Shape::File(number) => {
+                let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+                Draft::File(
+                    files[number]
+                        .take()
+                        .expect("without a failure each numbered file was written"),
+                )
+            }
+            Shape::Symlink(link) => Draft::Symlink(link),
+            Shape::Directory(entries) => Draft::Directory(
+                entries
+                    .into_iter()
+                    .map(|(name, shape)| (name, self.draft(shape)))
+                    .collect(),
+            ),
+        }
+    }
+
+    fn reserve(&self, count: usize) -> usize {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = files.len();
+        files.resize_with(first + count, || None);
+        first
+    }
+
+    fn put(&self, number: usize, draft: FileDraft) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(draft);
+    }
+
+    /// Keeps the failure of the first file in the order of the walk, so that the message depends less on threads.
+    fn fail(&self, number: usize, error: AddError) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if failure.as_ref().is_none_or(|(known, _)| number < *known) {
+            *failure = Some((number, error));
+        }
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    fn outcome(&self, shape: Result<Shape, AddError>) -> Result<Shape, AddError> {
+        match self
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            Some((_, error)) => Err(error),
+            None => shape,
+        }
+    }
+
+    fn count_nodes(&self, count: u64) -> Result<(), AddError> {
+        let nodes = self
+            .nodes
+            .fetch_add(count, Ordering::Relaxed)
+            .saturating_add(count);
+        let limit = self.limits.object_nodes;
+        if nodes > limit {
+            Err(AddError::TooManyNodes {
+                name: self.name.clone(),
+                limit,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes a file's size into account before a byte of it is written.
+    fn count_bytes(&self, count: u64) -> Result<(), AddError> {
+        let needed = self
+            .bytes
+            .fetch_add(count, Ordering::Relaxed)
+            .saturating_add(count);
+        let limit = self.limits.object_bytes;
+        if needed > limit {
+            return Err(AddError::TooLarge {
+                name: self.name.clone(),
+                limit,
+            });
+        }
+        if needed > self.available {
+            return Err(AddError::NoSpace {
+                name: self.name.clone(),
+                needed,
+                available: self.available,
+            });
+        }
+        Ok(())
+    }
+
+    fn write_error(&self, error: std::io::Error, path: &[u8]) -> AddError {
+        let full = [Errno::ENOSPC, Errno::EDQUOT]
+            .iter()
+            .any(|errno| error.raw_os_error() == Some(*errno as i32));
+        if full {
+            let needed = self.bytes.load(Ordering::Relaxed);
+            return AddError::NoSpace {
+                name: self.name.clone(),
+                needed,
+                available: 0,
+            };
+        }
+        let path = if path.is_empty() {
+            b".".as_slice()
+        } else {
+            path
+        };
+        at("write", os(path))(error).into()
+    }
+
+    fn check_depth(&self, depth: usize, path: &[u8]) -> Result<(), AddError> {
+        if depth > MAX_DEPTH {
+            Err(self.tree_error(TreeError::Depth {
+                path: printable(path),
+            }))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn tree_error(&self, source: TreeError) -> AddError {
+        AddError::Tree {
+            name: self.name.clone(),
+            source,
+        }
+    }
+
+    fn refuse_kind(&self, path: &[u8], kind: Option<Type>) -> AddError {
+        let kind = match kind {
+            Some(Type::Fifo) => "fifo",
+            Some(Type::Socket) => "socket",
+            Some(Type::CharacterDevice) => "character device",
+            Some(Type::BlockDevice) => "block device",
+            Some(Type::Directory) => "directory in place of a file",
+            Some(Type::Symlink) => "symlink in place of a file",
+            Some(Type::File) | None => "file of unknown kind",
+        };
+        AddError::Kind {
+            name: self.name.clone(),
+            file: printable(path),
+            kind,
+        }
+    }
+
+    fn note_link(&self, metadata: &std::fs::Metadata, path: &[u8]) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = links
+            .entry((metadata.dev(), metadata.ino()))
+            .or_insert_with(|| Link {
+                names: metadata.nlink(),
+                seen: 0,
+                owner: metadata.uid(),
+                file: path.to_vec(),
+            });
+        link.seen += 1;
+        if path < link.file.as_slice() {
+            link.file = path.to_vec();
+        }
+    }
+
+    /// Refuses files of others that have more names than were seen: linking to a file is possible without being allowed to read it, and who adds
+    /// may be allowed to (`/etc/shadow`).
+    fn refuse_foreign_links(&self, root_owner: u32) -> Result<(), AddError> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let foreign = links
+            .values()
+            .filter(|link| link.owner != root_owner && link.names > link.seen);
+        match foreign.min_by(|a, b| a.file.cmp(&b.file)) {
+            Some(link) => Err(AddError::ForeignLink {
+                name: self.name.clone(),
+                file: printable(&link.file),
+                owner: link.owner,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn file_type(mode: u32) -> Option<Type> {
+    Some(match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
+        SFlag::S_IFREG => Type::File,
+        SFlag::S_IFDIR => Type::Directory,
+        SFlag::S_IFLNK => Type::Symlink,
+        SFlag::S_IFIFO => Type::Fifo,
+        SFlag::S_IFSOCK => Type::Socket,
+        SFlag::S_IFCHR => Type::CharacterDevice,
+        SFlag::S_IFBLK => Type::BlockDevice,
+        _ => return None,
+    })
+}
+
+fn printable(path: &[u8]) -> String {
+    if path.is_empty() {
+        ".".to_owned()
+    } else {
+        String::from_utf8_lossy(path).into_owned()
+    }
+}

@@ -1,0 +1,35 @@
+//! The store on this disk.
+//!
+//! Invariant: what the database calls valid lies at its place whole, synced and with its recorded content, whatever process or machine
+//! died when. So a reader needs no lock: it asks for validity, holds a lease, and reads.
+//!
+//! An add goes: lease → reserve space → write each file once into staging, hashing and scanning it in the same pass → replace scratch
+//! digests, seal → one `syncfs` → rename into place, references first → sync the renames → one transaction. Until the last step the
+//! staging directory is there and locked, so whoever opens the store after a crash knows exactly what to look at.
+
+mod add;
+mod batch;
+mod check;
+mod commit;
+mod copy;
+mod draft;
+mod error;
+mod ingest;
+mod lease;
+mod open;
+mod options;
+mod query;
+mod record;
+mod recover;
+mod rewrite;
+mod seal;
+mod staging;
+
+pub use self::{
+    batch::{AddBatch, AddObject, AddSource, NewRealisation},
+    error::{AddError, LeaseError, OpenError},
+    lease::Lease,
+    open::LocalStore,
+    options::{Limits, StoreEvent, StoreOptions},
+};
+pub use crate::sys::FileError;

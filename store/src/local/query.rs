@@ -1,0 +1,89 @@
+//! Questions to the store.
+
+use std::{collections::BTreeSet, sync::PoisonError};
+
+use super::{LeaseError, LocalStore, lease::leased};
+use crate::{
+    closure::{Closure, ClosureError},
+    db::{Database, DbError, Root, RootKind},
+    id::{ObjectId, PathDigest, ResolvedDigest, StorePath, is_digit},
+    info::{PathInfo, Realisation},
+};
+
+impl LocalStore {
+    /// Returns what is known about a valid path; `None` if it is not valid here.
+    pub fn path_info(&self, path: &StorePath) -> Result<Option<PathInfo>, DbError> {
+        self.read(|database| database.find_by_path(path))
+    }
+
+    /// Returns what is known about a valid object.
+    pub fn find_by_id(&self, id: &ObjectId) -> Result<Option<PathInfo>, DbError> {
+        self.read(|database| database.find_by_id(id))
+    }
+
+    /// Returns the valid paths whose digests begin with these digits, ascending. Empty for what no digest begins with.
+    pub fn find_by_prefix(&self, digest_prefix: &str) -> Result<Vec<StorePath>, DbError> {
+        let bound = |fill: &str| {
+            let digits = digest_prefix
+                .chars()
+                .chain(fill.chars().cycle())
+                .take(40)
+                .collect::<String>();
+            digits.parse::<PathDigest>().ok()
+        };
+        let legal = digest_prefix.len() <= 40 && digest_prefix.bytes().all(is_digit);
+        match (bound("0"), bound("z")) {
+            (Some(from), Some(to)) if legal => {
+                self.read(|database| database.find_range(&from, &to))
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns everything that the roots need, references first.
+    pub fn closure(&self, roots: &[StorePath]) -> Result<Closure, ClosureError> {
+        let database = self.reader().lock().unwrap_or_else(PoisonError::into_inner);
+        Closure::collect(roots, |path| database.find_by_path(path))
+    }
+
+    /// Returns what a derivation was built to, by output and then by object; only objects that are valid.
+    pub fn find_realisations(
+        &self,
+        resolved: &ResolvedDigest,
+    ) -> Result<Vec<Realisation>, DbError> {
+        self.read(|database| database.find_realisations(resolved))
+    }
+
+    /// Returns all roots, by name.
+    pub fn list_roots(&self) -> Result<Vec<Root>, DbError> {
+        self.read(Database::list_roots)
+    }
+
+    /// Makes a valid path a root, replacing the root of that name.
+    pub fn add_root(&self, name: &str, path: &StorePath, kind: RootKind) -> Result<(), DbError> {
+        let root = Root {
+            name: name.to_owned(),
+            path: path.clone(),
+            kind,
+            created: (self.options().clock)(),
+        };
+        self.write(|write| write.set_root(&root))
+    }
+
+    /// Removes a root. Tells whether there was one.
+    pub fn remove_root(&self, name: &str) -> Result<bool, DbError> {
+        self.write(|write| write.remove_root(name))
+    }
+
+    /// Returns the digests that living processes hold leases on, and removes the leases of dead ones.
+    pub fn leased(&self) -> Result<BTreeSet<PathDigest>, LeaseError> {
+        Ok(leased(&self.lease_directory())?)
+    }
+
+    fn read<T>(
+        &self,
+        question: impl FnOnce(&Database) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        question(&self.reader().lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

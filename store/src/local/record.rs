@@ -1,0 +1,171 @@
+//! Records under `var/meta`, from which the database can be rebuilt.
+//!
+//! `<aa>/<digest>` is the [`PathInfo`] of an object, `<aa>/<digest>.<16 digits>` a [`Realisation`] that ends in it; `<aa>` are the first two
+//! digits. JSON on one line. A record is in place before its object is, and is never changed but by renaming a new one over it.
+
+use std::{
+    ffi::OsString,
+    io::Write,
+    os::fd::{AsFd, BorrowedFd},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{RenameFlags, renameat2},
+    sys::stat::{Mode, mkdirat},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    id::StorePath,
+    info::{PathInfo, Realisation},
+    sys::{
+        FileError,
+        files::{at, create_file_at, list, open_directory_at, open_file_at, os},
+    },
+};
+
+/// A record that lies in staging.
+#[derive(Debug)]
+pub(super) struct StagedRecord {
+    /// Its name in staging.
+    pub(super) staged: OsString,
+    /// Its shard: the first two digits.
+    pub(super) shard: String,
+    /// Its final name in the shard.
+    pub(super) name: String,
+}
+
+/// Writes the record of an object into staging.
+pub(super) fn stage_info(
+    staging: impl AsFd,
+    number: usize,
+    info: &PathInfo,
+    path: &Path,
+) -> Result<StagedRecord, FileError> {
+    stage(
+        staging,
+        format!("info.{number}"),
+        info.path.digest().to_string(),
+        info,
+        path,
+    )
+}
+
+/// Writes the record of a realisation into staging.
+pub(super) fn stage_realisation(
+    staging: impl AsFd,
+    number: usize,
+    realisation: &Realisation,
+    path: &Path,
+) -> Result<StagedRecord, FileError> {
+    let mut key = blake3::Hasher::new();
+    key.update(realisation.resolved.as_bytes());
+    key.update(realisation.output.as_bytes());
+    let key = key.finalize().to_hex();
+    let name = format!("{}.{}", realisation.path.digest(), &key.as_str()[..16]);
+    stage(
+        staging,
+        format!("realisation.{number}"),
+        name,
+        realisation,
+        path,
+    )
+}
+
+fn stage(
+    staging: impl AsFd,
+    staged: String,
+    name: String,
+    value: &impl Serialize,
+    path: &Path,
+) -> Result<StagedRecord, FileError> {
+    let failed = || at("write", path.join(&staged));
+    let mut json =
+        serde_json::to_vec(value).map_err(|error| failed()(std::io::Error::from(error)))?;
+    json.push(b'\n');
+    let mut file =
+        create_file_at(staging, os(staged.as_bytes())).map_err(at("create", path.join(&staged)))?;
+    file.write_all(&json).map_err(failed())?;
+    Ok(StagedRecord {
+        shard: name.chars().take(2).collect(),
+        name,
+        staged: staged.into(),
+    })
+}
+
+impl StagedRecord {
+    /// Puts the record in its place, over an older one.
+    pub(super) fn publish(
+        &self,
+        staging: BorrowedFd<'_>,
+        meta: &Path,
+        meta_fd: BorrowedFd<'_>,
+    ) -> Result<(), FileError> {
+        let failed = || at("write", meta.join(&self.shard).join(&self.name));
+        let target = format!("{}/{}", self.shard, self.name);
+        let rename = || {
+            renameat2(
+                staging,
+                self.staged.as_os_str(),
+                meta_fd,
+                target.as_str(),
+                RenameFlags::empty(),
+            )
+        };
+        match rename() {
+            Err(Errno::ENOENT) => {
+                match mkdirat(
+                    meta_fd,
+                    self.shard.as_str(),
+                    Mode::from_bits_truncate(0o755),
+                ) {
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    Err(error) => return Err(failed()(error)),
+                }
+                rename().map_err(failed())
+            }
+            result => result.map_err(failed()),
+        }
+    }
+}
+
+/// Returns the record of an object; `None` if there is none or it does not name that object.
+pub(super) fn read_info(meta: BorrowedFd<'_>, path: &StorePath) -> Option<PathInfo> {
+    let digest = path.digest().to_string();
+    let shard = open_directory_at(meta, os(&digest.as_bytes()[..2])).ok()?;
+    read::<PathInfo>(&shard, &digest)
+        .filter(|info| info.path == *path && info.id.path_digest() == *path.digest())
+}
+
+/// Returns the recorded realisations that end in an object.
+pub(super) fn read_realisations(meta: BorrowedFd<'_>, path: &StorePath) -> Vec<Realisation> {
+    let prefix = format!("{}.", path.digest());
+    let Ok(shard) = open_directory_at(meta, os(&prefix.as_bytes()[..2])) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = list(&shard)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with(&prefix))
+        .collect();
+    names.sort();
+    let records = names
+        .iter()
+        .filter_map(|name| read::<Realisation>(&shard, name));
+    records
+        .filter(|realisation| realisation.path == *path)
+        .collect()
+}
+
+fn read<T: DeserializeOwned>(shard: impl AsFd, name: &str) -> Option<T> {
+    let file = open_file_at(shard, os(name.as_bytes())).ok()?;
+    serde_json::from_str(&std::io::read_to_string(file).ok()?).ok()
+}
+
+/// Returns where records of a store lie.
+pub(super) fn directory(root: &Path) -> PathBuf {
+    root.join("var/meta")
+}

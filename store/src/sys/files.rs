@@ -1,0 +1,177 @@
+//! Files and directories by descriptor and name.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    dir::{Dir, Type},
+    errno::Errno,
+    fcntl::{OFlag, openat},
+    sys::{
+        stat::{Mode, UtimensatFlags, fchmod, futimens, mkdirat, utimensat},
+        time::TimeSpec,
+    },
+    unistd::{UnlinkatFlags, unlinkat},
+};
+
+use super::FileError;
+
+/// The modification time of everything in the store, in seconds since 1970.
+const STORE_TIME: TimeSpec = TimeSpec::new(1, 0);
+
+/// Returns a function that puts a path and a verb around an error.
+pub(crate) fn at<E: Into<io::Error>>(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(E) -> FileError {
+    move |error| FileError {
+        action,
+        path: path.into(),
+        source: error.into(),
+    }
+}
+
+/// Opens a directory below another; fails with `ELOOP` or `ENOTDIR` for anything else, a symlink included.
+pub(crate) fn open_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(parent, name, flags, Mode::empty())
+}
+
+/// Opens one of the store's own directories by its path.
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, FileError> {
+    nix::fcntl::open(
+        path,
+        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(at("open", path))
+}
+
+/// Opens a file to read; never blocks on a fifo and never follows a symlink.
+pub(crate) fn open_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<File> {
+    let flags = OFlag::O_RDONLY
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    openat(parent, name, flags, Mode::empty()).map(File::from)
+}
+
+/// Creates a file that must not exist, to write and to read back.
+pub(crate) fn create_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<File> {
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(parent, name, flags, Mode::from_bits_truncate(0o600)).map(File::from)
+}
+
+/// Opens a file of the staging directory again, to change it.
+pub(crate) fn reopen_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<File> {
+    openat(
+        parent,
+        name,
+        OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .map(File::from)
+}
+
+/// Creates a directory that must not exist, for its owner alone, and opens it.
+pub(crate) fn create_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Result<OwnedFd> {
+    mkdirat(&parent, name, Mode::S_IRWXU)?;
+    open_directory_at(&parent, name)
+}
+
+/// The entries of a directory, in no order, without `.` and `..`.
+pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Type>)>> {
+    // A descriptor of its own: reading moves the position that duplicates share.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut stream = Dir::openat(directory, ".", flags, Mode::empty())?;
+    let mut entries = Vec::new();
+    for entry in stream.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            entries.push((OsString::from_vec(name.to_vec()), entry.file_type()));
+        }
+    }
+    Ok(entries)
+}
+
+/// Gives a file of the store its final mode and time.
+pub(crate) fn seal_file(file: impl AsFd, executable: bool) -> nix::Result<()> {
+    fchmod(
+        &file,
+        Mode::from_bits_truncate(if executable { 0o555 } else { 0o444 }),
+    )?;
+    futimens(file, &STORE_TIME, &STORE_TIME)
+}
+
+/// Gives a directory of the store its final mode and time. Nothing can be made in it afterwards, but by root.
+pub(crate) fn seal_directory(directory: impl AsFd) -> nix::Result<()> {
+    fchmod(&directory, Mode::from_bits_truncate(0o555))?;
+    futimens(directory, &STORE_TIME, &STORE_TIME)
+}
+
+/// Gives a symlink of the store its final time.
+pub(crate) fn seal_symlink(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
+    utimensat(
+        parent,
+        name,
+        &STORE_TIME,
+        &STORE_TIME,
+        UtimensatFlags::NoFollowSymlink,
+    )
+}
+
+/// Makes what lies at a name writable by its owner if it is a directory, as renaming a directory to another parent demands of ordinary users.
+pub(crate) fn unseal(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
+    match open_directory_at(&parent, name) {
+        Ok(directory) => fchmod(directory, Mode::S_IRWXU),
+        Err(Errno::ENOTDIR | Errno::ELOOP) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes what lies at a name, whatever it is, walking by descriptors. What is already gone is not an error.
+pub(crate) fn remove_at(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
+    match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => return Ok(()),
+        Err(Errno::EISDIR | Errno::EPERM) => {}
+        Err(error) => return Err(error),
+    }
+    let directory = match open_directory_at(&parent, name) {
+        Ok(directory) => directory,
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    fchmod(&directory, Mode::S_IRWXU)?;
+    for (entry, _) in list(&directory)? {
+        remove_at(&directory, &entry)?;
+    }
+    match unlinkat(&parent, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Joins bytes of a path for messages and evidence.
+pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() {
+        name.to_vec()
+    } else {
+        [path, b"/", name].concat()
+    }
+}
+
+/// Bytes as a file name.
+pub(crate) fn os(bytes: &[u8]) -> &OsStr {
+    OsStr::from_bytes(bytes)
+}
