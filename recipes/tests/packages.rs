@@ -296,7 +296,7 @@ error: //y/recipe.star:1:5: `derivation` needs the field `builder`
 /// A shared function that hands on what it is given.
 const LIB: (&str, &str) = (
     "collection/lib/make.star",
-    "def make(name, version, **rest):\n    return derivation(name = name, version = version, builder = [\"/bin/sh\"], **rest)\n",
+    "def make(name, version, make_flags = [], **rest):\n    return derivation(name = name, version = version, builder = [\"/bin/sh\"], **rest)\n",
 );
 
 #[test]
@@ -311,10 +311,32 @@ fn unknown_field_handed_on_points_at_the_recipe_that_wrote_it() -> TestResult {
     assert_reads(
         error,
         str![[r#"
-error: //x/recipe.star:6:5: `derivation` has no field `licence`
+error: //x/recipe.star:6:5: `make` has no field `licence`
   6 |     licence = "MIT",
     |     ^^^^^^^
 hint: did you mean `license`?
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn unknown_field_handed_on_may_mean_one_of_the_shared_function() -> TestResult {
+    let error = error_with(&[
+        LIB,
+        (
+            "collection/x/recipe.star",
+            "load(\"//lib/make.star\", \"make\")\n\nx = make(name = \"x\", version = \"1\", make_flag = [])\n",
+        ),
+    ])?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:3:37: `make` has no field `make_flag`
+  3 | x = make(name = "x", version = "1", make_flag = [])
+    |                                     ^^^^^^^^^
+hint: did you mean `make_flags`?
 
 "#]],
     );
@@ -665,9 +687,9 @@ fn source_of_the_collection_is_embedded() -> TestResult {
     Ok(())
 }
 
-#[test]
-fn project_comes_before_the_collection() -> TestResult {
-    let world = World::new(&[
+/// A project that uses the collection, replaces one of its packages, and declares an image.
+fn project() -> Result<World, Box<dyn std::error::Error>> {
+    World::new(&[
         ("collection/x/recipe.star", &recipe("x", "")),
         ("collection/zlib/recipe.star", &recipe("zlib", "")),
         (
@@ -700,7 +722,12 @@ image(
             "more = derivation(name = \"more\", builder = [\"/bin/sh\"])\n",
         ),
         ("project/src/main.c", ""),
-    ])?;
+    ])
+}
+
+#[test]
+fn project_comes_before_the_collection() -> TestResult {
+    let world = project()?;
     let evaluator = Evaluator::new(
         Collection::directory(&world.collection()),
         Some(&world.project()),

@@ -97,11 +97,50 @@ pub(super) fn evaluation(error: Error, known: &Known<'_>, last: Option<FileSpan>
             .find_map(|(depth, span)| Some((depth, place::find_argument(span, &field)?)))
     });
     match written {
-        Some((depth, found)) => explained.at(Some(found)).called_from(calls(depth + 1)),
+        Some((depth, found)) => {
+            let explained = if depth > 0 {
+                blame_caller(explained, &spans[depth], known)
+            } else {
+                explained
+            };
+            explained.at(Some(found)).called_from(calls(depth + 1))
+        }
         None => explained
             .at(spans.first().map(place::place))
             .called_from(calls(1)),
     }
+}
+
+/// Says of an argument that was handed on to a built-in function that the function which the recipe called does not have it.
+fn blame_caller(error: LangError, call: &FileSpan, known: &Known<'_>) -> LangError {
+    let Problem::UnknownField {
+        field,
+        known: fields,
+        ..
+    } = error.problem()
+    else {
+        return error;
+    };
+    let function = call
+        .source_span()
+        .split('(')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let parameters = (known.parameters)(function);
+    if parameters.is_empty() {
+        return error;
+    }
+    let known = parameters
+        .into_iter()
+        .chain(fields.iter().cloned())
+        .collect();
+    Problem::UnknownField {
+        function: function.to_owned(),
+        field: field.clone(),
+        known,
+    }
+    .into()
 }
 
 fn explain_kind(kind: ErrorKind, known: &Known<'_>) -> LangError {
@@ -242,7 +281,7 @@ fn scope(message: &str, names: &[String]) -> LangError {
         .iter()
         .chain(&globals)
         .map(String::as_str)
-        .filter(|name| *name != MULTIPLY);
+        .filter(|name| !name.ends_with('*'));
     let hint = suggest::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
     let problem = Problem::Evaluation {
         message: format!("there is nothing named `{name}`"),

@@ -25,7 +25,7 @@ mod values;
 mod watch;
 
 pub use collection::{Collection, EmbeddedFile, ReadError};
-pub use dialect::EvaluationLimits;
+pub use dialect::{EvaluationLimits, prepare};
 pub use error::{LangError, Limit, Place, Problem};
 pub use evaluate::{CollectionEntry, Evaluator, Event, Package, Project};
 pub use label::LabelError;

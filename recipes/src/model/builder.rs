@@ -121,7 +121,7 @@ pub struct LocalSource {
     pub path: String,
     /// Patterns of what is left out, in the recipe's order.
     pub exclude: Vec<String>,
-    /// Where the project's directory is; no digest covers it.
+    /// Where the project's directory is; only the derivation id covers it.
     pub project: PathBuf,
 }
 

@@ -133,6 +133,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn bytes(&mut self) -> Result<Vec<u8>, DecodeError> {
+        let length = self.count()?;
+        self.take(length, "bytes").map(<[u8]>::to_vec)
+    }
+
     fn text(&mut self) -> Result<String, DecodeError> {
         let length = self.count()?;
         let offset = self.offset;
@@ -224,6 +229,7 @@ impl<'a> Reader<'a> {
                 digest: self.array("a digest")?,
             }),
             3 => Ok(BuilderForm::Local {
+                project: self.bytes()?,
                 path: self.text()?,
                 exclude: self.list(Self::text)?,
             }),

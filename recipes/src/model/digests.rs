@@ -1,6 +1,7 @@
 //! The three digests of a derivation, each by filling in the references of one [`Form`].
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 
 use super::form::{BuilderForm, Form, PieceForm, Reference};
 use super::ids::{ContentDigest, PLAN_DIGEST, RESOLVED_DIGEST};
@@ -51,6 +52,7 @@ impl Derivation {
             },
             local: &|local| {
                 Ok(BuilderForm::Local {
+                    project: local.project.as_os_str().as_bytes().to_vec(),
                     path: local.path.clone(),
                     exclude: local.exclude.clone(),
                 })
@@ -66,14 +68,14 @@ impl Derivation {
     /// Returns the digest of what is going to be built: downloads and files by their content, other inputs by their
     /// own plan digests.
     ///
-    /// `content` gives the object that local files are; where it gives none there is no plan digest. It is asked once for
-    /// each derivation: the answer is remembered.
+    /// `content` gives the object that local files are; where it gives none there is no plan digest. The digest is
+    /// computed once; `content` must always say the same.
     pub fn plan_digest(
         &self,
         content: &dyn Fn(&LocalSource) -> Option<ObjectId>,
     ) -> Option<PlanDigest> {
         if let Some(known) = self.plan.get() {
-            return *known;
+            return Some(*known);
         }
         let filling: Filling<'_, ()> = Filling {
             reference: &|input: &OutputRef| {
@@ -89,11 +91,8 @@ impl Derivation {
             },
             urls: Urls::Left,
         };
-        let plan = self
-            .form(&filling)
-            .ok()
-            .map(|form| PlanDigest::from_bytes(form.digest(PLAN_DIGEST)));
-        *self.plan.get_or_init(|| plan)
+        let plan = PlanDigest::from_bytes(self.form(&filling).ok()?.digest(PLAN_DIGEST));
+        Some(*self.plan.get_or_init(|| plan))
     }
 
     /// Puts the objects that its inputs became in the place of their placeholders.

@@ -63,8 +63,14 @@ fn put_builder(out: &mut Vec<u8>, builder: &BuilderForm) {
             out.push(2);
             out.extend_from_slice(digest);
         }
-        BuilderForm::Local { path, exclude } => {
+        BuilderForm::Local {
+            project,
+            path,
+            exclude,
+        } => {
             out.push(3);
+            put_count(out, project.len());
+            out.extend_from_slice(project);
             put_text(out, path);
             put_list(out, exclude, |out, pattern| put_text(out, pattern));
         }

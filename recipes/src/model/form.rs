@@ -52,6 +52,8 @@ pub enum BuilderForm {
     },
     /// Files of a project that have not been read; only in the literal form.
     Local {
+        /// The project's directory, as bytes.
+        project: Vec<u8>,
         /// The place below the project.
         path: String,
         /// Patterns of what is left out.

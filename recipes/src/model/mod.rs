@@ -6,6 +6,7 @@
 //! Pure: no files, network, clock or environment. Knows no Starlark.
 
 mod builder;
+mod check;
 mod decode;
 mod derivation;
 mod digests;
@@ -14,6 +15,7 @@ pub mod form;
 mod ids;
 mod image;
 mod metadata;
+mod output;
 mod platform;
 mod text;
 
@@ -21,11 +23,12 @@ pub use builder::{
     Builder, DebTree, EmbeddedSource, Fetch, LocalSource, Program, Source, SourceFile,
 };
 pub use decode::DecodeError;
-pub use derivation::{DEFAULT_OUTPUT, Derivation, DerivationSpec, MAX_DEPTH, Output, OutputRef};
+pub use derivation::{DEFAULT_OUTPUT, Derivation, DerivationSpec, MAX_DEPTH};
 pub use digests::ResolvedDerivation;
 pub use ids::{ContentDigest, DerivationId, DigestTextError};
 pub use image::{ImageDeclaration, Port, Protocol};
 pub use metadata::{Limits, Location, Metadata};
+pub use output::{Output, OutputRef};
 pub use platform::{Platform, UnknownPlatform};
 pub use text::{Piece, Text, UndeclaredInput};
 

@@ -1,18 +1,15 @@
 //! `range`, with a bound: `list(range(n))` is one step, so that the bound on steps does not see it.
 
-use starlark::environment::{Globals, GlobalsBuilder};
+use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
 use starlark::starlark_module;
 use starlark::values::Value;
-use std::sync::LazyLock;
 
+use crate::lang::dialect::{GLOBALS, UNBOUNDED_RANGE};
 use crate::lang::error::{LangError, Limit, Problem};
 
 /// The longest range.
 const MAX_RANGE: u32 = 1_000_000;
-
-/// Starlark's own functions, of which this file wraps one.
-static STANDARD: LazyLock<Globals> = LazyLock::new(Globals::standard);
 
 #[starlark_module]
 pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
@@ -30,9 +27,9 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
         if length > u64::from(MAX_RANGE) && (step > 0) == (stop > start) {
             return Err(LangError::new(Problem::Limit(Limit::Range(MAX_RANGE))).into());
         }
-        let function = STANDARD
+        let function = GLOBALS
             .iter()
-            .find(|(name, _)| *name == "range")
+            .find(|(name, _)| *name == UNBOUNDED_RANGE)
             .map(|(_, function)| function.to_value());
         let missing = || {
             LangError::new(Problem::Internal {
