@@ -3,7 +3,7 @@
 //! Invariant: whatever a path of a [`Closure`] refers to is in it, and stands before it. The graph is read once; everything here
 //! is then pure.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry};
 
 use crate::{
     db::DbError,
@@ -177,8 +177,8 @@ impl Closure {
             }
             for reference in &self.infos.get(place)?.references {
                 let next = *self.places.get(&reference.path)?;
-                if !reached.contains_key(&next) {
-                    reached.insert(next, Some((place, reference)));
+                if let Entry::Vacant(entry) = reached.entry(next) {
+                    entry.insert(Some((place, reference)));
                     queue.push_back(next);
                 }
             }

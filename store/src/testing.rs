@@ -1,6 +1,6 @@
 //! Fixtures and property-test strategies for tests, of this crate and of others (feature `testing`).
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ pub const TEST_TIME: u64 = 1_700_000_000;
 #[derive(Debug)]
 pub struct TempStore {
     store: LocalStore,
-    directory: TempDir,
+    directory: StoreDirectory,
 }
 
 impl TempStore {
@@ -29,7 +29,7 @@ impl TempStore {
     /// When the system's temporary directory cannot be used.
     #[must_use]
     pub fn new() -> Self {
-        let directory = tempfile::tempdir().expect("the temporary directory can be written");
+        let directory = StoreDirectory::new();
         let store = open(directory.path()).expect("a new directory can become a store");
         Self { store, directory }
     }
@@ -51,18 +51,77 @@ impl TempStore {
         tree: MemoryNode,
         candidates: &[&PathInfo],
     ) -> Result<PathInfo, AddError> {
-        let name = name.parse().expect("a test gives a legal name");
-        let batch = AddBatch {
-            objects: vec![AddObject::new(name, AddSource::Tree(tree))],
-            candidates: candidates
-                .iter()
-                .map(|info| (info.path.clone(), info.id))
-                .collect(),
-            ..AddBatch::default()
-        };
-        let mut infos = self.store.add(batch)?;
-        Ok(infos.pop().expect("one object was added"))
+        add_tree(&self.store, name, tree, candidates)
     }
+}
+
+/// Adds a tree that may refer to `candidates`.
+///
+/// # Panics
+/// When the name is not legal.
+pub fn add_tree(
+    store: &LocalStore,
+    name: &str,
+    tree: MemoryNode,
+    candidates: &[&PathInfo],
+) -> Result<PathInfo, AddError> {
+    let name = name.parse().expect("a test gives a legal name");
+    let batch = AddBatch {
+        objects: vec![AddObject::new(name, AddSource::Tree(tree))],
+        candidates: candidates
+            .iter()
+            .map(|info| (info.path.clone(), info.id))
+            .collect(),
+        ..AddBatch::default()
+    };
+    let mut infos = store.add(batch)?;
+    Ok(infos.pop().expect("one object was added"))
+}
+
+/// A temporary directory for a store. Unlike [`TempDir`] alone it can be removed by an ordinary user although objects are read-only.
+#[derive(Debug)]
+pub struct StoreDirectory(TempDir);
+
+impl StoreDirectory {
+    /// Makes an empty directory.
+    ///
+    /// # Panics
+    /// When the system's temporary directory cannot be used.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("the temporary directory can be written"))
+    }
+
+    /// Returns where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Default for StoreDirectory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for StoreDirectory {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the system's temporary directory; no test depends on it.
+        let _writable: std::io::Result<()> = make_writable(self.0.path());
+    }
+}
+
+/// Lets the owner change everything below a directory again.
+pub fn make_writable(directory: &Path) -> std::io::Result<()> {
+    std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755))?;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            make_writable(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Default for TempStore {
@@ -82,6 +141,83 @@ impl std::ops::Deref for TempStore {
 /// Opens a store as tests do: at [`TEST_TIME`], with default limits.
 pub fn open(root: &Path) -> Result<LocalStore, OpenError> {
     LocalStore::open(root, StoreOptions::new(|| TEST_TIME))
+}
+
+/// Makes a tree in memory from paths and nodes.
+///
+/// # Panics
+/// When a path is not one.
+#[must_use]
+pub fn memory_tree(nodes: &[(&str, MemoryNode)]) -> MemoryNode {
+    let mut tree = MemoryNode::directory();
+    for (path, node) in nodes {
+        tree.insert(path, node.clone())
+            .expect("a test gives legal paths");
+    }
+    tree
+}
+
+/// Returns everything about a store at rest that is not as it should be, in words; empty for a good store.
+///
+/// Hashes all objects. Objects without a row, rows without an object, wrong bytes, and leftovers of unfinished work.
+///
+/// # Panics
+/// When the store cannot be read.
+#[must_use]
+pub fn find_faults(store: &LocalStore) -> Vec<String> {
+    let mut faults = Vec::new();
+    let names = |directory: &str| {
+        let entries =
+            std::fs::read_dir(store.root().join(directory)).expect("a store has this directory");
+        entries
+            .map(|entry| entry.expect("a store can be listed").file_name())
+            .collect::<Vec<_>>()
+    };
+    for directory in ["store/.staging", "store/.trash", "var/leases"] {
+        faults.extend(
+            names(directory)
+                .iter()
+                .map(|name| format!("left over: {directory}/{}", name.display())),
+        );
+    }
+    let mut present = Vec::new();
+    for name in names("store") {
+        match name
+            .to_str()
+            .and_then(|name| name.parse::<StorePath>().ok())
+        {
+            Some(path) => present.push(path),
+            None if [".staging", ".trash", ".pool"]
+                .iter()
+                .any(|known| name == *known) => {}
+            None => faults.push(format!("unknown: store/{}", name.display())),
+        }
+    }
+    let valid = store.find_by_prefix("").expect("a store answers");
+    faults.extend(
+        present
+            .iter()
+            .filter(|path| !valid.contains(path))
+            .map(|path| format!("not valid: {path}")),
+    );
+    for path in &valid {
+        let info = store
+            .path_info(path)
+            .expect("a store answers")
+            .expect("the path was listed");
+        if let Err(mismatch) = crate::local::check(store, &info) {
+            faults.push(format!("{mismatch:?}: {path}"));
+        }
+        if !crate::local::is_recorded(store, &info) {
+            faults.push(format!("record differs: {path}"));
+        }
+        for reference in &info.references {
+            if !valid.contains(&reference.path) {
+                faults.push(format!("dangling: {path} -> {}", reference.path));
+            }
+        }
+    }
+    faults
 }
 
 /// Makes names of entries, of letters that collide often and of any bytes.
@@ -104,7 +240,7 @@ pub fn arbitrary_target() -> impl Strategy<Value = SymlinkTarget> {
 pub fn arbitrary_node() -> impl Strategy<Value = Node> {
     let bytes = prop::array::uniform32(any::<u8>());
     prop_oneof![
-        (bytes.clone(), any::<u32>(), any::<bool>()).prop_map(|(blob, size, executable)| {
+        (bytes, any::<u32>(), any::<bool>()).prop_map(|(blob, size, executable)| {
             Node::File {
                 blob: BlobId::from_bytes(blob),
                 size: u64::from(size),

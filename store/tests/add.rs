@@ -9,18 +9,11 @@ use std::{
 
 use store::{
     AddBatch, AddObject, AddSource, MemoryNode, NewRealisation, Node, ResolvedDigest, StorePath,
-    scratch_path, testing::TempStore,
+    scratch_path,
+    testing::{TempStore, memory_tree as tree},
 };
 
 type TestResult = Result<(), Box<dyn Error>>;
-
-fn tree(files: &[(&str, MemoryNode)]) -> MemoryNode {
-    let mut tree = MemoryNode::directory();
-    for (path, node) in files {
-        tree.insert(path, node.clone()).unwrap();
-    }
-    tree
-}
 
 #[test]
 fn a_tree_comes_out_as_it_went_in() -> TestResult {

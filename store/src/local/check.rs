@@ -29,7 +29,7 @@ const BLOCK: usize = 1 << 20;
 
 /// Why an object on disk is not what its record says. Only told apart from "cannot be read" by those who decide.
 #[derive(Debug)]
-pub(super) enum Mismatch {
+pub(crate) enum Mismatch {
     /// Nothing lies there.
     Absent,
     /// Something cannot be read.
@@ -84,6 +84,18 @@ pub(super) fn check(store: BorrowedFd<'_>, info: &PathInfo) -> Result<(), Mismat
     } else {
         Err(Mismatch::Different)
     }
+}
+
+/// [`check`] for the fixtures.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn check_in(store: &super::LocalStore, info: &PathInfo) -> Result<(), Mismatch> {
+    check(store.store_fd(), info)
+}
+
+/// Tells whether the record of a valid object says what the database says.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn is_recorded(store: &super::LocalStore, info: &PathInfo) -> bool {
+    super::record::read_info(store.meta_fd(), &info.path).as_ref() == Some(info)
 }
 
 fn node(

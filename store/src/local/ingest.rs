@@ -167,7 +167,7 @@ impl<'a> Ingest<'a> {
         staging: BorrowedFd<'_>,
         target: &OsStr,
     ) -> Result<Draft, AddError> {
-        self.memory_node(node, staging, target, &mut Vec::new(), 1)
+        self.memory_node(node, staging, target, &[], 1)
     }
 
     /// Writes a file from memory to the entry `target` of `staging`.
@@ -203,7 +203,7 @@ impl<'a> Ingest<'a> {
         node: &MemoryNode,
         parent: BorrowedFd<'_>,
         target: &OsStr,
-        path: &mut Vec<u8>,
+        path: &[u8],
         depth: usize,
     ) -> Result<Draft, AddError> {
         self.count_nodes(1)?;
@@ -229,12 +229,12 @@ impl<'a> Ingest<'a> {
                     create_directory_at(parent, target).map_err(at("create", target))?;
                 let mut drafts = Vec::with_capacity(entries.len());
                 for (name, node) in entries {
-                    let mut below = join(path, name.as_bytes());
+                    let below = join(path, name.as_bytes());
                     let draft = self.memory_node(
                         node,
                         directory.as_fd(),
                         os(name.as_bytes()),
-                        &mut below,
+                        &below,
                         depth + 1,
                     )?;
                     drafts.push((name.clone(), draft));

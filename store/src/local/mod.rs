@@ -25,6 +25,8 @@ mod rewrite;
 mod seal;
 mod staging;
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::check::{check_in as check, is_recorded};
 pub use self::{
     batch::{AddBatch, AddObject, AddSource, NewRealisation},
     error::{AddError, LeaseError, OpenError},

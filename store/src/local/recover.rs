@@ -106,9 +106,9 @@ impl LocalStore {
                     complete &= self.find_by_id(&reference.id)?.is_some();
                 }
                 if complete {
-                    ready.push(info)
+                    ready.push(info);
                 } else {
-                    waiting.push(info)
+                    waiting.push(info);
                 }
             }
             if ready.is_empty() {

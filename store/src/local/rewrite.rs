@@ -156,10 +156,10 @@ enum Leaf<'a> {
 fn collect<'a>(draft: &'a mut Draft, path: &[u8], leaves: &mut Vec<(Leaf<'a>, Vec<u8>)>) {
     match draft {
         Draft::File(file) if !file.findings.occurrences.is_empty() => {
-            leaves.push((Leaf::File(file), path.to_vec()))
+            leaves.push((Leaf::File(file), path.to_vec()));
         }
         Draft::Symlink(link) if !link.findings.occurrences.is_empty() => {
-            leaves.push((Leaf::Symlink(link), path.to_vec()))
+            leaves.push((Leaf::Symlink(link), path.to_vec()));
         }
         Draft::File(_) | Draft::Symlink(_) => {}
         Draft::Directory(entries) => {

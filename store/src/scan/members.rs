@@ -124,7 +124,6 @@ impl Search<'_> {
             && let Ok(head) = tee.fill_buf()
             && let Some(container) = Container::detect(head, &[])
         {
-            self.budget = 0;
             let before = tee.get_ref().budget;
             // The inner search spends from what the outer has not read; both are bounded by the one sum.
             self.budget = before / 2;
@@ -143,7 +142,7 @@ impl Search<'_> {
         while let Some(header) = next_local_header(file)? {
             match (header.method, header.compressed) {
                 (8, None) => {
-                    self.member(&mut flate2::bufread::DeflateDecoder::new(&mut *file), depth)
+                    self.member(&mut flate2::bufread::DeflateDecoder::new(&mut *file), depth);
                 }
                 (_, None) => {}
                 (method, Some(size)) => {
