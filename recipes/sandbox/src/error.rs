@@ -120,6 +120,8 @@ pub enum StepError {
     MapIds { file: String, source: OsError },
     #[error("cannot become user {uid}, group {gid} of the sandbox")]
     BecomeUser { uid: u32, gid: u32, source: OsError },
+    #[error("cannot hide the first process of the sandbox from its builder")]
+    Hide { source: OsError },
     #[error("cannot make the mounts of the sandbox private")]
     PrivateMounts { source: OsError },
     #[error("cannot create the root of the sandbox")]

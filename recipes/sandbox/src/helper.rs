@@ -59,9 +59,7 @@ fn serve() -> i32 {
     {
         return STATUS_OF_A_BUG;
     }
-    let Ok(filter) = Filter::compile() else {
-        return STATUS_OF_A_BUG;
-    };
+    let filter = Filter::compile();
     let helper = rustix::process::getpid();
     let requests = std::io::stdin();
     while let Some(files) = receive(requests.as_fd()) {

@@ -50,44 +50,47 @@ impl Init<'_> {
         sys::exit_now(i32::from(sent.is_err()))
     }
 
+    /// The steps, in order. Those that need no ids come first, while the supervisor writes the id maps.
     fn build_and_wait(&mut self) -> Result<BuilderEnd, StepError> {
-        self.wait_for_maps()?;
-        self.identity.assume()?;
-        // After the change of ids, which clears it.
-        self.die_with_supervisor()?;
-        // Hides this process from the builder's `ptrace` and, for the most part, `/proc`.
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(
-            |source| StepError::DieWithParent {
-                source: source.into(),
-            },
-        )?;
         rootfs::make_mounts_private()?;
         let sources = match self.sources.take() {
             Some(sources) => sources,
             None => rootfs::open_sources(self.spec)?,
         };
+        if self.spec.network == Network::Denied {
+            sys::bring_up_loopback().map_err(|error| StepError::Loopback {
+                source: error.into(),
+            })?;
+        }
+        rustix::system::sethostname(HOST_NAME.as_bytes()).map_err(|error| StepError::HostName {
+            source: error.into(),
+        })?;
+        self.wait_for_maps()?;
+        self.identity.assume()?;
+        self.die_with_supervisor()?;
+        Self::hide_from_builder()?;
         let root = Root::create()?;
         let level = root.fill(self.spec, sources)?;
         root.enter()?;
-        if self.spec.network == Network::Denied {
-            sys::bring_up_loopback().map_err(|source| StepError::Loopback {
-                source: source.into(),
-            })?;
-        }
-        rustix::system::sethostname(HOST_NAME.as_bytes()).map_err(|source| {
-            StepError::HostName {
-                source: source.into(),
-            }
-        })?;
-        wire::send(&self.supervisor, &Report::Started(level)).map_err(|source| {
+        wire::send(&self.supervisor, &Report::Started(level)).map_err(|error| {
             StepError::DieWithParent {
-                source: source.into(),
+                source: error.into(),
             }
         })?;
         self.start_builder_and_reap()
     }
 
-    /// Has the kernel kill this process when the supervisor dies. One that has died before has closed its end.
+    /// Closes this process to the builder's `ptrace` and, for the most part, `/proc`.
+    fn hide_from_builder() -> Result<(), StepError> {
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| {
+            StepError::Hide {
+                source: error.into(),
+            }
+        })
+    }
+
+    /// Has the kernel kill this process when the supervisor dies; after the change of ids, which clears it. A supervisor that has
+    /// died before has closed its end.
     fn die_with_supervisor(&self) -> Result<(), StepError> {
         let failed = |source: OsError| StepError::DieWithParent { source };
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| failed(error.into()))?;

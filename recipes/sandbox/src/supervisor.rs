@@ -88,8 +88,13 @@ fn run(
             })
     });
     let end = wait_for(&pidfd, caller, prepared.is_ok())?;
-    prepared?;
-    compose_report(&ours, end)
+    match (prepared, compose_report(&ours, end)) {
+        // Process 1 died of what we could not do for it, and knows nothing of the reason.
+        (Err(error), Err(StepError::InitDied | StepError::DieWithParent { .. }) | Ok(_)) => {
+            Err(error)
+        }
+        (_, report) => report,
+    }
 }
 
 /// Has the kernel kill this process when `helper` dies.

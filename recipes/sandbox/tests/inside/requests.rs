@@ -167,3 +167,9 @@ fn bytes_that_are_not_text_survive_the_way() -> TestResult {
     assert_eq!(output, b"ODD=\xff/\x80\"\n\nprint_environment: ok\n");
     Ok(())
 }
+
+#[test]
+fn this_machine_lacks_nothing() -> TestResult {
+    assert_eq!(sandbox::probe(&Inside::new()?.launcher)?, Vec::new());
+    Ok(())
+}

@@ -1,22 +1,6 @@
-//! The system call filter: what the builder may not ask of the kernel, as a table with a reason for each row.
+//! What the builder may not ask of the kernel: a table with a reason for each group of rows.
 //!
-//! It is the second wall. Namespaces and dropped capabilities already make most of these harmless; the filter keeps the kernel's
-//! rarely used code out of reach, and keeps things out of the outputs that the store cannot hold (set-id bits, attributes).
 //! Everything else is allowed: a list of allowed calls would break builds with each new libc.
-
-use std::collections::BTreeMap;
-
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, TargetArch, sock_filter,
-};
-
-use crate::error::OsError;
-
-#[cfg(target_arch = "x86_64")]
-const ARCHITECTURE: TargetArch = TargetArch::x86_64;
-#[cfg(target_arch = "aarch64")]
-const ARCHITECTURE: TargetArch = TargetArch::aarch64;
 
 /// Newer than the `libc` crate; one number on every architecture.
 const SYS_SETXATTRAT: libc::c_long = 463;
@@ -26,16 +10,24 @@ const SYS_REMOVEXATTRAT: libc::c_long = 466;
 const SYS_OPEN_TREE_ATTR: libc::c_long = 467;
 const SYS_FCHMODAT2: libc::c_long = 452;
 
+/// Types a character as if the user had; wider than 32 bits in the `libc` crate, as the next.
+const TIOCSTI: u32 = 0x5412;
+/// Pastes the selection of the console, among other things.
+const TIOCLINUX: u32 = 0x541C;
+
 /// One row: a call, in which cases, what the builder gets for it.
-struct Row {
-    call: libc::c_long,
-    when: When,
-    answer: i32,
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) call: libc::c_long,
+    pub(crate) when: When,
+    pub(crate) answer: i32,
 }
 
 /// The cases in which a row counts. Argument numbers begin at 0.
-#[derive(Clone, Copy)]
-enum When {
+///
+/// Every argument in question is a 32-bit number for the kernel; what a program puts above is ignored by both.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum When {
     Always,
     /// The argument has one of the set-id bits.
     SetId(u8),
@@ -45,13 +37,13 @@ enum When {
         mode: u8,
     },
     /// The argument has this bit.
-    Bit(u8, u64),
+    Bit(u8, u32),
     /// The argument, as the kernel's 32-bit number, is this.
-    Is(u8, u64),
+    Is(u8, u32),
     /// The argument is none of these.
-    IsNot(u8, &'static [u64]),
+    IsNot(u8, &'static [u32]),
     /// The first argument is this and the other is not that.
-    IsAndIsNot((u8, u64), (u8, u64)),
+    IsAndIsNot((u8, u32), (u8, u32)),
 }
 
 const fn deny(call: libc::c_long, when: When, answer: i32) -> Row {
@@ -68,7 +60,7 @@ const ENOTSUP: i32 = libc::ENOTSUP;
 const EAFNOSUPPORT: i32 = libc::EAFNOSUPPORT;
 
 /// The calls of every architecture.
-const TABLE: &[Row] = &[
+pub(crate) const TABLE: &[Row] = &[
     // Set-id files in a build directory were the way out of other build sandboxes (CVE-2024-38531), and the store holds none.
     deny(libc::SYS_fchmod, When::SetId(1), EPERM),
     deny(libc::SYS_fchmodat, When::SetId(2), EPERM),
@@ -103,12 +95,12 @@ const TABLE: &[Row] = &[
     // A new user namespace gives every capability in it, and with them the parts of the kernel where most holes were found.
     deny(
         libc::SYS_unshare,
-        When::Bit(0, libc::CLONE_NEWUSER as u64),
+        When::Bit(0, libc::CLONE_NEWUSER as u32),
         EPERM,
     ),
     deny(
         libc::SYS_clone,
-        When::Bit(0, libc::CLONE_NEWUSER as u64),
+        When::Bit(0, libc::CLONE_NEWUSER as u32),
         EPERM,
     ),
     deny(libc::SYS_setns, When::Always, EPERM),
@@ -168,28 +160,28 @@ const TABLE: &[Row] = &[
     deny(libc::SYS_nfsservctl, When::Always, ENOSYS),
     deny(libc::SYS_lookup_dcookie, When::Always, EPERM),
     // Typing into the caller's terminal (CVE-2017-5226). The kernel reads 32 bits of the number, so we compare as many.
-    deny(libc::SYS_ioctl, When::Is(1, libc::TIOCSTI), EPERM),
-    deny(libc::SYS_ioctl, When::Is(1, libc::TIOCLINUX), EPERM),
+    deny(libc::SYS_ioctl, When::Is(1, TIOCSTI), EPERM),
+    deny(libc::SYS_ioctl, When::Is(1, TIOCLINUX), EPERM),
     // Families without a namespace (AF_VSOCK reaches the hypervisor) or with a history; netlink only to ask for routes.
     deny(libc::SYS_socket, When::IsNot(0, FAMILIES), EAFNOSUPPORT),
     deny(
         libc::SYS_socket,
         When::IsAndIsNot(
-            (0, libc::AF_NETLINK as u64),
-            (2, libc::NETLINK_ROUTE as u64),
+            (0, libc::AF_NETLINK as u32),
+            (2, libc::NETLINK_ROUTE as u32),
         ),
         EAFNOSUPPORT,
     ),
     deny(
         libc::SYS_socketpair,
-        When::IsNot(0, &[libc::AF_UNIX as u64]),
+        When::IsNot(0, &[libc::AF_UNIX as u32]),
         EAFNOSUPPORT,
     ),
 ];
 
 /// The calls that only the older architectures have.
 #[cfg(target_arch = "x86_64")]
-const OLD_TABLE: &[Row] = &[
+pub(crate) const OLD_TABLE: &[Row] = &[
     deny(libc::SYS_chmod, When::SetId(1), EPERM),
     deny(libc::SYS_mknod, When::SetId(1), EPERM),
     deny(libc::SYS_mkdir, When::SetId(1), EPERM),
@@ -207,160 +199,12 @@ const OLD_TABLE: &[Row] = &[
     deny(libc::SYS__sysctl, When::Always, ENOSYS),
 ];
 #[cfg(target_arch = "aarch64")]
-const OLD_TABLE: &[Row] = &[];
+pub(crate) const OLD_TABLE: &[Row] = &[];
 
 /// The socket families a program may use.
-const FAMILIES: &[u64] = &[
-    libc::AF_UNIX as u64,
-    libc::AF_INET as u64,
-    libc::AF_INET6 as u64,
-    libc::AF_NETLINK as u64,
+const FAMILIES: &[u32] = &[
+    libc::AF_UNIX as u32,
+    libc::AF_INET as u32,
+    libc::AF_INET6 as u32,
+    libc::AF_NETLINK as u32,
 ];
-
-/// The compiled filter; the same for every run of a helper.
-#[derive(Debug)]
-pub(crate) struct Filter {
-    /// One program for each answer: each can give only one.
-    programs: Vec<BpfProgram>,
-}
-
-impl Filter {
-    /// Compiles the table. Never fails for the table as it stands, which a test shows.
-    pub(crate) fn compile() -> Result<Self, BackendError> {
-        let mut by_answer: BTreeMap<i32, BTreeMap<i64, Vec<SeccompRule>>> = BTreeMap::new();
-        for row in TABLE.iter().chain(OLD_TABLE) {
-            let rules = by_answer
-                .entry(row.answer)
-                .or_default()
-                .entry(row.call)
-                .or_default();
-            rules.extend(rules_of(row.when)?);
-        }
-        let mut programs = vec![foreign_calls()];
-        for (answer, rules) in by_answer {
-            let errno = SeccompAction::Errno(answer.unsigned_abs());
-            let filter = SeccompFilter::new(rules, SeccompAction::Allow, errno, ARCHITECTURE)?;
-            programs.push(filter.try_into()?);
-        }
-        Ok(Self { programs })
-    }
-
-    /// Installs the filter for this thread and all it will start. It can never be removed.
-    pub(crate) fn install(&self) -> Result<(), OsError> {
-        for program in &self.programs {
-            seccompiler::apply_filter(program).map_err(|error| match error {
-                seccompiler::Error::Prctl(source) | seccompiler::Error::Seccomp(source) => {
-                    source.into()
-                }
-                _ => OsError(libc::EINVAL),
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// Returns the rules of which any one makes the row count; none at all means always.
-fn rules_of(when: When) -> Result<Vec<SeccompRule>, BackendError> {
-    let set_id_bits = [u64::from(libc::S_ISUID), u64::from(libc::S_ISGID)];
-    let bit = |argument, bit| condition(argument, SeccompCmpOp::MaskedEq(bit), bit);
-    let rules = match when {
-        When::Always => vec![],
-        When::SetId(mode) => set_id_bits
-            .into_iter()
-            .map(|set_id| vec![bit(mode, set_id)])
-            .collect(),
-        When::CreatesSetId { flags, mode } => {
-            // The bit of O_TMPFILE that is not O_DIRECTORY.
-            let creating = [
-                libc::O_CREAT as u64,
-                (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64,
-            ];
-            let pairs = creating
-                .into_iter()
-                .flat_map(|create| set_id_bits.map(|set_id| (create, set_id)));
-            pairs
-                .map(|(create, set_id)| vec![bit(flags, create), bit(mode, set_id)])
-                .collect()
-        }
-        When::Bit(argument, wanted) => vec![vec![bit(argument, wanted)]],
-        When::Is(argument, value) => vec![vec![condition(argument, SeccompCmpOp::Eq, value)]],
-        When::IsNot(argument, values) => {
-            vec![
-                values
-                    .iter()
-                    .map(|&value| condition(argument, SeccompCmpOp::Ne, value))
-                    .collect(),
-            ]
-        }
-        When::IsAndIsNot((one, is), (other, is_not)) => {
-            vec![vec![
-                condition(one, SeccompCmpOp::Eq, is),
-                condition(other, SeccompCmpOp::Ne, is_not),
-            ]]
-        }
-    };
-    rules
-        .into_iter()
-        .map(|conditions| SeccompRule::new(conditions.into_iter().collect::<Result<_, _>>()?))
-        .collect()
-}
-
-/// All arguments in the table are 32-bit numbers for the kernel: what a program puts above them is ignored by both.
-fn condition(
-    argument: u8,
-    operator: SeccompCmpOp,
-    value: u64,
-) -> Result<SeccompCondition, BackendError> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
-}
-
-/// Returns the program that kills whoever uses the x32 calls, whose numbers are those of x86-64 with one bit set and so match
-/// no row. The calls of i386 have an architecture of their own, which the compiled filters kill for.
-fn foreign_calls() -> BpfProgram {
-    const LOAD_CALL_NUMBER: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS, offset 0 of struct seccomp_data
-    const JUMP_IF_NOT_BELOW: u16 = 0x35; // BPF_JMP | BPF_JGE | BPF_K
-    const RETURN: u16 = 0x06; // BPF_RET | BPF_K
-    const X32_BIT: u32 = 0x4000_0000;
-    let statement = |code, k| sock_filter {
-        code,
-        jt: 0,
-        jf: 0,
-        k,
-    };
-    vec![
-        statement(LOAD_CALL_NUMBER, 0),
-        sock_filter {
-            code: JUMP_IF_NOT_BELOW,
-            jt: 0,
-            jf: 1,
-            k: X32_BIT,
-        },
-        statement(RETURN, libc::SECCOMP_RET_KILL_PROCESS),
-        statement(RETURN, libc::SECCOMP_RET_ALLOW),
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_compiles() -> Result<(), BackendError> {
-        let filter = Filter::compile()?;
-        assert_eq!(
-            filter.programs.len(),
-            5,
-            "four answers and the foreign calls"
-        );
-        Ok(())
-    }
-
-    #[test]
-    fn no_call_has_two_answers() {
-        let mut answers = BTreeMap::new();
-        for row in TABLE.iter().chain(OLD_TABLE) {
-            let earlier = answers.insert(row.call, row.answer).unwrap_or(row.answer);
-            assert_eq!(earlier, row.answer, "call {}", row.call);
-        }
-    }
-}
