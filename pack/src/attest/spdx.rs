@@ -1,0 +1,165 @@
+//! The bill of materials in an image: SPDX 2.3, JSON.
+//!
+//! One package for each store path and one for the image; the image contains every path and a path depends on what it refers to. Everything comes from
+//! what is registered about the paths, so the document is a function of the closure: no time, no random identifier, no version of this program.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use store::{Component, PathInfo, StorePath};
+
+use crate::{
+    layer::FORMAT_VERSION,
+    oci::{Digest, to_canonical_json},
+};
+
+/// The time in every document and image: one second after the epoch.
+pub(crate) const CREATED: &str = "1970-01-01T00:00:01Z";
+const NO_ASSERTION: &str = "NOASSERTION";
+
+/// What a document is about.
+pub(crate) struct SpdxSubject<'a> {
+    /// The name of the image for people.
+    pub(crate) name: &'a str,
+    /// The closure.
+    pub(crate) infos: &'a [PathInfo],
+}
+
+/// Returns the document, in canonical JSON with a newline at the end.
+pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
+    let mut infos: Vec<&PathInfo> = subject.infos.iter().collect();
+    infos.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let ids: Vec<String> = infos.iter().map(|info| info.id.to_string()).collect();
+    let namespace = Digest::of(ids.join("\n").as_bytes());
+
+    let mut packages = vec![image_package(subject.name)];
+    packages.extend(infos.iter().map(|info| package(info)));
+    let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE_ID)];
+    for info in &infos {
+        let id = package_id(&info.path);
+        relationships.push(relationship(IMAGE_ID, "CONTAINS", &id));
+        for reference in &info.references {
+            relationships.push(relationship(
+                &id,
+                "DEPENDS_ON",
+                &package_id(&reference.path),
+            ));
+        }
+    }
+    let document = json!({
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": subject.name,
+        "documentNamespace": format!("https://spdx.org/spdxdocs/{}-{}", subject.name, namespace.to_hex()),
+        "creationInfo": {"created": CREATED, "creators": [format!("Tool: pith-pack-{FORMAT_VERSION}")]},
+        "documentDescribes": [IMAGE_ID],
+        "packages": packages,
+        "relationships": relationships,
+    });
+    let mut bytes = to_canonical_json(&document);
+    bytes.push(b'\n');
+    bytes
+}
+
+const IMAGE_ID: &str = "SPDXRef-image";
+
+fn image_package(name: &str) -> Value {
+    json!({
+        "SPDXID": IMAGE_ID,
+        "name": name,
+        "downloadLocation": NO_ASSERTION,
+        "filesAnalyzed": false,
+        "licenseConcluded": NO_ASSERTION,
+        "licenseDeclared": NO_ASSERTION,
+        "copyrightText": NO_ASSERTION,
+        "primaryPackagePurpose": "CONTAINER",
+    })
+}
+
+fn package(info: &PathInfo) -> Value {
+    let component = info.component.as_ref();
+    let mut package = BTreeMap::from([
+        ("SPDXID", json!(package_id(&info.path))),
+        ("packageFileName", json!(info.path.to_logical())),
+        ("filesAnalyzed", json!(false)),
+        ("licenseConcluded", json!(NO_ASSERTION)),
+        ("copyrightText", json!(NO_ASSERTION)),
+    ]);
+    let name = component.map_or_else(|| info.path.name().to_string(), |c| c.name.clone());
+    package.insert("name", json!(name));
+    let license = component
+        .and_then(|c| c.license.as_deref())
+        .filter(|license| looks_like_an_expression(license));
+    package.insert("licenseDeclared", json!(license.unwrap_or(NO_ASSERTION)));
+    let download = component.and_then(single_download);
+    let location = download.as_ref().map_or(NO_ASSERTION, |(url, _)| url);
+    package.insert("downloadLocation", json!(location));
+    if let Some((_, checksum)) = &download {
+        package.insert("checksums", json!([checksum]));
+    }
+    if let Some(component) = component {
+        let texts = [
+            ("versionInfo", &component.version),
+            ("summary", &component.description),
+        ];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                package.insert(key, json!(text));
+            }
+        }
+        if let Some(homepage) = component.homepage.as_deref().filter(|url| is_web(url)) {
+            package.insert("homepage", json!(homepage));
+        }
+    }
+    package.insert("externalRefs", json!(external_references(info)));
+    json!(package)
+}
+
+/// The object's digest, and the names under which the outside world knows the software.
+fn external_references(info: &PathInfo) -> Vec<Value> {
+    let reference = |category: &str, kind: &str, locator: &str| json!({"referenceCategory": category, "referenceType": kind, "referenceLocator": locator});
+    let mut references = vec![reference("OTHER", "pith-object", &info.id.to_string())];
+    let Some(component) = &info.component else {
+        return references;
+    };
+    if let Some(cpe) = &component.cpe {
+        references.push(reference("SECURITY", "cpe23Type", cpe));
+    }
+    if let Some(purl) = &component.purl {
+        references.push(reference("PACKAGE-MANAGER", "purl", purl));
+    }
+    references
+}
+
+/// Returns where the software was downloaded and the checksum of that archive, if it is one archive from the web.
+fn single_download(component: &Component) -> Option<(String, Value)> {
+    let [source] = component.sources.as_slice() else {
+        return None;
+    };
+    let url = source.urls.iter().find(|url| is_web(url))?;
+    let value = source.digest.strip_prefix("sha256:")?;
+    let checksum = json!({"algorithm": "SHA256", "checksumValue": value});
+    Some((url.clone(), checksum))
+}
+
+fn is_web(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
+}
+
+/// A text with other characters would make the whole document invalid. Whether the identifiers exist is for the audit to say.
+fn looks_like_an_expression(license: &str) -> bool {
+    !license.trim().is_empty()
+        && license
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b" .-+():".contains(&b))
+}
+
+/// The digest part alone: letters and digits, and unique.
+fn package_id(path: &StorePath) -> String {
+    format!("SPDXRef-{}", path.digest())
+}
+
+fn relationship(from: &str, kind: &str, to: &str) -> Value {
+    json!({"spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to})
+}

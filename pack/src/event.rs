@@ -1,0 +1,31 @@
+//! What happens while an image is made, for progress bars.
+
+use std::path::Path;
+
+/// One thing that happened. Given to the callback of [`Image::new`](crate::Image::new), from several threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Layers are about to be made.
+    Started {
+        /// How many.
+        layers: usize,
+        /// The bytes of the files in them; the tar is a little longer.
+        file_bytes: u64,
+    },
+    /// So many further bytes of tar were read from the store, hashed and compressed. Never sent where nothing is read from the store.
+    Encoded {
+        /// How many.
+        tar_bytes: u64,
+    },
+    /// The output is complete and in its place.
+    Written {
+        /// Where.
+        path: &'a Path,
+    },
+    /// The output was there already, exactly as it would be written.
+    Unchanged {
+        /// Where.
+        path: &'a Path,
+    },
+}

@@ -1,0 +1,173 @@
+//! Configuration and manifest of an image whose layers are known.
+
+use std::collections::BTreeMap;
+
+use store::{Component, PathInfo};
+
+use super::{ImageSpec, root::Root};
+use crate::{
+    attest::CREATED,
+    layer::{Compression, FORMAT_VERSION, Layer, LayerDigests},
+    oci::{
+        ContainerConfig, Descriptor, Empty, History, ImageConfig, Manifest, RootFs, annotation,
+        media_type, to_canonical_json,
+    },
+};
+
+/// How many store paths the history names for one layer.
+const MAX_NAMED_PATHS: usize = 20;
+
+/// The documents of an image, as bytes.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub(crate) config: Vec<u8>,
+    pub(crate) config_descriptor: Descriptor,
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) manifest_descriptor: Descriptor,
+    pub(crate) layers: Vec<Descriptor>,
+}
+
+impl Assembled {
+    /// Joins `config`, which has no diff ids yet, and the layers.
+    pub(super) fn new(
+        config: &ImageConfig,
+        annotations: &BTreeMap<String, String>,
+        compression: Compression,
+        layers: &[LayerDigests],
+    ) -> Self {
+        let mut config = config.clone();
+        config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
+        let layers: Vec<Descriptor> = layers
+            .iter()
+            .map(|layer| layer.descriptor(compression))
+            .collect();
+        let config = to_canonical_json(&config);
+        let config_descriptor = Descriptor::of(media_type::CONFIG, &config);
+        let manifest = Manifest::new(
+            config_descriptor.clone(),
+            layers.clone(),
+            annotations.clone(),
+        );
+        let manifest = to_canonical_json(&manifest);
+        let manifest_descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
+        Self {
+            config,
+            config_descriptor,
+            manifest,
+            manifest_descriptor,
+            layers,
+        }
+    }
+}
+
+/// Returns the configuration of an image, without the diff ids.
+pub(super) fn config(spec: &ImageSpec, root: &Root, layers: &[Layer]) -> ImageConfig {
+    let members = |names: Vec<String>| names.into_iter().map(|name| (name, Empty {})).collect();
+    ImageConfig {
+        created: Some(CREATED.to_owned()),
+        platform: spec.platform.clone(),
+        config: ContainerConfig {
+            user: spec.user.to_string(),
+            exposed_ports: members(spec.ports.iter().map(ToString::to_string).collect()),
+            env: root
+                .env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+            entrypoint: root.entrypoint.clone(),
+            cmd: spec.cmd.clone(),
+            volumes: members(spec.volumes.iter().cloned().collect()),
+            working_dir: spec.working_directory.clone(),
+            labels: spec.labels.clone(),
+            stop_signal: spec.stop_signal.clone(),
+        },
+        rootfs: RootFs {
+            kind: "layers".to_owned(),
+            diff_ids: Vec::new(),
+        },
+        history: layers.iter().map(history).collect(),
+    }
+}
+
+fn history(layer: &Layer) -> History {
+    let mut names: Vec<String> = layer.paths().map(|path| path.name().to_string()).collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(MAX_NAMED_PATHS);
+    names.truncate(MAX_NAMED_PATHS);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    if layer.has_generated() {
+        names.push("the root of the image".to_owned());
+    }
+    History {
+        created: Some(CREATED.to_owned()),
+        created_by: Some(format!("pith pack: {}", names.join(", "))),
+        ..History::default()
+    }
+}
+
+/// Returns the annotations of the manifest. `requested` are the packages that were asked for, in that order.
+pub(super) fn annotations(spec: &ImageSpec, requested: &[&PathInfo]) -> BTreeMap<String, String> {
+    let mut annotations = BTreeMap::from([
+        (annotation::CREATED.to_owned(), CREATED.to_owned()),
+        (
+            annotation::TITLE.to_owned(),
+            spec.name.base_name().to_owned(),
+        ),
+        (
+            annotation::FORMAT_VERSION.to_owned(),
+            FORMAT_VERSION.to_string(),
+        ),
+    ]);
+    let components: Vec<&Component> = requested
+        .iter()
+        .filter_map(|info| info.component.as_ref())
+        .collect();
+    if let Some(version) = components.first().and_then(|c| c.version.as_ref()) {
+        annotations.insert(annotation::VERSION.to_owned(), version.clone());
+    }
+    let licenses: Option<Vec<&str>> = requested
+        .iter()
+        .map(|info| info.component.as_ref()?.license.as_deref())
+        .collect();
+    if let Some(licenses) = licenses.filter(|licenses| !licenses.is_empty()) {
+        annotations.insert(annotation::LICENSES.to_owned(), all_of(licenses));
+    }
+    annotations
+}
+
+/// Joins license expressions into one that demands all of them.
+fn all_of(mut licenses: Vec<&str>) -> String {
+    licenses.sort_unstable();
+    licenses.dedup();
+    if let [only] = licenses.as_slice() {
+        return (*only).to_owned();
+    }
+    let parts: Vec<String> = licenses
+        .into_iter()
+        .map(|license| {
+            if license.contains(" OR ") {
+                format!("({license})")
+            } else {
+                license.to_owned()
+            }
+        })
+        .collect();
+    parts.join(" AND ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn licenses_are_joined_so_that_an_or_keeps_its_meaning() {
+        assert_eq!(all_of(vec!["MIT", "MIT"]), "MIT");
+        assert_eq!(all_of(vec!["MIT OR Apache-2.0"]), "MIT OR Apache-2.0");
+        assert_eq!(
+            all_of(vec!["Zlib", "MIT OR Apache-2.0"]),
+            "(MIT OR Apache-2.0) AND Zlib"
+        );
+    }
+}

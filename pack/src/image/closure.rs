@@ -1,0 +1,34 @@
+//! From a store to an image.
+
+use store::{LocalStore, PathDigest, StorePath};
+
+use super::{Image, ImageError, ImageSpec, PackOptions, image::ClosureParts};
+use crate::Event;
+
+impl<'a> Image<'a> {
+    /// Plans an image of the closure of `roots`, the requested packages in order of importance.
+    ///
+    /// Reads the database and the `bin` directories of the packages, and no file of the store. The closure is protected from collection as long as the
+    /// image lives. `events` is called from several threads.
+    pub fn new(
+        store: &LocalStore,
+        roots: &[StorePath],
+        spec: &ImageSpec,
+        options: &PackOptions,
+        events: &'a (dyn Fn(Event<'_>) + Sync),
+    ) -> Result<Self, ImageError> {
+        let lease = store.lease()?;
+        let closure = store.closure(roots)?;
+        let digests: Vec<PathDigest> = closure.paths().map(|path| *path.digest()).collect();
+        lease.protect(&digests)?;
+        let parts = ClosureParts {
+            infos: closure.infos().to_vec(),
+            requested: roots,
+            real_path: &|path| store.real_path(path),
+            layers_dir: &store.layers_dir(),
+        };
+        let mut image = Self::from_closure(parts, spec, options, events)?;
+        image.lease = Some(lease);
+        Ok(image)
+    }
+}

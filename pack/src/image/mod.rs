@@ -1,0 +1,57 @@
+//! Images: what one asks for ([`ImageSpec`]), and what comes of it ([`Image`]).
+
+mod assemble;
+mod closure;
+#[expect(
+    clippy::module_inception,
+    reason = "the folder is about images, the file holds the type"
+)]
+mod image;
+mod report;
+mod root;
+mod spec;
+
+use store::{ClosureError, LeaseError};
+use thiserror::Error;
+
+use crate::{layer::LayerError, rootfs::RootFsError};
+
+pub(crate) use assemble::Assembled;
+pub(crate) use image::KnownLayers;
+pub use image::{Image, PackOptions};
+pub use report::{ImageReport, LayerReport, PathReport};
+pub use spec::{FileSpec, ImageSpec, Port};
+
+/// Why an image could not be put together.
+#[derive(Debug, Error)]
+pub enum ImageError {
+    /// There is nothing to pack.
+    #[error("an image needs at least one package")]
+    NoPackage,
+    /// The closure could not be read from the database.
+    #[error(transparent)]
+    Closure(#[from] ClosureError),
+    /// The store could not be asked to keep the closure while it is packed.
+    #[error("cannot protect the closure while it is packed")]
+    Lease(#[from] LeaseError),
+    /// A layer could not be planned or made.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The root could not be put together.
+    #[error(transparent)]
+    RootFs(#[from] RootFsError),
+    /// A variable cannot be in an environment.
+    #[error("`{name}` cannot be the name of an environment variable")]
+    Variable {
+        /// The name.
+        name: String,
+    },
+    /// The text is no port.
+    #[error(
+        "`{text}` is not a port: it must be 1 to 65535, with `/tcp`, `/udp` or `/sctp` if needed"
+    )]
+    Port {
+        /// The text.
+        text: String,
+    },
+}

@@ -1,0 +1,63 @@
+//! What is in an image and what it takes, for `--explain` and `size`.
+
+use serde::Serialize;
+use store::StorePath;
+
+use crate::{
+    layer::LayerDigests,
+    oci::{DiffId, Digest},
+};
+
+/// An image in figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageReport {
+    /// The whole name.
+    pub name: String,
+    /// The digest of the manifest, where every layer is known.
+    pub manifest_digest: Option<Digest>,
+    /// The sum of the sizes of all files of the closure.
+    pub closure_size_bytes: u64,
+    /// The sum of the sizes of the generated files.
+    pub root_size_bytes: u64,
+    /// What a registry holds: layers, configuration and manifest; where every layer is known.
+    pub image_size_bytes: Option<u64>,
+    /// The layers, the lowest first.
+    pub layers: Vec<LayerReport>,
+}
+
+/// A layer in figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LayerReport {
+    /// The store paths in it, ascending.
+    pub paths: Vec<PathReport>,
+    /// Whether the generated root is in it.
+    pub generated: bool,
+    /// The sum of the sizes of its files.
+    pub file_size_bytes: u64,
+    /// The digest of the tar, where it is known.
+    pub diff_id: Option<DiffId>,
+    /// The digest of the blob, where it is known.
+    pub digest: Option<Digest>,
+    /// The size of the blob, where it is known.
+    pub size_bytes: Option<u64>,
+}
+
+impl LayerReport {
+    pub(super) fn with_digests(mut self, digests: Option<&LayerDigests>) -> Self {
+        self.diff_id = digests.map(|known| known.diff_id);
+        self.digest = digests.map(|known| known.digest);
+        self.size_bytes = digests.map(|known| known.size_bytes);
+        self
+    }
+}
+
+/// A store path in figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PathReport {
+    /// The store path.
+    pub path: StorePath,
+    /// The sum of the sizes of its files.
+    pub size_bytes: u64,
+    /// Whether it was asked for by name.
+    pub requested: bool,
+}

@@ -1,0 +1,265 @@
+//! The root of one image: the wishes and what the packages offer, put together.
+
+use std::collections::BTreeMap;
+
+use store::{PathInfo, STORE_DIR, StorePath};
+
+use super::{ImageError, ImageSpec};
+use crate::{
+    attest::{SpdxSubject, to_spdx},
+    layer::StoredObject,
+    rootfs::{
+        Provided, RootEntry, RootFsError, RootPath, RootTree, etc_files, find_programs, provides,
+    },
+};
+
+/// Where the programs of an image are linked.
+const PROGRAMS: &str = "bin";
+/// The mode of `/tmp` and of volumes: everyone writes, nobody removes what others wrote.
+const STICKY: u32 = 0o1777;
+/// Who owns what the image would have anyway.
+const GENERATED: &str = "the generated files";
+/// Who owns what the specification asks for.
+const ASKED: &str = "the image's specification";
+
+/// The generated part of an image.
+pub(super) struct Root {
+    pub(super) tree: RootTree,
+    pub(super) entrypoint: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
+}
+
+/// What a root is made from: the requested packages in the order of the request, and the whole closure in ascending order.
+pub(super) struct RootInputs<'a> {
+    pub(super) spec: &'a ImageSpec,
+    pub(super) requested: &'a [&'a StoredObject],
+    pub(super) objects: &'a [&'a StoredObject],
+    pub(super) infos: &'a [PathInfo],
+}
+
+impl RootInputs<'_> {
+    pub(super) fn build(&self) -> Result<Root, ImageError> {
+        let spec = self.spec;
+        let mut tree = RootTree::default();
+        for (path, file) in &spec.files {
+            let mode = if file.executable { 0o755 } else { 0o644 };
+            let contents = file.contents.clone();
+            let entry = RootEntry::File { contents, mode };
+            tree.insert(RootPath::parse(path)?, entry, ASKED)?;
+        }
+        let programs = self.programs()?;
+        match &spec.links {
+            Some(links) => self.add_links(&mut tree, links)?,
+            None => add_programs(&mut tree, &programs)?,
+        }
+
+        let mut env = spec.env.clone();
+        check_variables(&env)?;
+        env.entry("PATH".to_owned())
+            .or_insert_with(|| format!("/{PROGRAMS}"));
+        for thing in [Provided::Certificates, Provided::TimeZones] {
+            let path = RootPath::parse(thing.in_image())?;
+            if tree.contains(&path) {
+                continue;
+            }
+            let Some(provider) = self.provider(thing) else {
+                continue;
+            };
+            let target = format!("{}/{}", provider.path.to_logical(), thing.in_package());
+            tree.insert(path, link(&target), &owner(&provider.path))?;
+            env.entry(thing.variable().to_owned())
+                .or_insert_with(|| thing.in_image().to_owned());
+        }
+
+        self.add_directories(&mut tree)?;
+        let sbom = SpdxSubject {
+            name: spec.name.base_name(),
+            infos: self.infos,
+        };
+        let sbom_path = format!("/usr/share/sbom/{}.spdx.json", spec.name.base_name());
+        let generated = etc_files(&spec.user)
+            .into_iter()
+            .map(|(path, text)| (path.to_owned(), text.into_bytes()))
+            .chain([(sbom_path, to_spdx(&sbom))]);
+        for (path, contents) in generated {
+            let path = RootPath::parse(&path)?;
+            if !tree.contains(&path) {
+                let mode = 0o644;
+                tree.insert(path, RootEntry::File { contents, mode }, GENERATED)?;
+            }
+        }
+        let entrypoint = match &spec.entrypoint {
+            Some(entrypoint) => entrypoint.clone(),
+            None => self
+                .main_program(&programs)
+                .map(|program| vec![self.visible_path(&tree, program)])
+                .unwrap_or_default(),
+        };
+        Ok(Root {
+            tree,
+            entrypoint,
+            env,
+        })
+    }
+
+    /// Returns the programs of the requested packages.
+    fn programs(&self) -> Result<Vec<Program<'_>>, RootFsError> {
+        let mut programs = Vec::new();
+        for object in self.requested {
+            for (directory, name) in find_programs(&object.real)? {
+                programs.push(Program {
+                    package: &object.path,
+                    directory,
+                    name,
+                });
+            }
+        }
+        Ok(programs)
+    }
+
+    /// Returns the program that a container runs unless it is told otherwise: the first package's program of the package's name, or its only one.
+    fn main_program<'p>(&self, programs: &'p [Program<'p>]) -> Option<&'p Program<'p>> {
+        let package = &self.requested.first()?.path;
+        let name = self
+            .infos
+            .iter()
+            .find(|info| info.path == *package)
+            .and_then(|info| info.component.as_ref())
+            .map_or_else(|| package.name().as_str(), |component| &component.name);
+        let mut own = programs.iter().filter(|program| program.package == package);
+        let named = own.clone().find(|program| program.name == name.as_bytes());
+        named.or_else(|| own.next().filter(|_| own.next().is_none()))
+    }
+
+    /// Returns the short link to a program where the image has one, else the program's place in the store.
+    fn visible_path(&self, tree: &RootTree, program: &Program<'_>) -> String {
+        let short = RootPath::join(PROGRAMS, &program.name);
+        if tree.contains(&short) {
+            format!("/{short}")
+        } else {
+            program.target()
+        }
+    }
+
+    /// Finds the package that has the thing: a requested one, else the only one of the closure.
+    fn provider(&self, thing: Provided) -> Option<&StoredObject> {
+        let requested = self.requested.iter().copied();
+        requested
+            .into_iter()
+            .find(|object| provides(&object.real, thing))
+            .or_else(|| {
+                let mut all = self
+                    .objects
+                    .iter()
+                    .copied()
+                    .filter(|object| provides(&object.real, thing));
+                all.next().filter(|_| all.next().is_none())
+            })
+    }
+
+    fn add_links(
+        &self,
+        tree: &mut RootTree,
+        links: &BTreeMap<String, String>,
+    ) -> Result<(), RootFsError> {
+        for (path, target) in links {
+            if !self.is_reachable(target) {
+                return Err(RootFsError::Dangling {
+                    link: path.clone(),
+                    target: target.clone(),
+                });
+            }
+            tree.insert(RootPath::parse(path)?, link(target), ASKED)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether a target outside the store, or a store path in the image.
+    fn is_reachable(&self, target: &str) -> bool {
+        let in_store = target
+            .strip_prefix(STORE_DIR)
+            .and_then(|rest| rest.strip_prefix('/'));
+        let Some(rest) = in_store else {
+            return !target.is_empty() && !target.contains('\0');
+        };
+        let name = rest.split('/').next().unwrap_or_default();
+        name.parse::<StorePath>()
+            .is_ok_and(|path| self.objects.iter().any(|object| object.path == path))
+    }
+
+    /// Adds `/tmp`, the volumes and the working directory.
+    fn add_directories(&self, tree: &mut RootTree) -> Result<(), RootFsError> {
+        let spec = self.spec;
+        let sticky = RootEntry::Directory { mode: STICKY };
+        tree.insert(RootPath::parse("/tmp")?, sticky.clone(), GENERATED)?;
+        for volume in &spec.volumes {
+            tree.insert(RootPath::parse(volume)?, sticky.clone(), ASKED)?;
+        }
+        let directory = spec.working_directory.as_str();
+        if directory != "/" && !self.is_in_store(directory) {
+            let path = RootPath::parse(directory)?;
+            if !tree.contains(&path) {
+                tree.insert(path, RootEntry::Directory { mode: 0o755 }, ASKED)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_store(&self, path: &str) -> bool {
+        path.starts_with(STORE_DIR) && self.is_reachable(path)
+    }
+}
+
+/// A program of a requested package.
+struct Program<'a> {
+    package: &'a StorePath,
+    directory: &'static str,
+    name: Vec<u8>,
+}
+
+impl Program<'_> {
+    fn target_bytes(&self) -> Vec<u8> {
+        let package = self.package.to_logical();
+        [package.as_bytes(), self.directory.as_bytes(), &self.name].join(&b'/')
+    }
+
+    /// For a configuration, which is JSON: a name that is not UTF-8 cannot be in it.
+    fn target(&self) -> String {
+        String::from_utf8_lossy(&self.target_bytes()).into_owned()
+    }
+}
+
+/// Adds a link for each program. The same name in `bin` and `sbin` of one package goes to `bin`; in two packages it is an error.
+fn add_programs(tree: &mut RootTree, programs: &[Program<'_>]) -> Result<(), RootFsError> {
+    let mut seen: BTreeMap<&[u8], &StorePath> = BTreeMap::new();
+    for program in programs {
+        if seen.get(program.name.as_slice()) == Some(&program.package) {
+            continue;
+        }
+        seen.insert(&program.name, program.package);
+        let path = RootPath::join(PROGRAMS, &program.name);
+        let target = program.target_bytes();
+        tree.insert(path, RootEntry::Symlink { target }, &owner(program.package))?;
+    }
+    Ok(())
+}
+
+fn link(target: &str) -> RootEntry {
+    RootEntry::Symlink {
+        target: target.into(),
+    }
+}
+
+fn owner(path: &StorePath) -> String {
+    format!("`{path}`")
+}
+
+fn check_variables(env: &BTreeMap<String, String>) -> Result<(), ImageError> {
+    let bad = env.iter().find(|(name, value)| {
+        name.is_empty() || name.contains(['=', '\0']) || value.contains('\0')
+    });
+    match bad {
+        Some((name, _)) => Err(ImageError::Variable { name: name.clone() }),
+        None => Ok(()),
+    }
+}

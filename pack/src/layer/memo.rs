@@ -1,0 +1,164 @@
+//! Remembers what layers became: recipe → (diff id, tar size), and (recipe, compression) → (digest, size).
+//!
+//! A recipe names a layer's tar completely, so a remembered answer is never stale: there is nothing to expire, and the whole directory may be deleted at
+//! any time at the cost of making the layers once more. An answer that cannot be read, because a machine lost power while it was written, counts as none.
+//!
+//! ```text
+//! var/layers/v1/<recipe>.tar     {"diffId":"sha256:…","size":…}
+//! var/layers/v1/<recipe>.gzip    {"digest":"sha256:…","size":…}
+//! ```
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{Compression, FORMAT_VERSION, LayerDigests, RecipeDigest};
+use crate::oci::{DiffId, Digest, to_canonical_json};
+
+/// The memo in a directory of the store.
+#[derive(Debug, Clone)]
+pub(crate) struct Memo {
+    directory: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TarRecord {
+    diff_id: DiffId,
+    size: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BlobRecord {
+    digest: Digest,
+    size: u64,
+}
+
+impl Memo {
+    /// The memo below `layers_dir`, for the current [`FORMAT_VERSION`].
+    pub(crate) fn new(layers_dir: &Path) -> Self {
+        Self {
+            directory: layers_dir.join(format!("v{FORMAT_VERSION}")),
+        }
+    }
+
+    /// Returns what the layer became when it was last made with `compression`.
+    pub(crate) fn find(
+        &self,
+        recipe: RecipeDigest,
+        compression: Compression,
+    ) -> Option<LayerDigests> {
+        let tar: TarRecord = self.read(&tar_name(recipe))?;
+        let blob: BlobRecord = self.read(&blob_name(recipe, compression))?;
+        Some(LayerDigests {
+            diff_id: tar.diff_id,
+            tar_size_bytes: tar.size,
+            digest: blob.digest,
+            size_bytes: blob.size,
+        })
+    }
+
+    /// Returns the diff id of the layer, with whatever compression it was made.
+    pub(crate) fn find_diff_id(&self, recipe: RecipeDigest) -> Option<DiffId> {
+        Some(self.read::<TarRecord>(&tar_name(recipe))?.diff_id)
+    }
+
+    /// Remembers what a layer became. Errors are ignored: the memo only saves work.
+    pub(crate) fn record(
+        &self,
+        recipe: RecipeDigest,
+        compression: Compression,
+        digests: &LayerDigests,
+    ) {
+        let tar = TarRecord {
+            diff_id: digests.diff_id,
+            size: digests.tar_size_bytes,
+        };
+        let blob = BlobRecord {
+            digest: digests.digest,
+            size: digests.size_bytes,
+        };
+        self.write(&tar_name(recipe), &tar);
+        self.write(&blob_name(recipe, compression), &blob);
+    }
+
+    /// Forgets a layer.
+    pub(crate) fn forget(&self, recipe: RecipeDigest, compression: Compression) {
+        for name in [tar_name(recipe), blob_name(recipe, compression)] {
+            // Absent is as good as removed, and where it cannot be removed it is found wrong again.
+            fs::remove_file(self.directory.join(name)).ok();
+        }
+    }
+
+    /// Reads a record of another kind that is kept beside the layers.
+    pub(crate) fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        serde_json::from_slice(&fs::read(self.directory.join(name)).ok()?).ok()
+    }
+
+    /// Writes a record. Errors are ignored: the memo only saves work.
+    pub(crate) fn write<T: Serialize>(&self, name: &str, record: &T) {
+        self.try_write(name, &to_canonical_json(record)).ok();
+    }
+
+    fn try_write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        fs::create_dir_all(&self.directory)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        file.write_all(bytes)?;
+        file.persist(self.directory.join(name))?;
+        Ok(())
+    }
+}
+
+fn tar_name(recipe: RecipeDigest) -> String {
+    format!("{recipe}.tar")
+}
+
+fn blob_name(recipe: RecipeDigest, compression: Compression) -> String {
+    format!("{recipe}.{compression}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Layer;
+
+    fn digests() -> LayerDigests {
+        LayerDigests {
+            diff_id: DiffId(Digest::of(b"tar")),
+            tar_size_bytes: 3,
+            digest: Digest::of(b"blob"),
+            size_bytes: 4,
+        }
+    }
+
+    #[test]
+    fn what_was_recorded_is_found_for_its_compression_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let memo = Memo::new(directory.path());
+        let recipe = Layer::new(Vec::new(), None).recipe();
+        assert_eq!(memo.find(recipe, Compression::Gzip), None);
+        memo.record(recipe, Compression::Gzip, &digests());
+        assert_eq!(memo.find(recipe, Compression::Gzip), Some(digests()));
+        assert_eq!(memo.find(recipe, Compression::Zstd), None);
+        assert_eq!(memo.find_diff_id(recipe), Some(digests().diff_id));
+    }
+
+    #[test]
+    fn a_record_that_was_cut_off_counts_as_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let memo = Memo::new(directory.path());
+        let recipe = Layer::new(Vec::new(), None).recipe();
+        memo.record(recipe, Compression::Gzip, &digests());
+        let path = memo.directory.join(blob_name(recipe, Compression::Gzip));
+        let bytes = fs::read(&path).unwrap();
+        for length in 0..bytes.len() {
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert_eq!(memo.find(recipe, Compression::Gzip), None);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Layers: from a list of store paths to the bytes of a blob.
+#![doc = ""]
+#![doc = include_str!("FORMAT.md")]
+
+mod codec;
+mod encode;
+mod memo;
+mod piece;
+mod plan;
+mod recipe;
+mod tar;
+mod walk;
+
+use std::{io, path::PathBuf};
+
+use store::StorePath;
+use thiserror::Error;
+
+pub use codec::Compression;
+pub use encode::LayerDigests;
+pub(crate) use encode::{Encoded, Encoder};
+pub(crate) use memo::Memo;
+pub use plan::{LayerPlan, PlanPath};
+pub use recipe::{Layer, RecipeDigest};
+pub(crate) use recipe::{Segment, StoredObject, store_parents};
+pub(crate) use tar::{BLOCK, padding};
+pub use tar::{Entry, EntryKind, Member, TarError, TarReader, append_end, append_entry};
+pub(crate) use walk::{WalkKind, walk};
+
+/// The version of every rule that the bytes of a layer depend on: the rules of this page, and the exact versions of the two compressors. It stands in
+/// each manifest's annotations and in each key of the memo, so a change of a rule cannot silently change a digest. Golden tests hold it to its word.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Where a store object is cut before it is compressed, and how much of it is in memory at a time.
+pub const PIECE_BYTES: usize = 4 << 20;
+
+/// Why a layer could not be made.
+#[derive(Debug, Error)]
+pub enum LayerError {
+    /// A file of the store could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something other than a file, a directory or a symbolic link lies in the store.
+    #[error("`{}` is neither a file, a directory nor a symbolic link; the store is damaged", path.display())]
+    Kind {
+        /// The thing.
+        path: PathBuf,
+    },
+    /// A file was longer or shorter than its own metadata said.
+    #[error("`{}` has not the size that it had when it was opened; the store is being changed", path.display())]
+    Resized {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A store object is not what the database says.
+    #[error(
+        "`{path}` is damaged\n  registered: {expected_bytes} bytes in {expected_nodes} files, links and directories\n  found:      {found_bytes} bytes in {found_nodes}"
+    )]
+    Damaged {
+        /// The store path.
+        path: Box<StorePath>,
+        /// The registered sum of file sizes.
+        expected_bytes: u64,
+        /// The registered number of nodes.
+        expected_nodes: u64,
+        /// The sum of file sizes on disk.
+        found_bytes: u64,
+        /// The number of nodes on disk.
+        found_nodes: u64,
+    },
+    /// The bytes of a layer are not the bytes that were recorded for it.
+    #[error(
+        "layer {layer} has other bytes than when it was last made; a store object in it has changed\n  recorded: {expected}\n  found:    {found}"
+    )]
+    Changed {
+        /// The number of the layer, from 1.
+        layer: usize,
+        /// The recorded digest.
+        expected: crate::oci::Digest,
+        /// The digest now.
+        found: crate::oci::Digest,
+    },
+    /// The number of layers is out of range.
+    #[error("an image has 1 to {max} layers, not {asked}", max = plan::MAX_LAYERS)]
+    LayerCount {
+        /// What was asked for.
+        asked: usize,
+    },
+    /// A compressor refused its input, which only a lack of memory explains.
+    #[error("cannot compress a piece of a layer with {compression}")]
+    Compress {
+        /// The compressor.
+        compression: Compression,
+    },
+}

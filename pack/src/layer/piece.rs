@@ -1,0 +1,161 @@
+//! A segment to pieces: tar bytes, cut every 4 MiB.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use super::{
+    Entry, EntryKind, LayerError, PIECE_BYTES, Segment, StoredObject, WalkKind, append_end,
+    append_entry, padding, recipe::store_parents, walk,
+};
+
+/// The mode of the directories above the store in an image.
+const PARENT_MODE: u32 = 0o755;
+
+/// Why a segment is not written to its end.
+pub(super) enum Halt {
+    /// The store could not be read.
+    Failed(LayerError),
+    /// Nobody wants the bytes any more.
+    Stopped,
+}
+
+impl From<LayerError> for Halt {
+    fn from(error: LayerError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Collects the bytes of one segment and hands them on in pieces of exactly [`PIECE_BYTES`], the last one shorter.
+///
+/// `exchange` takes a full buffer and gives an empty one with room for a piece, so the same few buffers are used for a whole image.
+pub(super) struct PieceWriter<'a> {
+    buffer: Vec<u8>,
+    exchange: &'a mut dyn FnMut(Vec<u8>) -> Result<Vec<u8>, Halt>,
+}
+
+impl<'a> PieceWriter<'a> {
+    pub(super) fn new(
+        buffer: Vec<u8>,
+        exchange: &'a mut dyn FnMut(Vec<u8>) -> Result<Vec<u8>, Halt>,
+    ) -> Self {
+        Self { buffer, exchange }
+    }
+
+    /// Writes a whole segment and ends its last piece. Returns an empty buffer.
+    pub(super) fn write_segment(mut self, segment: &Segment) -> Result<Vec<u8>, Halt> {
+        match segment {
+            Segment::Parents => {
+                for path in store_parents() {
+                    self.write_entry(&Entry {
+                        path: path.as_bytes(),
+                        mode: PARENT_MODE,
+                        kind: EntryKind::Directory,
+                    })?;
+                }
+            }
+            Segment::Object(object) => self.write_object(object)?,
+            Segment::Generated(tar) => self.write(tar)?,
+            Segment::End => {
+                let mut end = Vec::new();
+                append_end(&mut end);
+                self.write(&end)?;
+            }
+        }
+        if self.buffer.is_empty() {
+            return Ok(self.buffer);
+        }
+        (self.exchange)(self.buffer)
+    }
+
+    /// Writes a store object, and compares it with what is registered about it.
+    fn write_object(&mut self, object: &StoredObject) -> Result<(), Halt> {
+        let (mut found_bytes, mut found_nodes) = (0, 0);
+        walk(&object.real, &object.image_path(), &mut |entry| {
+            found_nodes += 1;
+            let mode = entry.mode();
+            let path = entry.path.as_slice();
+            let kind = match &entry.kind {
+                WalkKind::Directory => EntryKind::Directory,
+                WalkKind::Symlink { target } => EntryKind::Symlink { target },
+                WalkKind::File { size_bytes, .. } => EntryKind::File {
+                    size_bytes: *size_bytes,
+                },
+            };
+            self.write_entry(&Entry { path, mode, kind })?;
+            if let WalkKind::File { size_bytes, .. } = entry.kind {
+                found_bytes += size_bytes;
+                self.write_file(&entry.real, size_bytes)?;
+            }
+            Ok::<_, Halt>(())
+        })?;
+        if (found_bytes, found_nodes) == (object.size_bytes, object.nodes) {
+            Ok(())
+        } else {
+            Err(LayerError::Damaged {
+                path: Box::new(object.path.clone()),
+                expected_bytes: object.size_bytes,
+                expected_nodes: object.nodes,
+                found_bytes,
+                found_nodes,
+            }
+            .into())
+        }
+    }
+
+    fn write_entry(&mut self, entry: &Entry<'_>) -> Result<(), Halt> {
+        let mut header = Vec::with_capacity(512);
+        append_entry(&mut header, entry);
+        self.write(&header)
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), Halt> {
+        while !bytes.is_empty() {
+            let room = PIECE_BYTES - self.buffer.len();
+            let (now, later) = bytes.split_at(bytes.len().min(room));
+            self.buffer.extend_from_slice(now);
+            self.exchange_if_full()?;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Reads a file straight into the pieces, and the zeros after it.
+    fn write_file(&mut self, path: &Path, size_bytes: u64) -> Result<(), Halt> {
+        let error = |source: io::Error| LayerError::Read {
+            path: path.to_path_buf(),
+            source,
+        };
+        let resized = || LayerError::Resized {
+            path: path.to_path_buf(),
+        };
+        let mut file = File::open(path).map_err(error)?;
+        let mut rest = size_bytes;
+        while rest > 0 {
+            let room = (PIECE_BYTES - self.buffer.len()) as u64;
+            let wanted = room.min(rest);
+            let count = (&mut file)
+                .take(wanted)
+                .read_to_end(&mut self.buffer)
+                .map_err(error)? as u64;
+            if count < wanted {
+                return Err(resized().into());
+            }
+            rest -= count;
+            self.exchange_if_full()?;
+        }
+        if file.read(&mut [0]).map_err(error)? != 0 {
+            return Err(resized().into());
+        }
+        self.write(&[0; 512][..padding(size_bytes)])
+    }
+
+    fn exchange_if_full(&mut self) -> Result<(), Halt> {
+        if self.buffer.len() == PIECE_BYTES {
+            self.buffer = (self.exchange)(std::mem::take(&mut self.buffer))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! `/etc/passwd` and its neighbours.
+
+use super::User;
+
+/// Where the accounts of an image live: they own no directory, and a program that looks for its settings there finds none.
+const HOME: &str = "/";
+/// No account has a shell, and there is none.
+const SHELL: &str = "/sbin/nologin";
+
+/// Returns the files of `/etc` that the C library reads: path and contents. The accounts are root, nobody, nonroot, and `user` if it is none of these.
+pub(crate) fn etc_files(user: &User) -> [(&'static str, String); 4] {
+    let mut accounts = vec![
+        ("root", 0, 0),
+        ("nonroot", User::NONROOT_ID, User::NONROOT_ID),
+        ("nobody", 65_534, 65_534),
+    ];
+    if !accounts.iter().any(|(_, uid, _)| *uid == user.uid()) {
+        accounts.push((user.name(), user.uid(), user.gid()));
+    }
+    let mut passwd = String::new();
+    let mut group = String::new();
+    for (name, uid, gid) in &accounts {
+        let home = if *uid == 0 { "/root" } else { HOME };
+        passwd.push_str(
+            &[
+                name,
+                ":x:",
+                &uid.to_string(),
+                ":",
+                &gid.to_string(),
+                ":",
+                name,
+                ":",
+                home,
+                ":",
+                SHELL,
+                "\n",
+            ]
+            .concat(),
+        );
+    }
+    let mut groups: Vec<(&str, u32)> = accounts
+        .iter()
+        .map(|(name, _, gid)| {
+            if *name == "nobody" {
+                ("nogroup", *gid)
+            } else {
+                (*name, *gid)
+            }
+        })
+        .collect();
+    groups.dedup_by_key(|(_, gid)| *gid);
+    for (name, gid) in groups {
+        group.push_str(&[name, ":x:", &gid.to_string(), ":\n"].concat());
+    }
+    [
+        ("/etc/passwd", passwd),
+        ("/etc/group", group),
+        (
+            "/etc/nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\n".to_owned(),
+        ),
+        (
+            "/etc/hosts",
+            "127.0.0.1 localhost\n::1 localhost\n".to_owned(),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_accounts_are_there_and_a_further_user_is_added() {
+        let [(_, passwd), (_, group), ..] = etc_files(&"app".parse().unwrap());
+        assert_eq!(
+            passwd,
+            "root:x:0:0:root:/root:/sbin/nologin\n\
+             nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n\
+             nobody:x:65534:65534:nobody:/:/sbin/nologin\n\
+             app:x:10001:10001:app:/:/sbin/nologin\n"
+        );
+        assert_eq!(
+            group,
+            "root:x:0:\nnonroot:x:65532:\nnogroup:x:65534:\napp:x:10001:\n"
+        );
+    }
+
+    #[test]
+    fn a_user_who_is_there_anyway_is_not_there_twice() {
+        let [(_, passwd), ..] = etc_files(&User::default());
+        assert_eq!(passwd.lines().count(), 3);
+    }
+}

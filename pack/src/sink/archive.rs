@@ -1,0 +1,146 @@
+//! The archive: one tar file that is an OCI layout and has docker's `manifest.json`.
+//!
+//! docker, podman, containerd, skopeo (as `oci-archive:` and as `docker-archive:`) and, unpacked, umoci read it. Two details matter: without
+//! `manifest.json` no docker before containerd's image store loads it, and without entries for the directories some readers do not find the blobs.
+//!
+//! The layers come first, in order, because the documents need their digests. A layer's own header needs them as well: its place is left free and filled
+//! in when the layer is complete, so nothing is written twice and there is no temporary file besides the archive itself.
+
+use std::{
+    io::{Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use super::{SinkError, Written, place::NewFile, receipt::Receipts};
+use crate::{
+    Image,
+    layer::{BLOCK, Encoded, Entry, EntryKind, append_end, append_entry, padding},
+    oci::{Digest, DockerManifest, Index, LayoutMarker, to_canonical_json},
+};
+
+/// The directory of blobs in a layout.
+pub(super) const BLOBS: &str = "blobs/sha256";
+const FILE_MODE: u32 = 0o644;
+const DIRECTORY_MODE: u32 = 0o755;
+
+pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
+    let receipts = Receipts::new(image, path, "archive");
+    if let Some(written) = receipts.find(path) {
+        return Ok(written);
+    }
+    let mut new = NewFile::beside(path)?;
+    let target = new.target().to_path_buf();
+    let mut archive = Archive {
+        file: new.file(),
+        target: &target,
+        position: 0,
+    };
+    for directory in ["blobs", BLOBS] {
+        archive.append_directory(directory)?;
+    }
+
+    let mut known = image.find_layers();
+    let all: Vec<usize> = (0..known.len()).collect();
+    let mut start = 0;
+    image.encode(&all, &mut known, &mut |encoded| match encoded {
+        Encoded::Begin(_) => {
+            start = archive.position;
+            archive.append(&[0; BLOCK])
+        }
+        Encoded::Bytes(bytes) => archive.append(bytes),
+        Encoded::End(_, digests) => {
+            let header = file_header(&blob_path(&digests.digest), digests.size_bytes);
+            archive.append(&[0; BLOCK][..padding(digests.size_bytes)])?;
+            archive.overwrite(start, &header)
+        }
+    })?;
+    let digests: Vec<_> = known.into_iter().flatten().collect();
+    let assembled = image.assemble(&digests);
+    let config_path = blob_path(&assembled.config_descriptor.digest);
+    archive.append_file(&config_path, &assembled.config)?;
+    let manifest = &assembled.manifest_descriptor;
+    archive.append_file(&blob_path(&manifest.digest), &assembled.manifest)?;
+    let index = Index::new(vec![image.index_entry(manifest)]);
+    archive.append_file("index.json", &to_canonical_json(&index))?;
+    let docker = DockerManifest {
+        config: config_path,
+        repo_tags: vec![image.name().to_familiar()],
+        layers: digests.iter().map(|l| blob_path(&l.digest)).collect(),
+    };
+    archive.append_file("manifest.json", &to_canonical_json(&[docker]))?;
+    let marker = to_canonical_json(&LayoutMarker::default());
+    archive.append_file("oci-layout", &marker)?;
+    let mut end = Vec::new();
+    append_end(&mut end);
+    archive.append(&end)?;
+    new.finish()?;
+
+    receipts.record(Some(manifest.digest));
+    Ok(Written {
+        path: path.to_path_buf(),
+        manifest_digest: Some(manifest.digest),
+        encoded_bytes: digests.iter().map(|layer| layer.tar_size_bytes).sum(),
+        unchanged: false,
+    })
+}
+
+/// Returns the path of a blob in a layout.
+pub(super) fn blob_path(digest: &Digest) -> String {
+    format!("{BLOBS}/{}", digest.to_hex())
+}
+
+fn file_header(path: &str, size_bytes: u64) -> Vec<u8> {
+    let mut header = Vec::new();
+    let entry = Entry {
+        path: path.as_bytes(),
+        mode: FILE_MODE,
+        kind: EntryKind::File { size_bytes },
+    };
+    append_entry(&mut header, &entry);
+    header
+}
+
+/// The archive that is being written.
+struct Archive<'a> {
+    file: &'a mut std::fs::File,
+    target: &'a Path,
+    position: u64,
+}
+
+impl Archive<'_> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        self.file
+            .write_all(bytes)
+            .map_err(SinkError::writing(self.target))?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn append_directory(&mut self, path: &str) -> Result<(), SinkError> {
+        let mut header = Vec::new();
+        let entry = Entry {
+            path: path.as_bytes(),
+            mode: DIRECTORY_MODE,
+            kind: EntryKind::Directory,
+        };
+        append_entry(&mut header, &entry);
+        self.append(&header)
+    }
+
+    fn append_file(&mut self, path: &str, contents: &[u8]) -> Result<(), SinkError> {
+        let size_bytes = contents.len() as u64;
+        self.append(&file_header(path, size_bytes))?;
+        self.append(contents)?;
+        self.append(&[0; BLOCK][..padding(size_bytes)])
+    }
+
+    /// Replaces bytes that were written before and comes back to the end.
+    fn overwrite(&mut self, start: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        let file = &mut *self.file;
+        file.seek(SeekFrom::Start(start))
+            .and_then(|_| file.write_all(bytes))
+            .and_then(|()| file.seek(SeekFrom::Start(self.position)))
+            .map_err(SinkError::writing(self.target))?;
+        Ok(())
+    }
+}

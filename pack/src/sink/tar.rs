@@ -1,0 +1,43 @@
+//! The root file system as one uncompressed tar.
+
+use std::{io::Write, path::Path};
+
+use super::{SinkError, Written, place::NewFile, receipt::Receipts};
+use crate::{
+    Event, Image,
+    layer::{Compression, Encoded, Layer},
+};
+
+pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
+    let receipts = Receipts::new(image, path, "tar");
+    if let Some(written) = receipts.find(path) {
+        return Ok(written);
+    }
+    let mut new = NewFile::beside(path)?;
+    let target = new.target().to_path_buf();
+    let layer = Layer::new(image.objects.clone(), Some(image.root.to_tar().into()));
+    (image.events)(Event::Started {
+        layers: 1,
+        file_bytes: layer.objects().map(|object| object.size_bytes).sum(),
+    });
+    let mut encoded_bytes = 0;
+    let file = new.file();
+    image
+        .encoder(Compression::None)
+        .encode(&[(0, &layer)], &mut |encoded| match encoded {
+            Encoded::Begin(_) => Ok(()),
+            Encoded::Bytes(bytes) => file.write_all(bytes).map_err(SinkError::writing(&target)),
+            Encoded::End(_, digests) => {
+                encoded_bytes = digests.tar_size_bytes;
+                Ok(())
+            }
+        })?;
+    new.finish()?;
+    receipts.record(None);
+    Ok(Written {
+        path: path.to_path_buf(),
+        manifest_digest: None,
+        encoded_bytes,
+        unchanged: false,
+    })
+}
