@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2016,SC2154
 # Takes the run-time part of Debian's glibc apart. Inputs: $libc6, $libc_bin and
 # $libgcc_s1 (.deb files); outputs: $out, $gconv, $locale.
 

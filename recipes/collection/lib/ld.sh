@@ -14,7 +14,7 @@ if [ $# -eq 1 ]; then
 fi
 [ -n "$PITH_INTERP" ] || exec "$real" "$@" --build-id=none
 
-directories= libraries= run_path= dynamic= previous=
+directories='' libraries='' run_path='' dynamic='' previous=''
 add_run_path() {
     case " $run_path " in *" $1 "*) ;; *) run_path="$run_path $1" ;; esac
 }
@@ -48,7 +48,8 @@ done
 
 if [ -n "$dynamic" ]; then
     for directory in $directories; do
-        case "$directory" in /pith/store/*) ;; *) continue ;; esac
+        # For each DIR of $LIBRARY_PATH, gcc also passes DIR/../lib.
+        case "$directory" in */../*) continue ;; /pith/store/*) ;; *) continue ;; esac
         for library in $libraries; do
             [ -e "$directory/lib$library.so" ] && add_run_path "$directory" && break
         done

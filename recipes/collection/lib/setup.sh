@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # The standard phases of a build. lib/stdenv.star hands over what varies, as environment
 # variables: $outputs, $src, $patches, $phases, $remove, and for each phase that the recipe
 # gives commands for, the commands in $phase_NAME. Such commands run in the source
@@ -41,22 +42,24 @@ unpack() {
 
 # A patch is a file for -p1, or a Debian source package's *.debian.tar.*: then its series,
 # without the entries that $skip_patches names.
-patch_() {
-    local each name
+apply_patches() {
+    local each name skipped=${skip_patches-} debian=$build_directory/debian
     for each in ${patches-}; do
         case "$each" in
         *.debian.tar.*)
-            unpack_archive "$each" "$build_directory/debian"
+            unpack_archive "$each" "$debian"
             while read -r name _; do
                 case "$name" in "" | \#*) continue ;; esac
-                case " ${skip_patches-} " in *" $name "*) continue ;; esac
-                echo "patch $name"
-                patch -p1 --no-backup-if-mismatch -i "$build_directory/debian/patches/$name"
-            done <"$build_directory/debian/patches/series"
+                case " $skipped " in
+                *" $name "*) skipped=${skipped/$name/} ;;
+                *) patch -p1 --no-backup-if-mismatch -i "$debian/patches/$name" ;;
+                esac
+            done <"$debian/patches/series"
             ;;
         *) patch -p1 --no-backup-if-mismatch -i "$each" ;;
         esac
     done
+    [ -z "${skipped// /}" ] || die "no series has the patch to skip: $skipped"
 }
 
 # --- fixup -------------------------------------------------------------------------------
@@ -134,11 +137,26 @@ patch_shebang() {
         "or the file to remove"
 }
 
+# Deletes what $remove lists: globs below any output, each of which must match something.
+remove_files() {
+    local globs glob output match found
+    read -r -a globs <<<"${remove-}" # a loop over $remove would expand them here
+    for glob in "${globs[@]}"; do
+        found=
+        for output in $outputs; do
+            for match in "${!output}"/$glob; do
+                [ -e "$match" ] || [ -L "$match" ] || continue
+                rm -rf "$match"
+                found=1
+            done
+        done
+        [ -n "$found" ] || die "nothing to remove is called \`$glob\`"
+    done
+}
+
 fixup() {
     local output file magic
-    for file in ${remove-}; do
-        for output in $outputs; do rm -rf "${!output:?}"/$file; done
-    done
+    remove_files
     split_outputs
     for output in $outputs; do
         [ -e "${!output}" ] || die "the build made no output \`$output\`"
@@ -174,7 +192,7 @@ for phase in $phases; do
     else
         case "$phase" in
         unpack) unpack ;;
-        patch) patch_ ;;
+        patch) apply_patches ;;
         fixup) fixup ;;
         *) die "phase \`$phase\` has no commands" ;;
         esac

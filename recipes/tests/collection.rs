@@ -1,0 +1,144 @@
+//! The collection that is compiled into this program keeps the rules of its README.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::sync::Arc;
+
+use recipes::lang::{Collection, Evaluator, Package};
+use recipes::model::{Builder, Derivation, Fetch};
+
+type TestResult = Result<(), Box<dyn Error>>;
+
+/// Tools that a build needs and a result does not: their package is the seed's alone.
+const SEED: &str = "seed";
+
+fn packages() -> Result<Vec<Package>, Box<dyn Error>> {
+    let evaluator = Evaluator::new(Collection::embedded(), None);
+    let entries = evaluator.evaluate_collection()?;
+    entries
+        .into_iter()
+        .map(|(_, package)| Ok(package?))
+        .collect()
+}
+
+/// Returns everything that `roots` are built from, themselves included, each once.
+fn all_derivations(roots: &[Package]) -> Vec<Arc<Derivation>> {
+    let mut seen = BTreeMap::new();
+    let mut waiting: Vec<_> = roots
+        .iter()
+        .map(|package| Arc::clone(&package.derivation))
+        .collect();
+    while let Some(derivation) = waiting.pop() {
+        if seen
+            .insert(derivation.id().to_string(), Arc::clone(&derivation))
+            .is_none()
+        {
+            waiting.extend(
+                derivation
+                    .dependencies()
+                    .map(|input| Arc::clone(input.derivation())),
+            );
+        }
+    }
+    seen.into_values().collect()
+}
+
+fn fetches(derivations: &[Arc<Derivation>]) -> impl Iterator<Item = &Fetch> + Clone {
+    derivations
+        .iter()
+        .filter_map(|derivation| match derivation.builder() {
+            Builder::Fetch(fetch) => Some(fetch),
+            _ => None,
+        })
+}
+
+#[test]
+fn every_package_says_what_it_is_and_under_which_license() -> TestResult {
+    for package in packages()? {
+        let metadata = package.derivation.metadata();
+        assert!(
+            metadata.description.is_some(),
+            "{} has no description",
+            package.label
+        );
+        if package.name != SEED {
+            assert!(
+                metadata.version.is_some(),
+                "{} has no version",
+                package.label
+            );
+            assert!(
+                metadata.license.is_some(),
+                "{} has no license",
+                package.label
+            );
+            assert!(
+                metadata.homepage.is_some(),
+                "{} has no homepage",
+                package.label
+            );
+            assert!(
+                !metadata.sources.is_empty(),
+                "{} has no sources",
+                package.label
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_url_names_the_host_of_an_archive_that_has_mirrors() -> TestResult {
+    let mirrored = [
+        "debian.org",
+        "gnu.org",
+        "crates.io",
+        "pypi.org",
+        "pythonhosted.org",
+        "npmjs.org",
+    ];
+    let derivations = all_derivations(&packages()?);
+    for url in fetches(&derivations).flat_map(|fetch| &fetch.urls) {
+        let host = url.split('/').nth(2).unwrap_or_default();
+        assert!(
+            url.starts_with("mirror://") || url.starts_with("https://"),
+            "{url}"
+        );
+        assert!(
+            !mirrored.iter().any(|name| host.ends_with(name)),
+            "{url} has a mirror name"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn results_run_with_the_libc_that_they_are_linked_against() -> TestResult {
+    let derivations = all_derivations(&packages()?);
+    let file_names =
+        fetches(&derivations).filter_map(|fetch| fetch.urls.first()?.rsplit('/').next());
+    let versions = |package: &str| -> BTreeSet<&str> {
+        let of_package = |name: &'_ str| {
+            name.split_once('_')
+                .is_some_and(|(found, _)| found == package)
+        };
+        file_names
+            .clone()
+            .filter(|name| of_package(name))
+            .filter_map(|name| name.split('_').nth(1))
+            .collect()
+    };
+    for (run_time, build_time) in [
+        ("libc6", "libc6-dev"),
+        ("libgcc-s1", "gcc-12"),
+        ("libstdc++6", "libstdc++-12-dev"),
+    ] {
+        assert_eq!(versions(run_time).len(), 1, "{run_time}");
+        assert_eq!(
+            versions(run_time),
+            versions(build_time),
+            "{run_time} and {build_time}"
+        );
+    }
+    Ok(())
+}
