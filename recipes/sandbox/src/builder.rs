@@ -14,6 +14,8 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
 use crate::error::{OsError, StepError};
 use crate::filter::Filter;
+use crate::helper::UMASK;
+use crate::init::Go;
 use crate::spec::{SandboxSpec, Stdio};
 use crate::sys;
 
@@ -69,6 +71,7 @@ fn connect([input, output, error]: [std::os::fd::BorrowedFd<'_>; 3]) -> Result<(
 /// Becomes the program of `spec`; returns only when a step fails.
 pub(crate) fn become_builder(
     spec: &SandboxSpec,
+    go: Go,
     streams: &mut Streams,
     filter: &Filter,
 ) -> Result<Infallible, StepError> {
@@ -80,8 +83,8 @@ pub(crate) fn become_builder(
     streams
         .connect()
         .map_err(|source| StepError::ConnectStdio { source })?;
-    rustix::process::umask(Mode::WGRP | Mode::WOTH);
-    limit_resources(spec)?;
+    rustix::process::umask(UMASK);
+    limit_resources(spec, go)?;
     rustix::process::chdir(&spec.cwd).map_err(|source| StepError::ChangeDirectory {
         path: spec.cwd.clone(),
         source: source.into(),
@@ -104,7 +107,7 @@ pub(crate) fn become_builder(
     execute(spec)
 }
 
-fn limit_resources(spec: &SandboxSpec) -> Result<(), StepError> {
+fn limit_resources(spec: &SandboxSpec, go: Go) -> Result<(), StepError> {
     limit(Resource::RLIMIT_CORE, "core files", Some(0), 0)?;
     limit(
         Resource::RLIMIT_NOFILE,
@@ -123,7 +126,7 @@ fn limit_resources(spec: &SandboxSpec) -> Result<(), StepError> {
             with_init,
         )?;
     }
-    if let Some(bytes) = spec.limits.memory_bytes {
+    if let (Some(bytes), Go::WithoutGroup) = (spec.limits.memory_bytes, go) {
         // Not RLIMIT_AS, which counts reserved address space: Go, Java and the sanitizers reserve terabytes.
         limit(Resource::RLIMIT_DATA, "memory", Some(bytes), bytes)?;
     }

@@ -11,8 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use nix::sys::signal::Signal;
+use rustix::fs::Mode;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
-use rustix::process::Pid;
 
 use crate::builder::Streams;
 use crate::filter::Filter;
@@ -24,6 +24,9 @@ pub(crate) const ARGUMENT: &str = "--run-as-sandbox-helper";
 
 /// The most descriptors of one request: the channel, and input, output and error.
 pub(crate) const MAX_FILES: usize = 4;
+
+/// The mask that everything is made under, inside and outside.
+pub(crate) const UMASK: Mode = Mode::WGRP.union(Mode::WOTH);
 
 /// A panic is a bug of ours; the caller sees a supervisor that ended without a report.
 const STATUS_OF_A_BUG: i32 = 70;
@@ -60,12 +63,13 @@ fn serve() -> i32 {
         return STATUS_OF_A_BUG;
     }
     let filter = Filter::compile();
-    let helper = rustix::process::getpid();
+    // What the caller's is may not be seen in the modes of what is made inside.
+    rustix::process::umask(UMASK);
     let requests = std::io::stdin();
     while let Some(files) = receive(requests.as_fd()) {
         match sys::fork(0) {
             Ok(Fork::Child) => {
-                let served = catch_unwind(AssertUnwindSafe(|| serve_one(files, helper, &filter)));
+                let served = catch_unwind(AssertUnwindSafe(|| serve_one(files, &filter)));
                 sys::exit_now(if served.is_ok() { 0 } else { STATUS_OF_A_BUG });
             }
             // The caller sees that its channel is closed.
@@ -75,7 +79,7 @@ fn serve() -> i32 {
     0
 }
 
-fn serve_one(files: Vec<OwnedFd>, helper: Pid, filter: &Filter) {
+fn serve_one(files: Vec<OwnedFd>, filter: &Filter) {
     let mut files = files.into_iter();
     let Some(caller) = files.next().map(UnixStream::from) else {
         return;
@@ -85,7 +89,7 @@ fn serve_one(files: Vec<OwnedFd>, helper: Pid, filter: &Filter) {
         (Some(input), Some(output), Some(error)) => Streams::Caller([input, output, error]),
         _ => return,
     };
-    supervise(&caller, helper, streams, filter);
+    supervise(&caller, streams, filter);
 }
 
 /// Receives the descriptors of one request; `None` when the caller is gone.

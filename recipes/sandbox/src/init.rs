@@ -26,6 +26,15 @@ use crate::wire::{self, BuilderEnd, Report};
 /// The host name inside, fixed so that no build can see where it runs.
 const HOST_NAME: &str = "localhost";
 
+/// The byte by which the supervisor says that the id maps are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Go {
+    /// Memory and processes are limited by a control group.
+    InGroup = 1,
+    /// They are left to the resource limits of each process.
+    WithoutGroup = 2,
+}
+
 /// What the first process is given by its supervisor.
 #[derive(Debug)]
 pub(crate) struct Init<'a> {
@@ -65,7 +74,7 @@ impl Init<'_> {
         rustix::system::sethostname(HOST_NAME.as_bytes()).map_err(|error| StepError::HostName {
             source: error.into(),
         })?;
-        self.wait_for_maps()?;
+        let go = self.wait_for_maps()?;
         self.identity.assume()?;
         self.die_with_supervisor()?;
         Self::hide_from_builder()?;
@@ -77,7 +86,7 @@ impl Init<'_> {
                 source: error.into(),
             }
         })?;
-        self.start_builder_and_reap()
+        self.start_builder_and_reap(go)
     }
 
     /// Closes this process to the builder's `ptrace` and, for the most part, `/proc`.
@@ -103,22 +112,27 @@ impl Init<'_> {
         }
     }
 
-    fn wait_for_maps(&self) -> Result<(), StepError> {
+    fn wait_for_maps(&self) -> Result<Go, StepError> {
         let mut go = [0];
-        std::io::Read::read_exact(&mut &self.supervisor, &mut go).map_err(|source| {
+        std::io::Read::read_exact(&mut &self.supervisor, &mut go).map_err(|error| {
             StepError::DieWithParent {
-                source: source.into(),
+                source: error.into(),
             }
+        })?;
+        Ok(if go == [Go::InGroup as u8] {
+            Go::InGroup
+        } else {
+            Go::WithoutGroup
         })
     }
 
-    fn start_builder_and_reap(&mut self) -> Result<BuilderEnd, StepError> {
+    fn start_builder_and_reap(&mut self, go: Go) -> Result<BuilderEnd, StepError> {
         let reaper = Reaper::new(self.watch_disk()?)?;
         match sys::fork(0).map_err(|source| StepError::Fork {
             source: source.into(),
         })? {
             Fork::Child => {
-                let error = match self.become_builder() {
+                let error = match self.become_builder(go) {
                     Ok(never) => match never {},
                     Err(error) => error,
                 };
@@ -155,7 +169,7 @@ impl Init<'_> {
         Ok(Some(DiskWatch::new(roots, limit_bytes)))
     }
 
-    fn become_builder(&mut self) -> Result<Infallible, StepError> {
-        builder::become_builder(self.spec, &mut self.streams, self.filter)
+    fn become_builder(&mut self, go: Go) -> Result<Infallible, StepError> {
+        builder::become_builder(self.spec, go, &mut self.streams, self.filter)
     }
 }

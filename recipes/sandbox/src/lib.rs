@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod cgroup;
 mod disk;
 mod error;
 mod filter;
@@ -23,6 +24,6 @@ pub use error::{OsError, SandboxError, StepError};
 pub use helper::helper_main_if_requested;
 pub use launcher::Launcher;
 pub use missing::Missing;
-pub use outcome::{Level, Outcome, Status};
+pub use outcome::{Level, Outcome, Status, UnknownLevel};
 pub use probe::probe;
 pub use spec::{Access, File, Limits, Mount, Network, SandboxSpec, Stdio, Symlink, User};

@@ -1,6 +1,7 @@
 //! How a run ended and how well it was isolated.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -46,11 +47,47 @@ pub enum Level {
     NoProc,
 }
 
+impl Level {
+    const NAMES: [(Self, &str); 2] = [(Self::Full, "full"), (Self::NoProc, "no-proc")];
+}
+
 impl fmt::Display for Level {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Full => "full",
-            Self::NoProc => "no-proc",
+        Self::NAMES
+            .into_iter()
+            .filter(|(level, _)| level == self)
+            .try_for_each(|(_, name)| out.write_str(name))
+    }
+}
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLevel> {
+        let known = Self::NAMES.into_iter().find(|(_, name)| *name == text);
+        known.map(|(level, _)| level).ok_or_else(|| UnknownLevel {
+            text: text.to_owned(),
         })
+    }
+}
+
+/// A word that names no level.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no level of the sandbox; there are `full` and `no-proc`")]
+pub struct UnknownLevel {
+    /// The word.
+    pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_levels_are_read_as_they_are_written() {
+        for level in [Level::Full, Level::NoProc] {
+            assert_eq!(level.to_string().parse(), Ok(level));
+        }
+        assert!("none".parse::<Level>().is_err());
     }
 }

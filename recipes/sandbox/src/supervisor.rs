@@ -1,7 +1,7 @@
 //! One supervisor for each run: outside the sandbox, it prepares, starts and ends it.
 //!
 //! It is a fork of the helper and has one thread. It reports to the caller only when every process of the sandbox is dead; a
-//! caller that goes away, in any manner, is an order to end.
+//! caller that goes away, in any manner, is an order to end. The death of the helper is nothing to it.
 
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,33 +11,27 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::Pid;
 
 use crate::builder::Streams;
-use crate::error::{OsError, StepError};
+use crate::cgroup::Cgroup;
+use crate::error::StepError;
 use crate::filter::Filter;
 use crate::identity::Identity;
-use crate::init::Init;
+use crate::init::{Go, Init};
 use crate::outcome::Level;
 use crate::rootfs;
 use crate::spec::{Access, Network, SandboxSpec, User};
 use crate::sys::{self, Fork};
 use crate::wire::{self, Channel, Report};
 
-/// Serves one request of `helper`'s caller and reports its end.
-pub(crate) fn supervise(caller: &UnixStream, helper: Pid, streams: Streams, filter: &Filter) {
-    let report = run(caller, helper, streams, filter).unwrap_or_else(Report::Failed);
+/// Serves one request and reports its end.
+pub(crate) fn supervise(caller: &UnixStream, streams: Streams, filter: &Filter) {
+    let report = run(caller, streams, filter).unwrap_or_else(Report::Failed);
     // A caller that is gone has nobody to tell.
     drop(wire::send(caller, &report));
 }
 
-fn run(
-    caller: &UnixStream,
-    helper: Pid,
-    mut streams: Streams,
-    filter: &Filter,
-) -> Result<Report, StepError> {
-    die_with(helper)?;
+fn run(caller: &UnixStream, mut streams: Streams, filter: &Filter) -> Result<Report, StepError> {
     // Ignored by the helper, which would make our child vanish before we have seen how it ended.
     sys::default_signal(Signal::SIGCHLD).map_err(|error| StepError::Signals {
         source: error.into(),
@@ -56,6 +50,7 @@ fn run(
     } else {
         None
     };
+    let group = Cgroup::create(&spec.limits);
     let (ours, theirs) = UnixStream::pair().map_err(|error| StepError::Fork {
         source: error.into(),
     })?;
@@ -80,9 +75,16 @@ fn run(
     // Only those inside keep these, so that their death is seen as an end of file.
     drop((theirs, sources));
     streams.close();
+    // A group that process 1 cannot be moved to is as good as none.
+    let group = group.filter(|group| group.add(pid).is_ok());
+    let go = if group.is_some() {
+        Go::InGroup
+    } else {
+        Go::WithoutGroup
+    };
     let prepared = identity.write_maps(pid).and_then(|()| {
         Channel(&ours)
-            .write_all(&[1])
+            .write_all(&[go as u8])
             .map_err(|error| StepError::Namespaces {
                 source: error.into(),
             })
@@ -94,20 +96,6 @@ fn run(
             Err(error)
         }
         (_, report) => report,
-    }
-}
-
-/// Has the kernel kill this process when `helper` dies.
-fn die_with(helper: Pid) -> Result<(), StepError> {
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| StepError::DieWithParent {
-        source: error.into(),
-    })?;
-    if rustix::process::getppid() == Some(helper) {
-        Ok(())
-    } else {
-        Err(StepError::DieWithParent {
-            source: OsError(libc::ESRCH),
-        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -21,17 +22,7 @@ impl Inside {
     pub(crate) fn new() -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::tempdir()?;
         fs::create_dir(directory.path().join("build"))?;
-        let source = directory.path().join("probe.c");
-        fs::write(&source, include_str!("probe.c"))?;
-        let compiled = Command::new("cc")
-            .args(["-static", "-O1", "-o"])
-            .arg(directory.path().join("probe"))
-            .arg(&source)
-            .status()?;
-        assert!(
-            compiled.success(),
-            "a C compiler and the static C library are needed"
-        );
+        fs::copy(compiled_probe()?, directory.path().join("probe"))?;
         Ok(Self {
             directory,
             launcher: Launcher::new(helper())?,
@@ -89,6 +80,35 @@ impl Inside {
             .collect();
         assert_eq!(self.attempt(&names)?, expected);
         Ok(())
+    }
+}
+
+/// Returns the compiled probe, which all tests share where the build directory can be written to.
+fn compiled_probe() -> Result<PathBuf, Box<dyn Error>> {
+    let source = include_str!("probe.c");
+    let mut hasher = DefaultHasher::new();
+    source.hash(&mut hasher);
+    let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let probe = shared.join(format!("probe-{:016x}", hasher.finish()));
+    if probe.exists() {
+        return Ok(probe);
+    }
+    let own = tempfile::tempdir_in(shared)
+        .or_else(|_| tempfile::tempdir())?
+        .keep();
+    fs::write(own.join("probe.c"), source)?;
+    let compiled = Command::new("cc")
+        .args(["-static", "-O1", "-o", "probe", "probe.c"])
+        .current_dir(&own)
+        .status()?;
+    assert!(
+        compiled.success(),
+        "a C compiler and the static C library are needed"
+    );
+    // Another test may do the same at once; both files are good.
+    match fs::rename(own.join("probe"), &probe) {
+        Ok(()) => fs::remove_dir_all(&own).map(|()| probe).map_err(Into::into),
+        Err(_) => Ok(own.join("probe")),
     }
 }
 
