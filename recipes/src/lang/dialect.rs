@@ -31,7 +31,6 @@ const EXTENSIONS: &[LibraryExtension] = &[
     LibraryExtension::Filter,
     LibraryExtension::Partial,
     LibraryExtension::Print,
-    LibraryExtension::Json,
 ];
 
 /// Everything that a recipe can name without loading it; made once for the process, in about two milliseconds.
@@ -56,6 +55,7 @@ pub(super) static GLOBALS: LazyLock<Globals> = LazyLock::new(|| {
         .with(builtins::debs::register)
         .with(builtins::package::register)
         .with(builtins::image::register)
+        .with(builtins::json::register)
         .with(builtins::platform::register)
         .with(builtins::range::register)
         .with(builtins::multiply::register)
@@ -91,7 +91,7 @@ pub struct EvaluationLimits {
 impl Default for EvaluationLimits {
     fn default() -> Self {
         Self {
-            steps: 1_000_000,
+            steps: 400_000,
             heap_bytes: 256 << 20,
             call_depth: 100,
             file_depth: 100,
@@ -100,4 +100,10 @@ impl Default for EvaluationLimits {
 }
 
 /// The stack of the thread that evaluates; mapped, not used, until a deep value needs it.
+///
+/// Values are frozen recursively. With the bound on steps, no value is so deep that this does not hold it
+/// (`tests/hostile.rs`; an unoptimised build takes up to 2 KiB for each level).
 pub(super) const STACK_BYTES: usize = 512 << 20;
+
+/// The stack where the system refuses a large one.
+pub(super) const SMALL_STACK_BYTES: usize = 32 << 20;

@@ -211,6 +211,12 @@ pub enum Limit {
     /// A range too long.
     #[error("the range has more than {0} elements")]
     Range(u32),
+    /// A value too deep to be written.
+    #[error("the value is nested more than {0} deep")]
+    ValueDepth(usize),
+    /// A value too large to be written.
+    #[error("the value holds more than {0} values")]
+    Values(usize),
     /// A product too long.
     #[error("the product has more than {0} elements")]
     Product(usize),

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::collection::Collection;
-use super::dialect::{EvaluationLimits, STACK_BYTES};
+use super::dialect::{EvaluationLimits, SMALL_STACK_BYTES, STACK_BYTES};
 use super::error::{LangError, Problem};
 use super::label::FileId;
 use super::session::{Memory, Session};
@@ -160,6 +160,8 @@ impl Evaluator {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, LangError> + Send,
     ) -> Result<T, LangError> {
+        let failed = |message: String| Err(LangError::new(Problem::Internal { message }));
+        let work = Mutex::new(Some(work));
         let visit = || {
             // Taken out while it is in use: a panic leaves an empty memory, never half a one.
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,19 +173,21 @@ impl Evaluator {
                 memory: RefCell::new(std::mem::take(&mut memory)),
                 stack: RefCell::default(),
             };
-            let result = work(&session);
+            let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let result =
+                work.map_or_else(|| failed("nothing to do".to_owned()), |work| work(&session));
             *memory = session.memory.into_inner();
             result
         };
-        let failed = |message: String| Err(LangError::new(Problem::Internal { message }));
         std::thread::scope(|scope| {
-            let builder = std::thread::Builder::new()
-                .name("evaluate".to_owned())
-                .stack_size(STACK_BYTES);
-            match builder
-                .spawn_scoped(scope, visit)
-                .map(std::thread::ScopedJoinHandle::join)
-            {
+            let spawn = |stack_bytes| {
+                let builder = std::thread::Builder::new()
+                    .name("evaluate".to_owned())
+                    .stack_size(stack_bytes);
+                builder.spawn_scoped(scope, visit)
+            };
+            let thread = spawn(STACK_BYTES).or_else(|_| spawn(SMALL_STACK_BYTES));
+            match thread.map(std::thread::ScopedJoinHandle::join) {
                 Ok(Ok(result)) => result,
                 Ok(Err(panic)) => failed(panic_message(&*panic)),
                 Err(error) => failed(format!("no thread for the evaluation: {error}")),

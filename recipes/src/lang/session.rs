@@ -12,7 +12,6 @@ use starlark::environment::{FrozenModule, Module};
 use starlark::eval::{Evaluator as StarlarkEvaluator, ReturnFileLoader};
 use starlark::syntax::AstModule;
 use starlark::values::Value;
-
 use store::PathDigest;
 
 use super::collection::{Collection, read_text_below};
@@ -53,7 +52,7 @@ pub(super) struct Session<'a> {
     pub(super) stack: RefCell<Vec<FileId>>,
 }
 
-impl<'a> Session<'a> {
+impl Session<'_> {
     /// Returns a file's values, evaluating it and what it loads if that has not been done.
     pub(super) fn load(&self, file: &FileId) -> Result<Arc<EvaluatedFile>, LangError> {
         if let Some(known) = self.memory.borrow().files.get(file) {
@@ -87,6 +86,9 @@ impl<'a> Session<'a> {
     }
 
     /// Makes a derivation, or returns the one that was made alike.
+    ///
+    /// One that differs only in what no digest covers is kept apart, so that each package shows its own metadata; its
+    /// placeholders stand for the first one, as they are the same.
     pub(super) fn intern(&self, spec: DerivationSpec) -> Result<Arc<Derivation>, ModelError> {
         let derivation = Derivation::new(spec)?;
         let mut memory = self.memory.borrow_mut();

@@ -6,6 +6,7 @@ pub(super) mod debs;
 pub(super) mod derivation;
 pub(super) mod fetch;
 pub(super) mod image;
+pub(super) mod json;
 mod metadata;
 pub(super) mod multiply;
 pub(super) mod package;
