@@ -1,4 +1,8 @@
 //! From a Starlark recipe to a valid store object.
 
+pub mod build;
+pub mod event;
 pub mod lang;
 pub mod model;
+pub mod plan;
+pub mod source;

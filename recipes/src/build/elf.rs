@@ -1,0 +1,98 @@
+//! What an ELF file asks of its surroundings: its interpreter, where it looks for libraries, and which ones it needs.
+//!
+//! Only executables and shared objects ask for anything. A file that begins like an ELF file and is damaged asks for
+//! nothing, because no loader would take it.
+//!
+//! Format: System V ABI, "Program Loading and Dynamic Linking".
+
+use object::elf;
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::{Endianness, ReadRef};
+
+/// The magic number, by which everything else is passed over quickly.
+pub(super) const MAGIC: [u8; 4] = *b"\x7fELF";
+
+/// What the loader is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Requests {
+    pub(super) interpreter: Option<Vec<u8>>,
+    /// The directories of `DT_RUNPATH`, or of `DT_RPATH` where there is none.
+    pub(super) search_path: Vec<Vec<u8>>,
+    pub(super) needed: Vec<Vec<u8>>,
+}
+
+/// Reads what the file asks for; `None` when it is not for a loader.
+pub(super) fn read_requests<'data, R: ReadRef<'data>>(data: R) -> Option<Requests> {
+    match object::FileKind::parse(data).ok()? {
+        object::FileKind::Elf32 => read::<elf::FileHeader32<Endianness>, R>(data),
+        object::FileKind::Elf64 => read::<elf::FileHeader64<Endianness>, R>(data),
+        _ => None,
+    }
+}
+
+fn read<'data, E, R>(data: R) -> Option<Requests>
+where
+    E: FileHeader<Endian = Endianness>,
+    R: ReadRef<'data>,
+{
+    let header = E::parse(data).ok()?;
+    let endian = header.endian().ok()?;
+    if !matches!(header.e_type(endian), elf::ET_EXEC | elf::ET_DYN) {
+        return None;
+    }
+    let segments = header.program_headers(endian, data).ok()?;
+    let mut requests = Requests::default();
+    let mut entries: &[E::Dyn] = &[];
+    for segment in segments {
+        if let Ok(Some(interpreter)) = segment.interpreter(endian, data) {
+            requests.interpreter = Some(interpreter.to_vec());
+        }
+        if let Ok(Some(found)) = segment.dynamic(endian, data) {
+            entries = found;
+        }
+    }
+    let value = |tag: i64| {
+        entries
+            .iter()
+            .find(|entry| entry.tag(endian) == tag)
+            .map(|entry| entry.val(endian))
+    };
+    // The table is given by its address in memory; the segment that is loaded there says where it is in the file.
+    let table: Option<(u64, u64)> = value(elf::DT_STRTAB).and_then(|address: u64| {
+        segments.iter().find_map(|segment| {
+            let start: u64 = segment.p_vaddr(endian).into();
+            let size: u64 = segment.p_filesz(endian).into();
+            let offset: u64 = segment.p_offset(endian).into();
+            let inside = segment.p_type(endian) == elf::PT_LOAD
+                && address >= start
+                && address - start < size;
+            inside.then(|| (offset + (address - start), size - (address - start)))
+        })
+    });
+    let Some((offset, size)) = table else {
+        return Some(requests);
+    };
+    let string = |at: u64| -> Option<Vec<u8>> {
+        let start = offset.checked_add(at).filter(|_| at < size)?;
+        data.read_bytes_at_until(start..offset.checked_add(size)?, 0)
+            .ok()
+            .map(<[u8]>::to_vec)
+    };
+    for entry in entries {
+        if entry.tag(endian) == elf::DT_NEEDED
+            && let Some(name) = string(entry.val(endian))
+        {
+            requests.needed.push(name);
+        }
+    }
+    let search_path = value(elf::DT_RUNPATH)
+        .or_else(|| value(elf::DT_RPATH))
+        .and_then(string);
+    if let Some(search_path) = search_path.filter(|path| !path.is_empty()) {
+        requests.search_path = search_path
+            .split(|byte| *byte == b':')
+            .map(<[u8]>::to_vec)
+            .collect();
+    }
+    Some(requests)
+}

@@ -1,0 +1,492 @@
+//! The work of one step, by kind of derivation, under the lock of its resolved digest.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use sandbox::Level;
+use store::{
+    AddSource, Lease, LocalStore, MemoryNode, ObjectId, PathDigest, PathInfo, StorePath, TreeError,
+};
+
+use super::error::StepError;
+use super::files::at;
+use super::listing::Listing;
+use super::lock::BuildLock;
+use super::log::Line;
+use super::options::BuildOptions;
+use super::private::PrivateDirectory;
+use super::program::{Failure, Input, Program, Run};
+use super::realise::Tools;
+use super::register::{Circumstances, Made, Rules, register};
+use crate::event::{Event, StepId, Work};
+use crate::model::{
+    Builder, DebTree, Derivation, Fetch, OutputRef, ResolvedDerivation, Source, SourceFile,
+};
+use crate::plan::{Outputs, find_valid};
+use crate::source::deb::{DebFile, Selection, unpack};
+use crate::source::{FetchRequest, Glob, copy_local};
+
+/// One step, ready to be done.
+pub(super) struct Job<'a> {
+    pub(super) step: StepId,
+    pub(super) derivation: &'a Derivation,
+    /// `None` for local files.
+    pub(super) resolved: Option<Box<ResolvedDerivation>>,
+    /// What the debs of a tree became, in its order.
+    pub(super) debs: Vec<StorePath>,
+    pub(super) tools: &'a Tools<'a>,
+    pub(super) lease: &'a Lease,
+    pub(super) events: &'a (dyn Fn(Event) + Sync),
+    pub(super) stop: &'a AtomicBool,
+}
+
+impl Job<'_> {
+    /// Does the work, or finds that another process has done it meanwhile.
+    pub(super) fn perform(&self) -> Result<(Outputs, Work), Failure> {
+        let Some(resolved) = &self.resolved else {
+            return Ok((self.add_local_files()?, Work::Built));
+        };
+        let waiting = || self.tell_waiting();
+        let lock = BuildLock::acquire(&self.tools.locks, &resolved.digest, &waiting, self.stop)?;
+        let Some(_lock) = lock else {
+            return Err(StepError::Interrupted.into());
+        };
+        if let Some(outputs) =
+            find_valid(self.store(), self.derivation, resolved).map_err(StepError::from)?
+        {
+            return Ok((outputs, Work::Shared));
+        }
+        match self.derivation.builder() {
+            Builder::Fetch(fetch) => Ok((self.fetch(fetch, resolved)?, Work::Fetched)),
+            Builder::DebTree(tree) => Ok((self.unpack(tree, resolved)?, Work::Built)),
+            Builder::Source(Source::Embedded(source)) => {
+                let made = match source.as_single_file() {
+                    Some(file) => AddSource::Bytes {
+                        bytes: Cow::Borrowed(&file.bytes),
+                        executable: file.executable,
+                    },
+                    None => AddSource::Tree(tree_of(source.files()).map_err(StepError::from)?),
+                };
+                Ok((
+                    self.register_one(made, Some(resolved), Instant::now())?,
+                    Work::Built,
+                ))
+            }
+            Builder::Source(Source::Local(_)) => Ok((self.add_local_files()?, Work::Built)),
+            Builder::Program(_) => Ok((self.run_program(resolved)?, Work::Built)),
+        }
+    }
+
+    fn store(&self) -> &LocalStore {
+        self.tools.store
+    }
+
+    fn options(&self) -> &BuildOptions {
+        self.tools.options
+    }
+
+    fn tell_waiting(&self) {
+        (self.events)(Event::Waiting {
+            step: self.step,
+            name: self.derivation.name().to_string(),
+        });
+    }
+
+    fn circumstances(
+        &self,
+        resolved: Option<&ResolvedDerivation>,
+        started: Instant,
+    ) -> Circumstances {
+        Circumstances {
+            resolved: resolved.map(|resolved| resolved.digest),
+            sandbox: Level::Full.to_string(),
+            built_at: (self.options().clock)(),
+            duration: started.elapsed(),
+        }
+    }
+
+    /// Registers the single output of one of pith's own builders, which refers to nothing.
+    fn register_one(
+        &self,
+        source: AddSource<'_>,
+        resolved: Option<&ResolvedDerivation>,
+        started: Instant,
+    ) -> Result<Outputs, StepError> {
+        let made = vec![Made {
+            source,
+            scratch: None,
+        }];
+        let circumstances = self.circumstances(resolved, started);
+        register(
+            self.store(),
+            self.derivation,
+            made,
+            Rules::default(),
+            &circumstances,
+            self.lease,
+        )
+    }
+
+    fn fetch(&self, fetch: &Fetch, resolved: &ResolvedDerivation) -> Result<Outputs, StepError> {
+        let started = Instant::now();
+        let directory = self.store().tmp_dir();
+        let request = FetchRequest {
+            name: self.derivation.name().as_str(),
+            urls: &fetch.urls,
+            digest: &fetch.digest,
+            location: self.derivation.origin(),
+            step: self.step,
+        };
+        let download = self
+            .tools
+            .fetcher
+            .fetch(&request, &directory, self.events, self.stop)?;
+        let mode = if fetch.executable { 0o700 } else { 0o600 };
+        let failed = at(download.path());
+        fs::set_permissions(download.path(), fs::Permissions::from_mode(mode)).map_err(&failed)?;
+        let parent = File::open(&directory).map_err(at(&directory))?;
+        let name = download
+            .path()
+            .file_name()
+            .unwrap_or(OsStr::new(""))
+            .to_owned();
+        let source = AddSource::Entry {
+            parent: parent.as_fd(),
+            name: &name,
+        };
+        let outputs = self.register_one(source, Some(resolved), started)?;
+        download.remove()?;
+        Ok(outputs)
+    }
+
+    fn unpack(&self, tree: &DebTree, resolved: &ResolvedDerivation) -> Result<Outputs, StepError> {
+        let started = Instant::now();
+        self.tell_build(1);
+        let selection = Selection {
+            drop: globs(&tree.drop)?,
+            include: globs(&tree.include)?,
+            links: tree.links.clone(),
+        };
+        let debs: Vec<DebFile> = self
+            .debs
+            .iter()
+            .map(|path| DebFile {
+                name: path.name().to_string(),
+                path: self.store().real_path(path),
+            })
+            .collect();
+        self.in_private_directory(|directory| {
+            let out = directory.add("out", 0o755)?;
+            let root = File::open(&out).map_err(at(&out))?;
+            unpack(&debs, &selection, root.as_fd(), self.stop)?;
+            let source = AddSource::Entry {
+                parent: directory.fd(),
+                name: OsStr::new("out"),
+            };
+            self.register_one(source, Some(resolved), started)
+        })
+    }
+
+    fn add_local_files(&self) -> Result<Outputs, StepError> {
+        let Builder::Source(Source::Local(source)) = self.derivation.builder() else {
+            return Err(StepError::Interrupted);
+        };
+        let started = Instant::now();
+        let exclude = globs(&source.exclude)?;
+        self.in_private_directory(|directory| {
+            copy_local(&source.real_path(), &exclude, &directory.path().join("out"))?;
+            let source = AddSource::Entry {
+                parent: directory.fd(),
+                name: OsStr::new("out"),
+            };
+            self.register_one(source, None, started)
+        })
+    }
+
+    /// Runs `work` with a directory that is gone afterwards, whatever happens.
+    fn in_private_directory<T>(
+        &self,
+        work: impl FnOnce(&PrivateDirectory) -> Result<T, StepError>,
+    ) -> Result<T, StepError> {
+        let directory =
+            PrivateDirectory::create(&self.store().tmp_dir(), self.derivation.name().as_str())?;
+        let result = work(&directory);
+        let removed = directory.remove();
+        let value = result?;
+        removed?;
+        Ok(value)
+    }
+
+    fn tell_build(&self, round: u32) {
+        let name = self.derivation.name().to_string();
+        (self.events)(Event::BuildStarted {
+            step: self.step,
+            name,
+            round,
+        });
+    }
+
+    fn run_program(&self, resolved: &ResolvedDerivation) -> Result<Outputs, Failure> {
+        let started = Instant::now();
+        let inputs = self.inputs(resolved)?;
+        let program = self.program(resolved, &inputs)?;
+        let first = self.run_round(&program, 1)?;
+        for round in 2..=self.options().rounds {
+            let later = match self.run_round(&program, round) {
+                Ok(later) => later,
+                Err(failure) => {
+                    drop(first.remove());
+                    return Err(failure);
+                }
+            };
+            let differences = first.compare(&later);
+            match differences {
+                Ok(differences) if differences.is_empty() => later.remove()?,
+                Ok(differences) => {
+                    let keep = self.options().keep_failed;
+                    let kept = if keep {
+                        later.keep()
+                    } else {
+                        later.remove().err().and(None)
+                    };
+                    drop(first.remove());
+                    let error = StepError::NotReproducible { round, differences };
+                    return Err(Failure {
+                        error,
+                        log: None,
+                        kept,
+                    });
+                }
+                Err(error) => {
+                    drop((later.remove(), first.remove()));
+                    return Err(error.into());
+                }
+            }
+        }
+        let circumstances = Circumstances {
+            sandbox: first.level.to_string(),
+            duration: first.wall,
+            ..self.circumstances(Some(resolved), started)
+        };
+        let rules = inputs.rules(resolved);
+        let result = register(
+            self.store(),
+            self.derivation,
+            first.made(),
+            rules,
+            &circumstances,
+            self.lease,
+        );
+        match result {
+            Ok(outputs) => {
+                first.remove()?;
+                Ok(outputs)
+            }
+            Err(error) => {
+                let kept = if self.options().keep_failed {
+                    first.keep()
+                } else {
+                    first.remove().err().and(None)
+                };
+                Err(Failure {
+                    error,
+                    log: None,
+                    kept,
+                })
+            }
+        }
+    }
+
+    /// Runs the program again and compares with what is registered. Returns nothing when they are equal.
+    pub(super) fn repeat(
+        &self,
+        resolved: &ResolvedDerivation,
+        registered: &Outputs,
+    ) -> Result<(), Failure> {
+        let inputs = self.inputs(resolved)?;
+        let program = self.program(resolved, &inputs)?;
+        let store_directory = self.store().root().join("store");
+        let parent = File::open(&store_directory).map_err(at(&store_directory))?;
+        let mut known = Vec::new();
+        for output in registered {
+            let name = std::ffi::CString::new(output.path.to_string())
+                .map_err(|error| at(&store_directory)(error.into()))?;
+            let listing =
+                Listing::load(parent.as_fd(), &name).map_err(|source| StepError::Output {
+                    output: output.output.clone(),
+                    source,
+                })?;
+            known.push((output.path.clone(), listing));
+        }
+        for round in 2..=self.options().rounds.max(2) {
+            let run = self.run_round(&program, round)?;
+            let differences = run.compare_registered(&known)?;
+            if differences.is_empty() {
+                run.remove()?;
+                continue;
+            }
+            let kept = if self.options().keep_failed {
+                run.keep()
+            } else {
+                run.remove().err().and(None)
+            };
+            return Err(Failure {
+                error: StepError::NotReproducible { round, differences },
+                log: None,
+                kept,
+            });
+        }
+        Ok(())
+    }
+
+    fn program<'p>(
+        &'p self,
+        resolved: &'p ResolvedDerivation,
+        inputs: &'p Inputs,
+    ) -> Result<Program<'p>, StepError> {
+        Ok(Program {
+            store: self.store(),
+            launcher: self.tools.launcher()?,
+            options: self.options(),
+            derivation: self.derivation,
+            resolved,
+            closure: &inputs.visible,
+            seed: inputs.seed.clone(),
+        })
+    }
+
+    fn run_round(&self, program: &Program<'_>, round: u32) -> Result<Run, Failure> {
+        self.tell_build(round);
+        let mut watch = |line| {
+            (self.events)(match line {
+                Line::Phase(phase) => Event::Phase {
+                    step: self.step,
+                    phase,
+                },
+                Line::Text(line) => Event::LogLine {
+                    step: self.step,
+                    line,
+                },
+            });
+        };
+        program.run(&mut watch, self.stop)
+    }
+
+    /// Collects what the builder sees. Everything is protected before it is asked for, so that it cannot go meanwhile.
+    fn inputs(&self, resolved: &ResolvedDerivation) -> Result<Inputs, StepError> {
+        let named = resolved.inputs.iter().chain(&resolved.seed);
+        let digests: Vec<PathDigest> = named.clone().map(|(path, _)| *path.digest()).collect();
+        self.lease.protect(&digests).map_err(StepError::Lease)?;
+        let roots: Vec<StorePath> = named.map(|(path, _)| path.clone()).collect();
+        let closure = self.store().closure(&roots).map_err(StepError::Closure)?;
+        let is_input = |path: &StorePath| resolved.inputs.iter().any(|(input, _)| input == path);
+        let seed = resolved.seed.as_ref().map(|(path, _)| path);
+        let mut inputs = Inputs {
+            visible: Vec::new(),
+            infos: closure.infos().to_vec(),
+            seed: None,
+        };
+        inputs.seed = seed.map(|path| self.store().real_path(path));
+        for info in closure.infos() {
+            // The seed shows at /usr only, unless it is an input as well.
+            if seed != Some(&info.path) || is_input(&info.path) {
+                let (path, real, root) = (
+                    info.path.clone(),
+                    self.store().real_path(&info.path),
+                    info.root.clone(),
+                );
+                inputs.visible.push(Input { path, real, root });
+            }
+        }
+        Ok(inputs)
+    }
+}
+
+/// The objects of one build.
+struct Inputs {
+    visible: Vec<Input>,
+    /// The closure of inputs and seed, references first.
+    infos: Vec<PathInfo>,
+    seed: Option<PathBuf>,
+}
+
+impl Inputs {
+    /// References are looked for among all that was there, what is forbidden and what is added. Forbidden are also the
+    /// seed, always, and what refers to anything forbidden.
+    fn rules(&self, resolved: &ResolvedDerivation) -> Rules {
+        let mut candidates: BTreeMap<StorePath, ObjectId> = self
+            .infos
+            .iter()
+            .map(|info| (info.path.clone(), info.id))
+            .collect();
+        candidates.extend(
+            resolved
+                .forbidden
+                .iter()
+                .chain(&resolved.extra_references)
+                .cloned(),
+        );
+        let mut forbidden: BTreeSet<StorePath> = resolved
+            .forbidden
+            .iter()
+            .chain(&resolved.seed)
+            .map(|(path, _)| path.clone())
+            .collect();
+        // References come first, so one pass finds everything above.
+        for info in &self.infos {
+            if info
+                .references
+                .iter()
+                .any(|reference| forbidden.contains(&reference.path))
+            {
+                forbidden.insert(info.path.clone());
+            }
+        }
+        Rules {
+            candidates: candidates.into_iter().collect(),
+            extra: resolved
+                .extra_references
+                .iter()
+                .map(|(path, _)| path.clone())
+                .collect(),
+            forbidden: forbidden.into_iter().collect(),
+        }
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<Vec<Glob>, StepError> {
+    Ok(patterns
+        .iter()
+        .map(|pattern| pattern.parse())
+        .collect::<Result<_, _>>()?)
+}
+
+fn tree_of(files: &[SourceFile]) -> Result<MemoryNode, TreeError> {
+    let mut tree = MemoryNode::directory();
+    for file in files {
+        let bytes = file.bytes.to_vec();
+        tree.insert(
+            &file.path,
+            MemoryNode::File {
+                bytes,
+                executable: file.executable,
+            },
+        )?;
+    }
+    Ok(tree)
+}
+
+/// The debs of a tree, for the caller that knows what they became.
+pub(super) fn debs_of(derivation: &Derivation) -> &[OutputRef] {
+    match derivation.builder() {
+        Builder::DebTree(tree) => &tree.debs,
+        _ => &[],
+    }
+}

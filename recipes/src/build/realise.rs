@@ -1,0 +1,313 @@
+//! The public door: goals in, valid store paths out.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use sandbox::Launcher;
+use store::{Lease, LocalStore, ObjectId, PathDigest, ResolvedDigest, StorePath};
+
+use super::error::{BuildError, FailedStep, StepError};
+use super::files::at;
+use super::options::BuildOptions;
+use super::perform::Job;
+use super::private;
+use super::workers::Workers;
+use crate::event::{Event, StepId};
+use crate::model::{Builder as BuilderKind, Derivation};
+use crate::plan::{Answer, Goal, Graph, Lookup};
+use crate::source::Fetcher;
+
+/// Realises goals in one store.
+///
+/// ```no_run
+/// use std::sync::atomic::AtomicBool;
+///
+/// use recipes::build::{BuildOptions, Builder};
+/// use recipes::plan::Goal;
+/// # fn example(store: &store::LocalStore, goal: Goal, clock: fn() -> u64) -> Result<(), Box<dyn std::error::Error>> {
+/// // The running program calls `sandbox::helper_main_if_requested()` first thing in its `main`.
+/// let options = BuildOptions::new(std::env::current_exe()?, clock);
+/// let done = Builder::new(store, options).realise(&[goal], &|event| drop(event), &AtomicBool::new(false))?;
+/// for realised in &done.goals {
+///     println!("{}", realised.path.to_logical());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Builder<'a> {
+    store: &'a LocalStore,
+    options: BuildOptions,
+    fetcher: Fetcher,
+    launcher: OnceLock<Launcher>,
+    launching: Mutex<()>,
+}
+
+impl fmt::Debug for Builder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was wanted, what it took, and what keeps it.
+#[derive(Debug)]
+pub struct Realisations {
+    /// The wanted outputs, in the order of the goals and of the outputs that they name.
+    pub goals: Vec<Realised>,
+    /// How many derivations took what.
+    pub counts: Counts,
+    /// Keeps the goals from being collected while it lives.
+    pub lease: Lease,
+}
+
+/// An output that is valid now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realised {
+    /// Name of the output.
+    pub output: String,
+    /// Where it lies.
+    pub path: StorePath,
+    /// What it is.
+    pub id: ObjectId,
+    /// The key under which it is known; `None` for local files.
+    pub resolved: Option<ResolvedDigest>,
+    /// How it came to be valid.
+    pub how: Origin,
+}
+
+/// How an output came to be valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It was, and so was everything below it that had to be asked for.
+    AlreadyValid,
+    /// Something that it needs was made anew in this run, and became what it had been: early cutoff.
+    Cutoff,
+    /// A builder ran, or pith composed it itself.
+    Built,
+    /// It was transferred.
+    Fetched,
+    /// Another process made it while this one waited.
+    Shared,
+}
+
+/// How many derivations came to be valid in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// See [`Origin::AlreadyValid`].
+    pub already_valid: usize,
+    /// See [`Origin::Cutoff`].
+    pub cutoff: usize,
+    /// See [`Origin::Built`].
+    pub built: usize,
+    /// See [`Origin::Fetched`].
+    pub fetched: usize,
+    /// See [`Origin::Shared`].
+    pub shared: usize,
+}
+
+/// What all steps of a run share.
+pub(super) struct Tools<'a> {
+    pub(super) store: &'a LocalStore,
+    pub(super) options: &'a BuildOptions,
+    pub(super) fetcher: &'a Fetcher,
+    pub(super) locks: PathBuf,
+    builder: &'a Builder<'a>,
+}
+
+impl Tools<'_> {
+    /// Returns the sandbox's helper, which is started when it is first needed.
+    pub(super) fn launcher(&self) -> Result<&Launcher, StepError> {
+        self.builder.launcher()
+    }
+}
+
+impl<'a> Builder<'a> {
+    /// Creates a builder. Cheap: nothing is opened or started.
+    pub fn new(store: &'a LocalStore, options: BuildOptions) -> Self {
+        let fetcher = Fetcher::new(options.fetch.clone(), options.mirrors.clone());
+        Self {
+            store,
+            options,
+            fetcher,
+            launcher: OnceLock::new(),
+            launching: Mutex::new(()),
+        }
+    }
+
+    /// Makes every output of every goal valid and returns them.
+    ///
+    /// Blocks. `events` is called from several threads. When `cancel` is set, everything that runs is stopped within a
+    /// fraction of a second; what was finished stays valid. When it fails, what does not depend on the failure is finished
+    /// or stopped, as the options say.
+    pub fn realise(
+        &self,
+        goals: &[Goal],
+        events: &(dyn Fn(Event) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<Realisations, BuildError> {
+        let graph = Graph::new(goals)?;
+        events(Event::Planned { steps: graph.len() });
+        let tools = self.tools()?;
+        let lease = self.store.lease()?;
+        let finished = Workers {
+            graph: &graph,
+            tools: &tools,
+            lease: &lease,
+            events,
+            cancel,
+        }
+        .run()?;
+        let mut realised = Vec::new();
+        for goal in goals {
+            let Some(node) = graph.find(&goal.derivation.id()) else {
+                continue;
+            };
+            let Some(step) = finished.get(node) else {
+                continue;
+            };
+            for name in goal.output_names() {
+                if let Some(output) = step.outputs.iter().find(|output| output.output == name) {
+                    realised.push(Realised {
+                        output: output.output.clone(),
+                        path: output.path.clone(),
+                        id: output.id,
+                        resolved: step.resolved,
+                        how: step.origin,
+                    });
+                }
+            }
+        }
+        let digests: Vec<PathDigest> = realised
+            .iter()
+            .map(|realised| *realised.path.digest())
+            .collect();
+        lease.protect(&digests)?;
+        let mut counts = Counts::default();
+        for step in &finished {
+            counts.add(step.origin);
+        }
+        Ok(Realisations {
+            goals: realised,
+            counts,
+            lease,
+        })
+    }
+
+    /// Builds a derivation again, although it is valid, and compares the result with what is registered.
+    ///
+    /// Everything that it needs, and the derivation itself, is realised first. Nothing is registered by the repetition.
+    ///
+    /// # Errors
+    /// [`StepError::NotReproducible`] names the files and the first differing offsets.
+    pub fn check(
+        &self,
+        derivation: &std::sync::Arc<Derivation>,
+        events: &(dyn Fn(Event) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<(), BuildError> {
+        if !matches!(derivation.builder(), BuilderKind::Program(_)) {
+            return Err(BuildError::NothingToRepeat {
+                name: derivation.name().to_string(),
+            });
+        }
+        let graph = Graph::new(&[Goal::new(derivation.clone())])?;
+        let node = graph.len().saturating_sub(1);
+        let tools = self.tools()?;
+        let lease = self.store.lease()?;
+        let finished = Workers {
+            graph: &graph,
+            tools: &tools,
+            lease: &lease,
+            events,
+            cancel,
+        }
+        .run()?;
+        let mut lookup = Lookup::new(self.store, &graph);
+        let mut registered = Vec::new();
+        for (place, step) in finished.into_iter().enumerate() {
+            if place == node {
+                registered = step.outputs;
+            } else {
+                lookup.set(place, step.outputs);
+            }
+        }
+        let resolved = lookup.resolve(node)?;
+        let job = Job {
+            step: StepId(node),
+            derivation,
+            resolved: None,
+            debs: Vec::new(),
+            tools: &tools,
+            lease: &lease,
+            events,
+            stop: cancel,
+        };
+        job.repeat(&resolved, &registered).map_err(|failure| {
+            if failure.error.is_interruption() {
+                return BuildError::Interrupted;
+            }
+            BuildError::Step(Box::new(FailedStep::new(derivation, failure)))
+        })
+    }
+
+    /// Returns where the log of a derivation lies, when everything that it needs is valid and it was once built here.
+    pub fn find_log(
+        &self,
+        derivation: &std::sync::Arc<Derivation>,
+    ) -> Result<Option<PathBuf>, BuildError> {
+        let graph = Graph::new(&[Goal::new(derivation.clone())])?;
+        let mut lookup = Lookup::new(self.store, &graph);
+        let last = graph.len().saturating_sub(1);
+        for node in 0..last {
+            match lookup.look(node)? {
+                Answer::Valid(outputs) => lookup.set(node, outputs),
+                Answer::Missing(_) | Answer::LocalFiles => return Ok(None),
+            }
+        }
+        let path = super::log_path(&self.store.logs_dir(), &lookup.resolve(last)?.digest);
+        Ok(path.exists().then_some(path))
+    }
+
+    fn tools(&self) -> Result<Tools<'_>, BuildError> {
+        let temporary = self.store.tmp_dir();
+        fs::create_dir_all(&temporary).map_err(at(&temporary))?;
+        private::sweep(&temporary)?;
+        let locks = self.store.root().join("var/locks");
+        fs::create_dir_all(&locks).map_err(at(&locks))?;
+        Ok(Tools {
+            store: self.store,
+            options: &self.options,
+            fetcher: &self.fetcher,
+            locks,
+            builder: self,
+        })
+    }
+
+    fn launcher(&self) -> Result<&Launcher, StepError> {
+        let _alone = self
+            .launching
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(launcher) = self.launcher.get() {
+            return Ok(launcher);
+        }
+        let launcher = Launcher::new(&self.options.helper).map_err(StepError::Sandbox)?;
+        Ok(self.launcher.get_or_init(|| launcher))
+    }
+}
+
+impl Counts {
+    fn add(&mut self, origin: Origin) {
+        *match origin {
+            Origin::AlreadyValid => &mut self.already_valid,
+            Origin::Cutoff => &mut self.cutoff,
+            Origin::Built => &mut self.built,
+            Origin::Fetched => &mut self.fetched,
+            Origin::Shared => &mut self.shared,
+        } += 1;
+    }
+}

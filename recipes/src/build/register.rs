@@ -1,0 +1,92 @@
+//! Results into the store: objects and their realisations in one batch.
+
+use std::time::Duration;
+
+use store::{
+    AddBatch, AddObject, AddSource, Lease, LocalStore, NewRealisation, ObjectId, ResolvedDigest,
+    StorePath,
+};
+
+use super::component::component;
+use super::error::StepError;
+use crate::model::Derivation;
+use crate::plan::{Outputs, RealisedOutput};
+
+/// How something was built, as it is recorded.
+#[derive(Clone, Debug)]
+pub(super) struct Circumstances {
+    /// The key; local files have none, because only reading them tells what they are.
+    pub(super) resolved: Option<ResolvedDigest>,
+    pub(super) sandbox: String,
+    pub(super) built_at: u64,
+    pub(super) duration: Duration,
+}
+
+/// One result, in the order of the derivation's outputs.
+pub(super) struct Made<'a> {
+    pub(super) source: AddSource<'a>,
+    pub(super) scratch: Option<StorePath>,
+}
+
+/// What outputs may and must not refer to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rules {
+    pub(super) candidates: Vec<(StorePath, ObjectId)>,
+    pub(super) extra: Vec<StorePath>,
+    pub(super) forbidden: Vec<StorePath>,
+}
+
+/// Adds all outputs of one derivation. They are valid, durably, when this returns.
+pub(super) fn register(
+    store: &LocalStore,
+    derivation: &Derivation,
+    made: Vec<Made<'_>>,
+    rules: Rules,
+    circumstances: &Circumstances,
+    lease: &Lease,
+) -> Result<Outputs, StepError> {
+    let facts = component(derivation);
+    let objects = derivation
+        .outputs()
+        .iter()
+        .zip(made)
+        .map(|(output, made)| AddObject {
+            name: output.store_name().clone(),
+            source: made.source,
+            scratch: made.scratch,
+            extra_references: rules.extra.clone(),
+            forbidden_references: rules.forbidden.clone(),
+            component: Some(facts.clone()),
+        })
+        .collect();
+    let realisations = circumstances.resolved.map_or(Vec::new(), |resolved| {
+        let outputs = derivation.outputs().iter().enumerate();
+        outputs
+            .map(|(object, output)| NewRealisation {
+                resolved,
+                output: output.name().to_owned(),
+                object,
+                sandbox: circumstances.sandbox.clone(),
+                built_at: circumstances.built_at,
+                duration_ms: u64::try_from(circumstances.duration.as_millis()).unwrap_or(u64::MAX),
+            })
+            .collect()
+    });
+    let batch = AddBatch {
+        objects,
+        candidates: rules.candidates,
+        realisations,
+        lease: Some(lease),
+    };
+    let infos = store.add(batch).map_err(StepError::Add)?;
+    Ok(derivation
+        .outputs()
+        .iter()
+        .zip(infos)
+        .map(|(output, info)| RealisedOutput {
+            output: output.name().to_owned(),
+            path: info.path,
+            id: info.id,
+        })
+        .collect())
+}

@@ -1,0 +1,21 @@
+//! npm's registry as the mirror `npm`.
+
+use super::ini;
+
+pub(super) fn registry(text: &str) -> Option<String> {
+    let url = ini::find(text, None, "registry")?;
+    (url.starts_with("https://") || url.starts_with("http://"))
+        .then(|| url.trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_registry_is_the_general_one_and_not_that_of_a_scope() {
+        let text = "; c\n@mine:registry=https://scoped.example/\nregistry=https://r.example/npm/\nfund=false\n";
+        assert_eq!(registry(text).as_deref(), Some("https://r.example/npm"));
+        assert_eq!(registry("fund=false\n"), None);
+    }
+}

@@ -1,0 +1,166 @@
+//! Files from outside: from an address and a digest to verified bytes on disk.
+//!
+//! **Invariant.** Nothing leaves this folder whose bytes were not hashed as they were written and found equal to the
+//! digest that the recipe states. Who served them, over which way and in how many pieces never matters after that.
+//!
+//! * [`MirrorTable`] turns `mirror://NAME/path` into addresses; [`machine`] finds what this machine is set up to use.
+//! * [`Fetcher`] transfers one file: several addresses in order, retries with growing pauses, resumption across processes.
+//! * [`Glob`] is the pattern of recipes for paths.
+//! * [`deb`] unpacks Debian packages into one tree; [`copy_local`] takes the files of a project as they are now.
+//!
+//! Not responsible for: putting anything into the store, or deciding what has to be fetched (that is
+//! [`build`](crate::build)).
+
+pub mod deb;
+mod fetch;
+mod glob;
+mod http;
+mod local;
+pub mod machine;
+mod mirrors;
+mod partial;
+mod retry;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use fetch::{Download, FetchOptions, FetchRequest, Fetcher};
+pub use glob::{Glob, GlobError};
+pub use http::{Proxies, Timeouts};
+pub use local::{LocalError, copy_local};
+pub use mirrors::{Address, MirrorError, MirrorTable};
+
+use crate::model::{ContentDigest, Location};
+
+/// Why a file could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No address had the file.
+    #[error("no address has `{name}`{}", lines(.attempts))]
+    Unavailable {
+        /// The file's name.
+        name: String,
+        /// Every address that was tried, with its reason, in order.
+        attempts: Vec<Attempt>,
+    },
+    /// At least one address had other bytes than the recipe promises, and none had the right ones.
+    #[error(
+        "source `{name}` has the wrong digest\n  expected: {expected}  ({location})\n  found:    {found}  ({url}){}",
+        lines(.others)
+    )]
+    WrongDigest {
+        /// The file's name.
+        name: String,
+        /// What the recipe promises.
+        expected: ContentDigest,
+        /// Where the recipe does.
+        location: Location,
+        /// What the first wrong address served.
+        found: ContentDigest,
+        /// That address, without credentials.
+        url: String,
+        /// The other addresses that were tried, with their reasons, in order.
+        others: Vec<Attempt>,
+    },
+    /// The file is not here and nothing may be transferred.
+    #[error("`{name}` is not on this machine and nothing is fetched while offline{}", url_lines(.urls))]
+    Offline {
+        /// The file's name.
+        name: String,
+        /// Where it could be fetched.
+        urls: Vec<String>,
+    },
+    /// A partial file could not be kept.
+    #[error("cannot write the partial file `{}`", .path.display())]
+    Partial {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The user stopped it. What has come stays for the next run.
+    #[error("the transfer of `{name}` was interrupted")]
+    Cancelled {
+        /// The file's name.
+        name: String,
+    },
+}
+
+/// An address that did not have the file, and why.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The address, without credentials.
+    pub url: String,
+    /// Why it failed at the last try.
+    pub reason: AttemptError,
+}
+
+/// Why one address failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// The address leads nowhere.
+    #[error("{0}")]
+    Mirror(MirrorError),
+    /// The server answered, but not with the file.
+    #[error("the server answered {code}")]
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The connection failed or broke.
+    #[error("{message}")]
+    Connection {
+        /// The chain of causes in one line.
+        message: String,
+    },
+    /// The server's certificate is not trusted.
+    #[error("the server's certificate is not trusted: {message}")]
+    Certificate {
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Too little came for too long.
+    #[error("less than {min_bytes} bytes came in {} s", .period.as_secs())]
+    Stalled {
+        /// How much would have been enough.
+        min_bytes: u64,
+        /// In which time.
+        period: Duration,
+    },
+    /// More came than a source may have.
+    #[error("the file has more than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// Everything came and was something else.
+    #[error("it has the digest {found}")]
+    WrongDigest {
+        /// The digest of what came.
+        found: ContentDigest,
+    },
+    /// A `file:` address could not be read.
+    #[error("cannot read the file: {message}")]
+    File {
+        /// The system's reason.
+        message: String,
+    },
+    /// The address is in the network and nothing is fetched from there while offline.
+    #[error("not asked while offline")]
+    Offline,
+}
+
+fn lines(attempts: &[Attempt]) -> String {
+    attempts
+        .iter()
+        .map(|attempt| format!("\n  {}: {}", attempt.url, attempt.reason))
+        .collect()
+}
+
+fn url_lines(urls: &[String]) -> String {
+    urls.iter().map(|url| format!("\n  {url}")).collect()
+}

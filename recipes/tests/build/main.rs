@@ -1,0 +1,6 @@
+//! Derivations built in real sandboxes, into a real store, as whoever runs the tests.
+
+mod bad_builders;
+mod fixture;
+mod processes;
+mod realise;
