@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::CapabilitySet;
 
@@ -93,13 +94,17 @@ impl Identity {
 
     /// Becomes the user inside; called in the mapped user namespace.
     pub(crate) fn assume(&self) -> Result<(), StepError> {
-        let failed = |source: rustix::io::Errno| StepError::BecomeUser {
+        let failed = |source: Errno| StepError::BecomeUser {
             uid: self.inside_uid,
             gid: self.inside_gid,
             source: source.into(),
         };
         if self.privileged {
-            rustix::thread::set_thread_groups(&[]).map_err(failed)?;
+            match rustix::thread::set_thread_groups(&[]) {
+                // Root of a container that was made by an ordinary user: the kernel lets nobody in it change groups.
+                Ok(()) | Err(Errno::PERM) => {}
+                Err(error) => return Err(failed(error)),
+            }
         }
         let gid = Gid::from_raw(self.inside_gid);
         rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(failed)?;
@@ -114,7 +119,7 @@ impl Identity {
         if self.outside_uid == rustix::process::geteuid().as_raw() {
             return Ok(());
         }
-        let failed = |path: &Path, source: rustix::io::Errno| StepError::GiveToBuilder {
+        let failed = |path: &Path, source: Errno| StepError::GiveToBuilder {
             path: path.to_owned(),
             source: source.into(),
         };

@@ -9,5 +9,6 @@ mod identity;
 mod kernel;
 mod life;
 mod limits;
+mod machine;
 mod network;
 mod requests;
