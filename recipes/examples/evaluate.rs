@@ -5,9 +5,12 @@
 use std::error::Error;
 use std::time::Instant;
 
-use recipes::lang::{Collection, Evaluator};
+use recipes::lang::{Collection, Evaluator, prepare};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let start = Instant::now();
+    prepare();
+    println!("prepared: {:?}", start.elapsed());
     let evaluator =
         Evaluator::new(Collection::embedded(), None).with_events(|event| eprintln!("{event:?}"));
     for name in std::env::args().skip(1) {
