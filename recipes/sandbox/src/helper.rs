@@ -10,6 +10,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use rustix::fs::Mode;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
@@ -62,6 +64,10 @@ fn serve() -> i32 {
     {
         return STATUS_OF_A_BUG;
     }
+    // A specification has as many mounts, each an open file, as a closure has paths.
+    let Ok(null) = raise_open_files().and_then(|()| open_null()) else {
+        return STATUS_OF_A_BUG;
+    };
     let filter = Filter::compile();
     // What the caller's is may not be seen in the modes of what is made inside.
     rustix::process::umask(UMASK);
@@ -69,14 +75,34 @@ fn serve() -> i32 {
     while let Some(files) = receive(requests.as_fd()) {
         match sys::fork(0) {
             Ok(Fork::Child) => {
-                let served = catch_unwind(AssertUnwindSafe(|| serve_one(files, &filter)));
-                sys::exit_now(if served.is_ok() { 0 } else { STATUS_OF_A_BUG });
+                let served = catch_unwind(AssertUnwindSafe(|| {
+                    // Only the helper may keep the requests open: their end tells the caller that it is dead.
+                    nix::unistd::dup2_stdin(&null).map(|()| serve_one(files, &filter))
+                }));
+                sys::exit_now(if matches!(served, Ok(Ok(()))) {
+                    0
+                } else {
+                    STATUS_OF_A_BUG
+                });
             }
             // The caller sees that its channel is closed.
             Ok(Fork::Parent { .. }) | Err(_) => drop(files),
         }
     }
     0
+}
+
+fn raise_open_files() -> nix::Result<()> {
+    let (_, allowed) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, allowed, allowed)
+}
+
+fn open_null() -> nix::Result<OwnedFd> {
+    nix::fcntl::open(
+        "/dev/null",
+        OFlag::O_RDWR | OFlag::O_CLOEXEC,
+        nix::sys::stat::Mode::empty(),
+    )
 }
 
 fn serve_one(files: Vec<OwnedFd>, filter: &Filter) {

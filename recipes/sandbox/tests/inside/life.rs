@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, mkfifo};
 use sandbox::{SandboxSpec, Status};
 
@@ -128,15 +129,32 @@ fn everything_dies_with_the_caller() -> TestResult {
 fn a_killed_helper_ends_no_run_and_is_replaced() -> TestResult {
     let inside = Inside::new()?;
     let helper = Pid::from_raw(inside.launcher.helper_pid().try_into()?);
-    let mut killed = Ok(());
-    let outcome = inside.launcher.run(
-        &inside.spec(&["print_ids", "end_with=5"]),
-        &mut |_| killed = kill(helper, Signal::SIGKILL),
-        &AtomicBool::new(false),
-    )?;
+    let cancel = AtomicBool::new(false);
+    let mut next = None;
+    let mut kill_helper_and_run_again = |_: &[u8]| {
+        if next.is_none() {
+            let killed = kill(helper, Signal::SIGKILL).and_then(|()| {
+                waitid(Id::Pid(helper), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+            });
+            let spec = inside.spec(&["end_with=5"]);
+            next = Some((
+                killed,
+                inside
+                    .launcher
+                    .run(&spec, &mut |_| {}, &AtomicBool::new(false)),
+            ));
+            cancel.store(true, Ordering::Relaxed);
+        }
+    };
+    let spec = inside.spec(&["print_ids", "sleep_forever"]);
+    let outcome = inside
+        .launcher
+        .run(&spec, &mut kill_helper_and_run_again, &cancel)?;
+    assert_eq!(outcome.status, Status::Cancelled);
+    let (killed, next) = next.ok_or("there was no output")?;
     killed?;
-    assert_eq!(outcome.status, Status::Exited(5));
-    inside.expect(&[("try_write=/build/again", "ok")])
+    assert_eq!(next?.status, Status::Exited(5));
+    Ok(())
 }
 
 #[test]
