@@ -119,7 +119,7 @@ fn references_are_found_with_their_first_file_and_offset() -> TestResult {
 }
 
 fn output<'a>(name: &str, output: &str, tree: MemoryNode) -> AddObject<'a> {
-    let name = name.parse::<store::StoreName>().unwrap();
+    let name = name.parse::<store::StoreName>().expect("a legal name");
     AddObject {
         scratch: Some(scratch_path(&name, output)),
         ..AddObject::new(name, AddSource::Tree(tree))

@@ -237,7 +237,7 @@ mod tests {
             b"b",
             &[1u64.to_le_bytes().as_slice(), &[0; 32]].concat(),
         );
-        assert!(Tree::decode(&tree(1, &[huge.clone()])).is_ok());
+        assert!(Tree::decode(&tree(1, std::slice::from_ref(&huge))).is_ok());
         assert_eq!(
             Tree::decode(&tree(2, &[huge, one])),
             Err(TreeError::Overflow)
