@@ -254,11 +254,12 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Returns where the log of a derivation lies, when everything that it needs is valid and it was once built here.
+    /// Returns the key of a derivation's log, when everything that it needs is valid and it was once built here;
+    /// [`read_log`](super::read_log) opens it.
     pub fn find_log(
         &self,
         derivation: &std::sync::Arc<Derivation>,
-    ) -> Result<Option<PathBuf>, BuildError> {
+    ) -> Result<Option<ResolvedDigest>, BuildError> {
         let graph = Graph::new(&[Goal::new(derivation.clone())])?;
         let mut lookup = Lookup::new(self.store, &graph);
         let last = graph.len().saturating_sub(1);
@@ -268,8 +269,9 @@ impl<'a> Builder<'a> {
                 Answer::Missing(_) | Answer::LocalFiles => return Ok(None),
             }
         }
-        let path = super::log_path(&self.store.logs_dir(), &lookup.resolve(last)?.digest);
-        Ok(path.exists().then_some(path))
+        let resolved = lookup.resolve(last)?.digest;
+        let log = super::log_path(&self.store.logs_dir(), &resolved);
+        Ok(log.exists().then_some(resolved))
     }
 
     fn tools(&self) -> Result<Tools<'_>, BuildError> {

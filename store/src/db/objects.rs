@@ -71,6 +71,17 @@ impl Database {
             .map_err(DbError::query("find the newest path"))?;
         Ok(newest.map_or(0, from_sql))
     }
+
+    /// Returns how many objects are valid and the sum of their sizes in bytes.
+    pub(crate) fn count_objects(&self) -> Result<(u64, u64), DbError> {
+        self.connection()
+            .query_row(
+                "SELECT count(*), coalesce(sum(size_bytes), 0) FROM object WHERE state = 0",
+                [],
+                |row| Ok((from_sql(row.get(0)?), from_sql(row.get(1)?))),
+            )
+            .map_err(DbError::query("count paths"))
+    }
 }
 
 impl Write<'_> {

@@ -40,6 +40,11 @@ impl LocalStore {
         }
     }
 
+    /// Returns how many objects are valid and the sum of their sizes in bytes, each counted whole.
+    pub fn count_objects(&self) -> Result<(u64, u64), DbError> {
+        self.read(Database::count_objects)
+    }
+
     /// Returns everything that the roots need, references first.
     pub fn closure(&self, roots: &[StorePath]) -> Result<Closure, ClosureError> {
         let database = self.reader().lock().unwrap_or_else(PoisonError::into_inner);
