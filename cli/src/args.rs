@@ -1,0 +1,75 @@
+//! The command line as clap sees it: global options and the list of commands.
+//!
+//! A command's own arguments live beside its code in [`crate::commands`]; this file only lists them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// Builds packages hermetically and packs the closure of an app into a minimal image.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pith",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+#[command(after_help = "\
+TARGET is a package (`hello`, the project's pith.star first, then the collection), `./dir:app`,
+a store path, or any of these with an output: `zlib^dev`.
+
+Exit status: 0 done, 1 failed, 2 usage, 3 the answer is no, 4 damaged, 70 a bug of pith,
+100 a build failed, 102 a fixed digest did not match, 104 not reproducible, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Use the store at DIR instead of $PITH_ROOT, /pith or $XDG_DATA_HOME/pith
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Read recipes from DIR instead of the collection inside the binary
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) collection: Option<PathBuf>,
+    /// How many builds run at once
+    #[arg(short, long, global = true, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// How many processors one build may use
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) cores: Option<usize>,
+    /// Use only what is on this machine
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: every step with its reason; twice: the builders' output
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Report in JSON on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// Every command of `pith`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Build(commands::build::BuildArgs),
+    Pack(commands::pack::PackArgs),
+    Run(commands::run::RunArgs),
+    Search(commands::search::SearchArgs),
+    Show(commands::show::ShowArgs),
+    Tree(commands::tree::TreeArgs),
+    Why(commands::why::WhyArgs),
+    Size(commands::size::SizeArgs),
+    Log(commands::log::LogArgs),
+    Store(commands::store::StoreArgs),
+}

@@ -1,0 +1,15 @@
+//! One file a command: its arguments, whose documentation is the help, and what it does with the libraries.
+
+pub(crate) mod build;
+pub(crate) mod log;
+pub(crate) mod pack;
+pub(crate) mod run;
+mod run_command;
+pub(crate) mod search;
+pub(crate) mod show;
+pub(crate) mod size;
+pub(crate) mod store;
+pub(crate) mod tree;
+pub(crate) mod why;
+
+pub(crate) use run_command::run_command;

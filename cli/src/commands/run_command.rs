@@ -1,0 +1,24 @@
+//! From the parsed command line to the command's own function.
+
+use super::{build, log, pack, run, search, show, size, store, tree, why};
+use crate::args::Command;
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Runs `command`. The result is the exit status of a command that went as it should: 0, or what a program that was run
+/// ended with.
+pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, CommandError> {
+    match command {
+        Command::Build(args) => build::build(&args, context),
+        Command::Pack(args) => pack::pack(&args, context),
+        Command::Run(args) => return run::run(&args, context),
+        Command::Search(args) => search::search(&args, context),
+        Command::Show(args) => show::show(&args, context),
+        Command::Tree(args) => tree::tree(&args, context),
+        Command::Why(args) => why::why(&args, context),
+        Command::Size(args) => size::size(&args, context),
+        Command::Log(args) => log::log(&args, context),
+        Command::Store(args) => store::store(&args, context),
+    }?;
+    Ok(0)
+}

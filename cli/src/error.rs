@@ -1,0 +1,199 @@
+//! What a command fails with: the exit status, the chain of causes and the hints.
+//!
+//! Libraries say what could not be done and why. Only this program knows its flags, so hints and
+//! exit statuses are decided here.
+
+use std::collections::BTreeSet;
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use recipes::build::{BuildError, FailureKind};
+use recipes::plan::Goal;
+
+/// The exit statuses of `pith`; scripts rely on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum ExitStatus {
+    /// Network, I/O, an unknown target: the world is not as the command needs it.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The question was answered with no.
+    No = 3,
+    /// A bug of `pith` itself.
+    Bug = 70,
+    /// A build failed.
+    BuildFailed = 100,
+    /// A fixed digest did not match.
+    DigestMismatch = 102,
+    /// Two builds of the same thing differ.
+    NotReproducible = 104,
+    /// The user interrupted the command.
+    Interrupted = 130,
+}
+
+/// An error on its way to the user.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    status: ExitStatus,
+    cause: Box<dyn StdError + Send + Sync>,
+    notes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl CommandError {
+    /// Wraps `cause`, which ends the program with `status`.
+    pub(crate) fn new(
+        status: ExitStatus,
+        cause: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self {
+            status,
+            cause: cause.into(),
+            notes: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// An error of kind [`ExitStatus::Failed`].
+    pub(crate) fn failed(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(ExitStatus::Failed, cause)
+    }
+
+    /// Adds what a reader needs to see beside the causes, such as the end of a log.
+    #[must_use]
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The status that the program ends with.
+    pub(crate) fn status(&self) -> ExitStatus {
+        self.status
+    }
+
+    /// The whole message: the error, each cause on a line of its own, then notes and hints.
+    pub(crate) fn render(&self) -> String {
+        let mut text = format!("error: {}", self.cause);
+        let mut source = self.cause.source();
+        while let Some(cause) = source {
+            let message = cause.to_string();
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n  caused by: {}", message.replace('\n', "\n  "));
+            source = cause.source();
+        }
+        for note in &self.notes {
+            let _ = write!(text, "\n{note}");
+        }
+        for hint in &self.hints {
+            let _ = write!(text, "\nhint: {hint}");
+        }
+        text
+    }
+}
+
+/// Errors of the libraries that need no more than their status.
+macro_rules! statuses {
+    ($($error:ty => $status:ident),+ $(,)?) => {$(
+        impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::new(ExitStatus::$status, error)
+            }
+        }
+    )+};
+}
+
+statuses! {
+    crate::output::OutputError => Failed,
+    pack::ImageError => Failed,
+    pack::SinkError => Failed,
+    pack::oci::OciError => Usage,
+    crate::select::SelectError => Failed,
+    crate::settings::SettingsError => Usage,
+    crate::target::TargetError => Usage,
+    recipes::model::ModelError => Failed,
+    crate::program::ProgramError => Failed,
+    sandbox::SandboxError => Failed,
+    store::ClosureError => Failed,
+    store::DbError => Failed,
+    store::OpenError => Failed,
+}
+
+impl From<recipes::lang::LangError> for CommandError {
+    fn from(error: recipes::lang::LangError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        let error = Self::failed(error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<BuildError> for CommandError {
+    fn from(error: BuildError) -> Self {
+        build_failed(error, &[])
+    }
+}
+
+/// A failed build of `goals`, with the end of each log and how to see the rest.
+pub(crate) fn build_failed(error: BuildError, goals: &[Goal]) -> CommandError {
+    let status = match error.kind() {
+        FailureKind::Build => ExitStatus::BuildFailed,
+        FailureKind::WrongDigest => ExitStatus::DigestMismatch,
+        FailureKind::NotReproducible => ExitStatus::NotReproducible,
+        FailureKind::Interrupted => ExitStatus::Interrupted,
+        FailureKind::Other => ExitStatus::Failed,
+    };
+    let mut notes = Vec::new();
+    let mut hints = Vec::new();
+    for step in error.failed_steps() {
+        if let Some(log) = &step.log {
+            if !log.tail.is_empty() {
+                notes.push(format!(
+                    "last lines of the log of `{}`:\n  {}",
+                    step.name,
+                    log.tail.join("\n  ")
+                ));
+            }
+            let target = find_package(goals, &step.name).unwrap_or_else(|| step.name.clone());
+            hints.push(format!("the whole log is shown by `pith log {target}`; `--keep-failed` keeps the build directory"));
+        }
+        if let Some(kept) = &step.kept {
+            notes.push(format!(
+                "the build directory of `{}` is `{}`",
+                step.name,
+                kept.display()
+            ));
+        }
+    }
+    let error = CommandError::new(status, error);
+    let error = notes.into_iter().fold(error, CommandError::note);
+    hints.into_iter().fold(error, CommandError::hint)
+}
+
+/// The name by which the derivation `full_name` below `goals` is asked for, without its version.
+fn find_package(goals: &[Goal], full_name: &str) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let mut pending: Vec<_> = goals.iter().map(|goal| goal.derivation.clone()).collect();
+    while let Some(derivation) = pending.pop() {
+        if derivation.name().as_str() == full_name {
+            return Some(derivation.metadata().name.clone());
+        }
+        if seen.insert(derivation.id()) {
+            pending.extend(
+                derivation
+                    .dependencies()
+                    .map(|input| input.derivation().clone()),
+            );
+        }
+    }
+    None
+}

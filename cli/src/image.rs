@@ -1,0 +1,80 @@
+//! From what a recipe declares, or the lack of it, to the packer's specification.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pack::{FileSpec, ImageName, ImageSpec};
+use recipes::model::{ImageDeclaration, Piece, Protocol, Text};
+use store::StorePath;
+
+use crate::error::CommandError;
+
+/// The specification of an image that nobody declared: `name`, with every default.
+pub(crate) fn default_spec(name: &str) -> Result<ImageSpec, CommandError> {
+    Ok(ImageSpec::new(name.parse::<ImageName>()?))
+}
+
+/// The specification of a declared image, whose packages became `paths`, in the declaration's order.
+pub(crate) fn declared_spec(
+    image: &ImageDeclaration,
+    name: &str,
+    paths: &[StorePath],
+) -> Result<ImageSpec, CommandError> {
+    let text = |text: &Text| realised(image, paths, text);
+    let texts = |list: &[Text]| list.iter().map(text).collect::<Vec<_>>();
+    let map = |map: &BTreeMap<String, Text>| -> BTreeMap<String, String> {
+        map.iter()
+            .map(|(key, value)| (key.clone(), text(value)))
+            .collect()
+    };
+    let mut ports = BTreeSet::new();
+    for port in &image.ports {
+        let protocol = match port.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        ports.insert(format!("{}/{protocol}", port.number).parse()?);
+    }
+    let files = map(&image.files).into_iter();
+    let files = files.map(|(path, text)| {
+        (
+            path,
+            FileSpec {
+                contents: text.into_bytes(),
+                executable: false,
+            },
+        )
+    });
+    let mut spec = ImageSpec {
+        entrypoint: image.entrypoint.as_deref().map(texts),
+        cmd: texts(&image.cmd),
+        env: map(&image.env),
+        working_directory: image.workdir.clone(),
+        ports,
+        volumes: image.volumes.iter().cloned().collect(),
+        labels: image.labels.clone(),
+        stop_signal: image.stop_signal.clone(),
+        links: image.links.as_ref().map(map),
+        files: files.collect(),
+        ..default_spec(name)?
+    };
+    if let Some(user) = &image.user {
+        spec.user = user
+            .parse()
+            .map_err(|error: pack::rootfs::RootFsError| CommandError::failed(error))?;
+    }
+    Ok(spec)
+}
+
+/// `text` with the store paths that its packages became in place of their placeholders.
+fn realised(image: &ImageDeclaration, paths: &[StorePath], text: &Text) -> String {
+    let path_of = |piece: &Piece| match piece {
+        Piece::Literal(literal) => literal.clone(),
+        Piece::Output(output) => image
+            .packages
+            .iter()
+            .position(|package| package == output)
+            .and_then(|index| paths.get(index))
+            .map_or_else(|| output.placeholder(), StorePath::to_logical),
+    };
+    text.pieces().iter().map(path_of).collect()
+}

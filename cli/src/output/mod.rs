@@ -1,0 +1,11 @@
+//! What the user sees: results on standard output, progress and diagnostics on standard error.
+
+mod packing;
+mod printer;
+mod progress;
+mod text;
+
+pub(crate) use packing::PackProgress;
+pub(crate) use printer::{OutputError, Printer, Verbosity};
+pub(crate) use progress::{BuildProgress, Done};
+pub(crate) use text::{human_bytes, human_duration, plural};

@@ -1,0 +1,75 @@
+//! Numbers as people read them.
+
+use std::time::Duration;
+
+/// `size_bytes` with a decimal unit and one digit after the point: `1.5 MB`.
+pub(crate) fn human_bytes(size_bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if size_bytes < 1000 {
+        return format!("{size_bytes} B");
+    }
+    let mut tenths = u128::from(size_bytes) * 10;
+    let mut unit = "B";
+    for next in UNITS {
+        tenths = (tenths + 500) / 1000;
+        unit = next;
+        if tenths < 10_000 {
+            break;
+        }
+    }
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
+/// `duration` in the unit that fits: `12 ms`, `1.5 s`, `2 min 05 s`.
+pub(crate) fn human_duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    if milliseconds < 1000 {
+        format!("{milliseconds} ms")
+    } else if milliseconds < 60_000 {
+        format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+    } else {
+        let seconds = duration.as_secs();
+        format!("{} min {:02} s", seconds / 60, seconds % 60)
+    }
+}
+
+/// `count` and `noun`, with an `s` unless there is exactly one.
+pub(crate) fn plural(count: usize, noun: &str) -> String {
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_to_one_digit() {
+        for (size, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (1949, "1.9 kB"),
+            (12_700_000, "12.7 MB"),
+            (999_960, "1000.0 kB"),
+            (u64::MAX, "18446744.1 TB"),
+        ] {
+            assert_eq!(human_bytes(size), text);
+        }
+    }
+
+    #[test]
+    fn durations_take_the_unit_that_fits() {
+        for (milliseconds, text) in [
+            (0, "0 ms"),
+            (999, "999 ms"),
+            (1500, "1.5 s"),
+            (125_000, "2 min 05 s"),
+        ] {
+            assert_eq!(human_duration(Duration::from_millis(milliseconds)), text);
+        }
+    }
+}

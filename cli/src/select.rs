@@ -1,0 +1,196 @@
+//! Looks targets up: from what the user wrote to packages, images and store paths.
+
+use recipes::lang::{Evaluator, Package, Project};
+use recipes::model::{ImageDeclaration, OutputRef};
+use store::StorePath;
+use thiserror::Error;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::target::{Subject, Target};
+
+/// What a target came to.
+#[derive(Debug, Clone)]
+pub(crate) enum Selection {
+    /// An output of a package.
+    Output {
+        /// The package.
+        package: Package,
+        /// Which of its outputs.
+        output: OutputRef,
+    },
+    /// An image that a project declares.
+    Image(ImageDeclaration),
+    /// A store object.
+    Path(StorePath),
+}
+
+/// Why a target could not be looked up.
+#[derive(Debug, Error)]
+pub(crate) enum SelectError {
+    /// A project has nothing of that name.
+    #[error("`{file}` defines neither a package nor an image `{name}`")]
+    NotInProject {
+        /// The file.
+        file: String,
+        /// The name.
+        name: String,
+    },
+    /// A project has several things, none of them the one to take.
+    #[error("`{file}` defines more than one thing; say which")]
+    Ambiguous {
+        /// The file.
+        file: String,
+    },
+    /// A project has nothing.
+    #[error("`{file}` defines neither a package nor an image")]
+    EmptyProject {
+        /// The file.
+        file: String,
+    },
+    /// An image or a store path has no outputs.
+    #[error("`{0}` is no package, so it has no output `{1}`")]
+    NoOutputs(String, String),
+    /// A store path is not there.
+    #[error("`{0}` is not in the store")]
+    NotValid(String),
+    /// A store path or an image has no recipe.
+    #[error("`{0}` is no package")]
+    NoRecipe(String),
+    /// An image cannot be built, only packed.
+    #[error("`{0}` is an image, not a package")]
+    IsImage(String),
+}
+
+/// Whether an image may be meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// A package or a store path; of an image, its one package.
+    Objects,
+    /// An image where one has the name, otherwise as [`Want::Objects`].
+    Image,
+}
+
+/// Looks `text` up.
+pub(crate) fn select(
+    context: &Context,
+    evaluator: &Evaluator,
+    text: &str,
+    want: Want,
+) -> Result<Selection, CommandError> {
+    let target: Target = text.parse()?;
+    let output = target.output.as_deref();
+    match target.subject {
+        Subject::Path(path) => match output {
+            None => Ok(Selection::Path(path)),
+            Some(output) => Err(SelectError::NoOutputs(path.to_string(), output.into()).into()),
+        },
+        Subject::Project { directory, name } => {
+            let project = evaluator.evaluate_project(&context.directory().join(directory))?;
+            match name {
+                Some(name) => in_project(&project, &name, output, want)?
+                    .ok_or_else(|| not_in_project(&project, &name)),
+                None => only_one(&project, output, want),
+            }
+        }
+        Subject::Name(name) => {
+            if let Some(directory) = &context.settings().project {
+                let project = evaluator.evaluate_project(directory)?;
+                if let Some(found) = in_project(&project, &name, output, want)? {
+                    return Ok(found);
+                }
+            }
+            package(evaluator.evaluate_package(&name)?, output, want)
+        }
+    }
+}
+
+/// Looks every text up, in order.
+pub(crate) fn select_all(
+    context: &Context,
+    evaluator: &Evaluator,
+    texts: &[String],
+) -> Result<Vec<Selection>, CommandError> {
+    texts
+        .iter()
+        .map(|text| select(context, evaluator, text, Want::Objects))
+        .collect()
+}
+
+fn in_project(
+    project: &Project,
+    name: &str,
+    output: Option<&str>,
+    want: Want,
+) -> Result<Option<Selection>, CommandError> {
+    let image = project.images.iter().find(|image| image.name == name);
+    let found = project.packages.iter().find(|package| package.name == name);
+    match (image, found, want) {
+        (Some(image), _, Want::Image) => image_itself(image, output).map(Some),
+        (_, Some(found), _) => package(found.clone(), output, want).map(Some),
+        (Some(image), None, Want::Objects) => Err(CommandError::failed(SelectError::IsImage(
+            image.name.clone(),
+        ))
+        .hint(format!("`pith pack {name}` packs it"))),
+        (None, None, _) => Ok(None),
+    }
+}
+
+fn only_one(
+    project: &Project,
+    output: Option<&str>,
+    want: Want,
+) -> Result<Selection, CommandError> {
+    match (project.images.as_slice(), project.packages.as_slice(), want) {
+        ([image], _, Want::Image) => image_itself(image, output),
+        ([], [one], Want::Image) | (_, [one], Want::Objects) => package(one.clone(), output, want),
+        ([], [], _) => Err(SelectError::EmptyProject {
+            file: project.label.clone(),
+        }
+        .into()),
+        _ => {
+            let error = SelectError::Ambiguous {
+                file: project.label.clone(),
+            };
+            Err(CommandError::failed(error).hint(names(project)))
+        }
+    }
+}
+
+fn image_itself(image: &ImageDeclaration, output: Option<&str>) -> Result<Selection, CommandError> {
+    match output {
+        None => Ok(Selection::Image(image.clone())),
+        Some(output) => Err(SelectError::NoOutputs(image.name.clone(), output.into()).into()),
+    }
+}
+
+fn package(package: Package, output: Option<&str>, want: Want) -> Result<Selection, CommandError> {
+    if let (Want::Image, None, [image]) = (want, output, package.images.as_slice()) {
+        return Ok(Selection::Image(image.clone()));
+    }
+    let output = match output {
+        None => OutputRef::default_of(package.derivation.clone()),
+        Some(output) => OutputRef::new(package.derivation.clone(), output)?,
+    };
+    Ok(Selection::Output { package, output })
+}
+
+fn not_in_project(project: &Project, name: &str) -> CommandError {
+    let error = SelectError::NotInProject {
+        file: project.label.clone(),
+        name: name.into(),
+    };
+    CommandError::failed(error).hint(names(project))
+}
+
+fn names(project: &Project) -> String {
+    let images = project.images.iter().map(|image| image.name.as_str());
+    let packages = project.packages.iter().map(|package| package.name.as_str());
+    let mut names: Vec<_> = images
+        .chain(packages)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    names.sort();
+    names.dedup();
+    format!("it defines {}", names.join(", "))
+}

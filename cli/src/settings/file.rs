@@ -1,0 +1,94 @@
+//! A settings file: `pith.toml` of a project, `pith/config.toml` of a user or of the system.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// What one settings file may say. Unknown keys are errors, so that a typing mistake is seen.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct SettingsFile {
+    /// The directory of the store.
+    pub(crate) store: Option<PathBuf>,
+    /// A checkout of the collection.
+    pub(crate) collection: Option<PathBuf>,
+    /// How many builds run at once.
+    pub(crate) jobs: Option<usize>,
+    /// How many processors one build may use.
+    pub(crate) cores: Option<usize>,
+    /// Use only what is on this machine.
+    pub(crate) offline: Option<bool>,
+    /// Base URLs for `mirror://NAME/…`, tried in order.
+    #[serde(default)]
+    pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+}
+
+/// Why a settings file could not be used.
+#[derive(Debug, Error)]
+pub(crate) enum SettingsFileError {
+    /// The file is there but cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what `pith` understands.
+    #[error("`{}` is not a valid settings file", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl SettingsFile {
+    /// Reads `path`; an absent file is an empty one.
+    pub(crate) fn load(path: &Path) -> Result<Self, SettingsFileError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => {
+                return Err(SettingsFileError::Read {
+                    path: path.into(),
+                    source,
+                });
+            }
+        };
+        toml::from_str(&text).map_err(|source| SettingsFileError::Parse {
+            path: path.into(),
+            source: Box::new(source),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_file_is_an_empty_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = SettingsFile::load(&directory.path().join("none.toml")).unwrap();
+        assert_eq!(file, SettingsFile::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pith.toml");
+        fs::write(&path, "jobs = 2\ncoers = 3\n").unwrap();
+        let error = SettingsFile::load(&path).unwrap_err();
+        let SettingsFileError::Parse { source, .. } = error else {
+            panic!("{error:?}")
+        };
+        let text = source.to_string();
+        assert!(text.contains("line 2") && text.contains("coers"), "{text}");
+    }
+}

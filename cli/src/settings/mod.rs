@@ -1,0 +1,11 @@
+//! Settings from flags, environment and files, each value decided once.
+//!
+//! The order is: flags, then `PITH_*` variables, then `pith.toml` of the project, then the user's
+//! file, then the system's. Nothing else in the workspace reads the environment.
+
+mod file;
+mod resolve;
+mod variables;
+
+pub(crate) use resolve::{Settings, SettingsError};
+pub(crate) use variables::Variables;

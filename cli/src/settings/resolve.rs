@@ -1,0 +1,239 @@
+//! Merging the layers of settings into the values that commands use.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use nix::unistd::{AccessFlags, access};
+use thiserror::Error;
+
+use super::file::{SettingsFile, SettingsFileError};
+use super::variables::Variables;
+use crate::args::GlobalArgs;
+
+/// The file that settings of a project are in, beside its `pith.star`.
+const PROJECT_FILE: &str = "pith.toml";
+/// Settings of the whole machine.
+const SYSTEM_FILE: &str = "/etc/pith/config.toml";
+/// Where the store is when the caller may write there.
+const SYSTEM_STORE: &str = "/pith";
+
+/// Every setting, decided.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The physical directory of the store.
+    pub(crate) store_root: PathBuf,
+    /// A checkout of the collection, or the one inside the binary.
+    pub(crate) collection: Option<PathBuf>,
+    /// The directory that holds the project's `pith.star`: the working directory or one above it.
+    pub(crate) project: Option<PathBuf>,
+    /// Builds at once, at least 1.
+    pub(crate) jobs: usize,
+    /// Processors for one build, at least 1.
+    pub(crate) cores: usize,
+    /// No network.
+    pub(crate) offline: bool,
+    /// Base URLs for `mirror://NAME/…`; the project's come before the user's and the system's.
+    pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+    /// The environment that was read.
+    pub(crate) variables: Variables,
+}
+
+/// Why the settings could not be decided.
+#[derive(Debug, Error)]
+pub(crate) enum SettingsError {
+    /// A settings file is wrong.
+    #[error(transparent)]
+    File(#[from] SettingsFileError),
+    /// A number is not one.
+    #[error("`{name}` is `{}`, which is not a whole number above 0", value.display())]
+    Number {
+        /// The variable or flag.
+        name: &'static str,
+        /// What it says.
+        value: std::ffi::OsString,
+    },
+    /// There is no place for a store.
+    #[error("there is no directory for the store: `/pith` is not writable and `HOME` is not set")]
+    NoStore,
+}
+
+impl Settings {
+    /// Decides every setting for a command started in `directory`.
+    pub(crate) fn resolve(
+        flags: &GlobalArgs,
+        variables: Variables,
+        directory: &Path,
+    ) -> Result<Self, SettingsError> {
+        let project = find_project(directory);
+        let mut layers = Vec::new();
+        if let Some(project) = &project {
+            layers.push(SettingsFile::load(&project.join(PROJECT_FILE))?);
+        }
+        if let Some(config_home) = &variables.config_home {
+            layers.push(SettingsFile::load(&config_home.join("pith/config.toml"))?);
+        }
+        layers.push(SettingsFile::load(Path::new(SYSTEM_FILE))?);
+
+        let first = |pick: fn(&SettingsFile) -> Option<PathBuf>| layers.iter().find_map(pick);
+        let store_root = flags
+            .store
+            .clone()
+            .or_else(|| variables.root.clone())
+            .or_else(|| first(|file| file.store.clone()))
+            .or_else(|| default_store(&variables))
+            .ok_or(SettingsError::NoStore)?;
+        let collection = flags
+            .collection
+            .clone()
+            .or_else(|| variables.collection.clone())
+            .or_else(|| first(|file| file.collection.clone()));
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let jobs = at_least_one("--jobs", flags.jobs)?
+            .or(number("PITH_JOBS", variables.jobs.as_deref())?)
+            .or(at_least_one(
+                "jobs",
+                layers.iter().find_map(|file| file.jobs),
+            )?)
+            .unwrap_or(processors);
+        let cores = at_least_one("--cores", flags.cores)?
+            .or(number("PITH_CORES", variables.cores.as_deref())?)
+            .or(at_least_one(
+                "cores",
+                layers.iter().find_map(|file| file.cores),
+            )?)
+            .unwrap_or(processors);
+        let offline = flags.offline
+            || variables.offline
+            || layers.iter().find_map(|file| file.offline).unwrap_or(false);
+        let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for layer in layers {
+            for (name, urls) in layer.mirrors {
+                mirrors.entry(name).or_default().extend(urls);
+            }
+        }
+        Ok(Self {
+            store_root: absolute(directory, store_root),
+            collection: collection.map(|path| absolute(directory, path)),
+            project,
+            jobs,
+            cores,
+            offline,
+            mirrors,
+            variables,
+        })
+    }
+}
+
+/// The nearest directory at or above `directory` that has a `pith.star`.
+fn find_project(directory: &Path) -> Option<PathBuf> {
+    directory
+        .ancestors()
+        .find(|candidate| candidate.join("pith.star").is_file())
+        .map(Path::to_path_buf)
+}
+
+fn default_store(variables: &Variables) -> Option<PathBuf> {
+    let system = Path::new(SYSTEM_STORE);
+    let may_write = |path: &Path| access(path, AccessFlags::W_OK | AccessFlags::X_OK).is_ok();
+    let usable = if system.exists() {
+        may_write(system)
+    } else {
+        may_write(Path::new("/"))
+    };
+    if usable {
+        return Some(system.to_path_buf());
+    }
+    variables.data_home.as_ref().map(|data| data.join("pith"))
+}
+
+fn absolute(directory: &Path, path: PathBuf) -> PathBuf {
+    if path.is_absolute() {
+        path
+    } else {
+        directory.join(path)
+    }
+}
+
+fn at_least_one(name: &'static str, value: Option<usize>) -> Result<Option<usize>, SettingsError> {
+    match value {
+        Some(0) => Err(SettingsError::Number {
+            name,
+            value: "0".into(),
+        }),
+        value => Ok(value),
+    }
+}
+
+fn number(name: &'static str, value: Option<&OsStr>) -> Result<Option<usize>, SettingsError> {
+    let Some(value) = value else { return Ok(None) };
+    value
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .filter(|number| *number > 0)
+        .map(Some)
+        .ok_or_else(|| SettingsError::Number {
+            name,
+            value: value.to_owned(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn no_flags() -> GlobalArgs {
+        GlobalArgs {
+            store: None,
+            collection: None,
+            jobs: None,
+            cores: None,
+            offline: false,
+            quiet: false,
+            verbose: 0,
+            json: false,
+        }
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_project() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("pith.star"), "").unwrap();
+        fs::write(
+            directory.path().join("pith.toml"),
+            "jobs = 3\ncores = 3\nstore = \"s\"\n",
+        )
+        .unwrap();
+        let variables = Variables {
+            jobs: Some("4".into()),
+            ..Variables::default()
+        };
+        let flags = GlobalArgs {
+            cores: Some(5),
+            ..no_flags()
+        };
+        let below = directory.path().join("src");
+        fs::create_dir(&below).unwrap();
+        let settings = Settings::resolve(&flags, variables, &below).unwrap();
+        assert_eq!((settings.jobs, settings.cores), (4, 5));
+        assert_eq!(settings.project.as_deref(), Some(directory.path()));
+    }
+
+    #[test]
+    fn zero_jobs_are_refused_by_name() {
+        let variables = Variables {
+            jobs: Some("0".into()),
+            ..Variables::default()
+        };
+        let error =
+            Settings::resolve(&no_flags(), variables, Path::new("/nonexistent")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`PITH_JOBS` is `0`, which is not a whole number above 0"
+        );
+    }
+}

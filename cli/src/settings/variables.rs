@@ -1,0 +1,74 @@
+//! Every environment variable that `pith` reads, in one list.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What a program that is run on the terminal needs to know of it.
+const PASSED_ON: [&str; 4] = ["TERM", "LANG", "LC_ALL", "TZ"];
+
+/// The environment at start, read once.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Variables {
+    /// `PITH_ROOT`: the directory of the store, as `--store`.
+    pub(crate) root: Option<PathBuf>,
+    /// `PITH_COLLECTION`: a checkout of the collection, as `--collection`.
+    pub(crate) collection: Option<PathBuf>,
+    /// `PITH_JOBS`: as `--jobs`.
+    pub(crate) jobs: Option<OsString>,
+    /// `PITH_CORES`: as `--cores`.
+    pub(crate) cores: Option<OsString>,
+    /// `PITH_OFFLINE`: any value but empty and `0` means `--offline`.
+    pub(crate) offline: bool,
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// `XDG_DATA_HOME`, else `$HOME/.local/share`.
+    pub(crate) data_home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`, else `$HOME/.config`.
+    pub(crate) config_home: Option<PathBuf>,
+    /// `CARGO_HOME`, else `$HOME/.cargo`: where cargo's own mirrors are configured.
+    pub(crate) cargo_home: Option<PathBuf>,
+    /// `http_proxy`, `https_proxy` and `no_proxy`, also in capitals: as curl reads them.
+    pub(crate) http_proxy: Option<String>,
+    /// See [`Variables::http_proxy`].
+    pub(crate) https_proxy: Option<String>,
+    /// See [`Variables::http_proxy`].
+    pub(crate) no_proxy: Option<String>,
+    /// What `pith run` hands on to the program: `TERM`, `LANG`, `LC_ALL` and `TZ`.
+    pub(crate) passed_on: BTreeMap<OsString, OsString>,
+}
+
+impl Variables {
+    /// Reads the environment of this process. An empty variable counts as unset.
+    pub(crate) fn from_environment() -> Self {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let path = |name: &str| set(name).map(PathBuf::from);
+        let text = |name: &str| {
+            let value = set(name).or_else(|| set(&name.to_uppercase()))?;
+            value.into_string().ok()
+        };
+        let home = path("HOME");
+        let below_home = |name: &str, rest: &str| {
+            path(name).or_else(|| home.as_ref().map(|home| home.join(rest)))
+        };
+        Self {
+            root: path("PITH_ROOT"),
+            collection: path("PITH_COLLECTION"),
+            jobs: set("PITH_JOBS"),
+            cores: set("PITH_CORES"),
+            offline: set("PITH_OFFLINE").is_some_and(|value| value != "0"),
+            data_home: below_home("XDG_DATA_HOME", ".local/share"),
+            config_home: below_home("XDG_CONFIG_HOME", ".config"),
+            cargo_home: below_home("CARGO_HOME", ".cargo"),
+            http_proxy: text("http_proxy"),
+            https_proxy: text("https_proxy"),
+            no_proxy: text("no_proxy"),
+            passed_on: PASSED_ON
+                .iter()
+                .filter_map(|name| Some((name.into(), set(name)?)))
+                .collect(),
+            home,
+        }
+    }
+}
