@@ -1,0 +1,11 @@
+//! One scenario for each promise to a user, through the binary, on real input.
+
+mod bad_builders;
+mod bad_recipes;
+mod bad_sources;
+mod commands;
+mod concurrency;
+mod early_cutoff;
+mod engines;
+mod image_content;
+mod reproducible;

@@ -1,0 +1,125 @@
+//! The same bits wherever, whenever and by whomever they are built.
+
+use std::fs;
+
+use tests::TestEnv;
+
+/// The recipes that are compared. Those that take minutes are left to `tests/run --full`.
+const QUICK: [&str; 6] = ["hello", "zlib", "lua", "oniguruma", "jq", "ca-certificates"];
+const SLOW: [&str; 5] = ["bash", "pcre2", "sqlite", "openssl", "curl"];
+
+fn targets() -> Vec<&'static str> {
+    let full = std::env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty());
+    let slow = if full { SLOW.as_slice() } else { &[] };
+    QUICK.iter().chain(slow).copied().collect()
+}
+
+/// Store paths of `targets`, in order, and the manifest digest of each one's image.
+fn results(
+    env: &TestEnv,
+    targets: &[&str],
+    flags: &[&str],
+    variables: &[(&str, &str)],
+) -> Vec<(String, String)> {
+    let run = |arguments: &[&str]| {
+        let arguments = [arguments, flags].concat();
+        let script = "umask \"$1\"; shift; exec \"$@\"";
+        let inner = env.command(&arguments);
+        let mut command = std::process::Command::new("sh");
+        command.args([
+            "-c",
+            script,
+            "sh",
+            if variables.is_empty() { "022" } else { "077" },
+        ]);
+        command.arg(inner.get_program()).args(inner.get_args());
+        command
+            .current_dir(inner.get_current_dir().expect("it was set"))
+            .env_clear();
+        command.envs(
+            inner
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        command.envs(variables.iter().copied());
+        let output = command.output().expect("sh is installed");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("results are text")
+    };
+    targets
+        .iter()
+        .map(|target| {
+            let path = run(&["build", target, "-q"]);
+            let archive = env.path("home/image.tar");
+            let report = run(&[
+                "pack",
+                target,
+                "-q",
+                "--json",
+                "-o",
+                archive.to_str().expect("UTF-8"),
+            ]);
+            let report: serde_json::Value = serde_json::from_str(&report).expect("it is JSON");
+            fs::remove_file(archive).expect("it was written");
+            (
+                path,
+                report["manifest"].as_str().expect("a digest").to_owned(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn another_store_user_machine_load_and_environment_give_the_same_bits() {
+    let targets = targets();
+    let here = results(&TestEnv::with_shared_store(), &targets, &[], &[]);
+    let elsewhere = TestEnv::new();
+    let elsewhere = if tests::is_root() {
+        elsewhere.as_user(23_456)
+    } else {
+        elsewhere
+    };
+    let variables = [
+        ("LC_ALL", "de_DE.UTF-8"),
+        ("LANG", "tr_TR.UTF-8"),
+        ("TZ", "Asia/Kathmandu"),
+        ("USER", "somebody"),
+    ];
+    let there = results(
+        &elsewhere,
+        &targets,
+        &["-j", "1", "--cores", "1"],
+        &variables,
+    );
+    for ((target, here), there) in targets.iter().zip(here).zip(there) {
+        assert_eq!(here, there, "{target}");
+    }
+}
+
+#[test]
+fn two_rounds_agree() {
+    let env = TestEnv::with_shared_store();
+    env.pith(&["build", "zlib", "--rounds", "2", "-q"])
+        .expect_success();
+}
+
+#[test]
+fn a_difference_between_rounds_is_shown_with_file_and_offset() {
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        "load(\"//seed/recipe.star\", \"base\")\n\
+         app = derivation(name = \"app\", seed = base, builder = [\"/usr/bin/bash\", \"-ec\",\n\
+         \x20   \"mkdir $out; echo same > $out/same; echo \\\"1234 $(cat /proc/sys/kernel/random/uuid)\\\" > $out/differs\"])\n",
+    );
+    let finished = env
+        .pith(&["build", "app", "--rounds", "2", "-q"])
+        .expect_status(104);
+    assert!(finished.stderr.contains("differs"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("same"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("offset 5"), "{}", finished.stderr);
+}
