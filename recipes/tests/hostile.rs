@@ -2,7 +2,8 @@
 
 mod support;
 
-use recipes::lang::{Collection, Evaluator};
+use proptest::prelude::*;
+use recipes::lang::{Collection, Evaluator, Problem};
 use support::{TestResult, World};
 
 /// Returns how the evaluation of `text` ended: `None` if it has a value.
@@ -85,4 +86,93 @@ fn endless_recursion_through_sorting_ends() -> TestResult {
     let error = outcome("def f(x):\n    return sorted([1, 2], key = f)\n\nf(1)\n")?;
     assert!(error.is_some_and(|error| error.contains("more than 100 deep")));
     Ok(())
+}
+
+/// What recipes are made of.
+const TOKENS: &[&str] = &[
+    "x",
+    "y",
+    " = ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ":",
+    "\n",
+    "\n    ",
+    "\"a\"",
+    "\"x\"",
+    "1",
+    "-",
+    "999999999",
+    "None",
+    "True",
+    " + ",
+    " * ",
+    " // ",
+    " % ",
+    " << ",
+    " == ",
+    " < ",
+    "def f(x):\n    return ",
+    "for i in range(3):\n    ",
+    "if x:\n    ",
+    "else:\n    ",
+    "lambda x: ",
+    "derivation(",
+    "fetch(",
+    "source(",
+    "debs(",
+    "package(",
+    "image(",
+    "platform()",
+    "struct(",
+    "json.encode(",
+    "json.decode(",
+    "load(",
+    "str(",
+    "repr(",
+    "list(",
+    "dict(",
+    "set(",
+    "sorted(",
+    "map(",
+    "partial(",
+    "range(",
+    "fail(",
+    "print(",
+    "name = ",
+    "builder = ",
+    "urls = ",
+    "sha256 = ",
+    "outputs = ",
+    "env = ",
+    ".out",
+    ".name",
+    ".format(",
+    ".join(",
+    ".append(",
+    "**",
+    "*",
+    "f\"{x}\"",
+    "//lib/a.star",
+    ":a.star",
+    "\"\\x00\"",
+    "#",
+    "é",
+];
+
+proptest! {
+    #[test]
+    fn any_tokens_are_a_recipe_or_an_error(tokens in proptest::collection::vec(proptest::sample::select(TOKENS), 0..40)) {
+        let text = tokens.concat();
+        let world = World::new(&[("project/pith.star", &text)]).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        if let Err(error) = world.evaluator().evaluate_project(&world.project()) {
+            prop_assert!(!matches!(error.problem(), Problem::Internal { .. }), "{text}\n{error}");
+            prop_assert!(!error.to_string().chars().any(|c| c.is_control() && c != '\n'), "{error}");
+        }
+    }
 }
