@@ -186,7 +186,7 @@ mod tests {
                     Compression::Zstd => { zstd::Decoder::new(&again[..]).unwrap().read_to_end(&mut read).unwrap(); }
                     Compression::None => read = again,
                 }
-                prop_assert_eq!(read, piece);
+                prop_assert_eq!(&read, &piece);
             }
         }
     }
