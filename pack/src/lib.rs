@@ -7,6 +7,7 @@ pub mod layer;
 pub mod oci;
 pub mod rootfs;
 mod sink;
+mod validate;
 
 pub use event::Event;
 pub use image::{
@@ -16,3 +17,4 @@ pub use layer::Compression;
 pub use oci::ImageName;
 pub use rootfs::User;
 pub use sink::{Format, SinkError, UnknownFormat, Written};
+pub use validate::{Mismatch, ValidateError, Validation, validate};

@@ -126,7 +126,8 @@ impl Encoder<'_> {
                     done: done_sender,
                     number: 0,
                 };
-                reader.read(layers);
+                // Whoever stopped it has reported why.
+                reader.read(layers).ok();
             });
             // Ends of channels that are dropped here, after an error, stop the other threads.
             self.collect(layers.len(), &done, free_sender, receive)
@@ -231,18 +232,24 @@ struct LayerReader {
 struct Stopped;
 
 impl LayerReader {
-    fn read(&mut self, layers: &[(usize, &Layer)]) {
+    fn read(&mut self, layers: &[(usize, &Layer)]) -> Result<(), Stopped> {
+        // One pair stays with this thread from layer to layer; the others go round.
+        let mut buffers = self.free_buffers()?;
         for (index, layer) in layers {
-            if self.read_layer(*index, layer).is_err() {
-                return;
-            }
+            buffers = self.read_layer(*index, layer, buffers)?;
         }
+        Ok(())
     }
 
-    fn read_layer(&mut self, index: usize, layer: &Layer) -> Result<(), Stopped> {
+    /// Reads a layer, beginning with the given empty buffers. Returns an empty pair again.
+    fn read_layer(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        mut buffers: Buffers,
+    ) -> Result<Buffers, Stopped> {
         self.send(Message::Begin(index))?;
         let mut tar = DigestWriter::default();
-        let mut buffers = self.free_buffers()?;
         for segment in &layer.segments {
             let plain = std::mem::take(&mut buffers.plain);
             let result = PieceWriter::new(plain, &mut |piece| {
@@ -267,7 +274,8 @@ impl LayerReader {
             tar_size_bytes: tar.size_bytes(),
             diff_id: DiffId(tar.finish()),
         };
-        self.send(message)
+        self.send(message)?;
+        Ok(buffers)
     }
 
     /// Gives a full piece to the compressors and waits for a free pair of buffers.
@@ -295,5 +303,268 @@ impl LayerReader {
     const fn take_number(&mut self) -> u64 {
         self.number += 1;
         self.number - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Read, os::unix::ffi::OsStrExt, path::Path, sync::Arc};
+
+    use proptest::prelude::*;
+    use store::{PathDigest, StorePath};
+
+    use super::*;
+    use crate::layer::{FORMAT_VERSION, StoredObject};
+
+    /// Writes files below `root` and describes them as a store object with a made-up digest.
+    fn object(root: &Path, seed: u8, files: &[(&[u8], &[u8])]) -> Arc<StoredObject> {
+        let path = StorePath::new(
+            PathDigest::from_bytes([seed; 25]),
+            format!("p{seed}").parse().unwrap(),
+        );
+        let real = root.join(path.to_string());
+        fs::create_dir_all(&real).unwrap();
+        let mut nodes = 1;
+        for (name, contents) in files {
+            fs::write(real.join(std::ffi::OsStr::from_bytes(name)), contents).unwrap();
+            nodes += 1;
+        }
+        Arc::new(StoredObject {
+            path,
+            real,
+            size_bytes: files.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+            nodes,
+        })
+    }
+
+    fn encode(
+        layers: &[Layer],
+        compression: Compression,
+        threads: usize,
+    ) -> Vec<(LayerDigests, Vec<u8>)> {
+        let layers: Vec<_> = layers.iter().enumerate().collect();
+        let mut made = Vec::new();
+        let mut bytes = Vec::new();
+        let encoder = Encoder {
+            compression,
+            threads: NonZero::new(threads),
+            events: &|_| (),
+        };
+        encoder
+            .encode(&layers, &mut |encoded| {
+                match encoded {
+                    Encoded::Begin(index) => assert_eq!(index, made.len()),
+                    Encoded::Bytes(more) => bytes.extend_from_slice(more),
+                    Encoded::End(_, digests) => made.push((digests, std::mem::take(&mut bytes))),
+                }
+                Ok::<_, LayerError>(())
+            })
+            .unwrap();
+        made
+    }
+
+    /// Bytes that neither repeat nor compress well.
+    fn noise(count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        for byte in &mut bytes {
+            *byte &= 0x3f;
+        }
+        bytes
+    }
+
+    #[test]
+    fn golden_digests_hold_for_this_format_version() {
+        assert_eq!(FORMAT_VERSION, 1, "a new version needs new digests");
+        let directory = tempfile::tempdir().unwrap();
+        let long = [b'l'; 180];
+        let data = noise(PIECE_BYTES + 70_000);
+        let first = object(
+            directory.path(),
+            1,
+            &[(b"a", b"hello\n"), (b"b", &data), (&long, b"x")],
+        );
+        std::os::unix::fs::symlink("a".repeat(130), first.real.join("link")).unwrap();
+        let mut permissions = fs::metadata(first.real.join("a")).unwrap().permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+        fs::set_permissions(first.real.join("a"), permissions).unwrap();
+        let first = Arc::new(StoredObject {
+            path: first.path.clone(),
+            real: first.real.clone(),
+            size_bytes: first.size_bytes,
+            nodes: first.nodes + 1,
+        });
+        let second = object(directory.path(), 2, &[]);
+        let layer = Layer::new(vec![second, first], Some([b'g'; 512].into()));
+        assert_eq!(
+            layer.recipe().to_string(),
+            "d56d94d5d6f7738dcedd47a68e552d03d2468f8dffa448e928737172d2f9c7b0"
+        );
+        let expected = [
+            (
+                Compression::None,
+                "b5e4ff53f658e796ad09fb8b3cbf461886116c078861ef969d7de926881b58cf",
+            ),
+            (
+                Compression::Gzip,
+                "92fc49dc6cb71d55656ae6aea5e8a431690b975910fd577b244872db93ec8487",
+            ),
+            (
+                Compression::Zstd,
+                "ae3ef7d83af08f1b91fccfaaa82b3fcbfa3dd6e16af6752dc42a9b87b174fa56",
+            ),
+        ];
+        for (compression, digest) in expected {
+            let made = encode(std::slice::from_ref(&layer), compression, 2);
+            assert_eq!(made[0].0.digest.to_hex(), digest, "{compression}");
+            assert_eq!(made[0].0.diff_id.0.to_hex(), expected[0].1, "{compression}");
+            assert_eq!(made[0].0.digest, Digest::of(&made[0].1));
+            assert_eq!(made[0].0.size_bytes, made[0].1.len() as u64);
+        }
+    }
+
+    #[test]
+    fn the_bytes_do_not_depend_on_the_number_of_threads() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = noise(2 * PIECE_BYTES + 5);
+        let layers: Vec<Layer> = (0..5)
+            .map(|seed| {
+                let end = data.len() - usize::from(seed) * 2_000_000;
+                let object = object(
+                    directory.path(),
+                    seed,
+                    &[(b"data", &data[..end]), (b"x", b"")],
+                );
+                Layer::new(vec![object], None)
+            })
+            .collect();
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let one = encode(&layers, compression, 1);
+            for threads in [2, 3, 16] {
+                assert_eq!(encode(&layers, compression, threads), one);
+            }
+        }
+    }
+
+    #[test]
+    fn a_segment_has_the_same_bytes_in_every_layer() {
+        let directory = tempfile::tempdir().unwrap();
+        let a = object(directory.path(), 1, &[(b"a", b"aaa")]);
+        let b = object(directory.path(), 2, &[(b"b", b"bbb")]);
+        let bytes = |objects: &[&Arc<StoredObject>]| {
+            let objects = objects.iter().map(|object| Arc::clone(object)).collect();
+            encode(&[Layer::new(objects, None)], Compression::Gzip, 1)
+                .remove(0)
+                .1
+        };
+        let (only_a, only_b, both) = (bytes(&[&a]), bytes(&[&b]), bytes(&[&b, &a]));
+        // Both begin with the parents and end with the end; what is between is a segment.
+        let empty = encode(&[Layer::new(Vec::new(), None)], Compression::Gzip, 1)
+            .remove(0)
+            .1;
+        let parents = only_a
+            .iter()
+            .zip(&only_b)
+            .take_while(|(x, y)| x == y)
+            .count();
+        let segment_b = &only_b[parents..only_b.len() - empty.len()];
+        assert!(
+            both.windows(segment_b.len())
+                .any(|window| window == segment_b)
+        );
+        assert_eq!(both[both.len() - empty.len()..], empty);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn another_reader_finds_the_files_that_were_packed(
+            files in proptest::collection::btree_map(
+                proptest::collection::vec(any::<u8>().prop_filter("a name", |b| *b != 0 && *b != b'/' && *b != b'\n'), 1..250)
+                    .prop_filter("a name", |name| name != b"." && name != b".."),
+                proptest::collection::vec(any::<u8>(), 0..2000),
+                0..8,
+            ),
+            zstd: bool,
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let list: Vec<(&[u8], &[u8])> = files.iter().map(|(name, bytes)| (&name[..], &bytes[..])).collect();
+            let object = object(directory.path(), 7, &list);
+            let prefix = [&object.image_path()[..], b"/"].concat();
+            let compression = if zstd { Compression::Zstd } else { Compression::Gzip };
+            let made = encode(&[Layer::new(vec![object], None)], compression, 2).remove(0).1;
+            let mut tar = Vec::new();
+            if zstd {
+                zstd::Decoder::new(&made[..]).unwrap().read_to_end(&mut tar).unwrap();
+            } else {
+                flate2::read::MultiGzDecoder::new(&made[..]).read_to_end(&mut tar).unwrap();
+            }
+            let mut found = BTreeMap::new();
+            for entry in ::tar::Archive::new(&tar[..]).entries().unwrap() {
+                let mut entry = entry.unwrap();
+                if entry.header().entry_type().is_file() {
+                    let name = entry.path_bytes().strip_prefix(&prefix[..]).unwrap().to_vec();
+                    let mut contents = Vec::new();
+                    entry.read_to_end(&mut contents).unwrap();
+                    found.insert(name, contents);
+                }
+            }
+            prop_assert_eq!(found, files);
+        }
+    }
+
+    #[test]
+    fn an_object_that_is_not_what_is_registered_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let object = object(directory.path(), 1, &[(b"a", b"aaa")]);
+        let result = |change: &dyn Fn(&Path)| {
+            change(&object.real);
+            let layer = Layer::new(vec![Arc::clone(&object)], None);
+            let encoder = Encoder {
+                compression: Compression::Gzip,
+                threads: None,
+                events: &|_| (),
+            };
+            encoder.encode(&[(0, &layer)], &mut |_| Ok::<_, LayerError>(()))
+        };
+        assert!(result(&|_| ()).is_ok());
+        let longer = result(&|real| fs::write(real.join("a"), b"aaaa").unwrap());
+        assert!(matches!(
+            longer,
+            Err(LayerError::Damaged { found_bytes: 4, .. })
+        ));
+        let gone = result(&|real| fs::remove_file(real.join("a")).unwrap());
+        assert!(matches!(
+            gone,
+            Err(LayerError::Damaged { found_nodes: 1, .. })
+        ));
+        let pipe = result(&|real| {
+            nix::unistd::mkfifo(&real.join("a"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        });
+        assert!(matches!(pipe, Err(LayerError::Kind { .. })));
+    }
+
+    #[test]
+    fn a_receiver_that_fails_stops_everything() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = noise(5 * PIECE_BYTES);
+        let layer = Layer::new(vec![object(directory.path(), 1, &[(b"a", &data)])], None);
+        let encoder = Encoder {
+            compression: Compression::None,
+            threads: NonZero::new(2),
+            events: &|_| (),
+        };
+        for fail_at in 0..6 {
+            let mut calls = 0;
+            let result = encoder.encode(&[(0, &layer)], &mut |_| {
+                calls += 1;
+                if calls > fail_at {
+                    return Err(LayerError::LayerCount { asked: fail_at });
+                }
+                Ok(())
+            });
+            assert!(matches!(result, Err(LayerError::LayerCount { asked }) if asked == fail_at));
+            assert_eq!(calls, fail_at + 1);
+        }
     }
 }

@@ -1,0 +1,159 @@
+//! One layer, entry by entry.
+
+use std::{
+    collections::BTreeSet,
+    io::{self, BufReader, Read},
+};
+
+use crate::{
+    layer::{Compression, Member, TarError, TarReader},
+    oci::{Digest, DigestWriter},
+};
+
+/// After so many problems a layer is bad enough.
+const MAX_PROBLEMS: usize = 20;
+
+/// What a layer turned out to be.
+pub(super) struct FoundLayer {
+    pub(super) digest: Digest,
+    pub(super) size_bytes: u64,
+    pub(super) diff_id: Digest,
+    pub(super) entries: u64,
+    pub(super) problems: Vec<String>,
+}
+
+/// Hashes what is read through it.
+struct HashingReader<R> {
+    inner: R,
+    hasher: DigestWriter,
+}
+
+impl<R> HashingReader<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            hasher: DigestWriter::default(),
+        }
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+/// Reads a whole layer. Fails only where `blob` itself cannot be read; bytes that are no layer are a problem of the layer.
+pub(super) fn read_layer(blob: impl Read, compression: Compression) -> io::Result<FoundLayer> {
+    let mut blob = HashingReader::new(blob);
+    let mut problems = Vec::new();
+    let mut tar = DigestWriter::default();
+    let mut entries = 0;
+    let result = {
+        let decoded: io::Result<Box<dyn Read + '_>> = match compression {
+            Compression::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(&mut blob))),
+            Compression::Zstd => {
+                zstd::Decoder::new(&mut blob).map(|decoder| Box::new(decoder) as Box<dyn Read + '_>)
+            }
+            Compression::None => Ok(Box::new(BufReader::new(&mut blob))),
+        };
+        decoded.map_err(TarError::Read).and_then(|decoded| {
+            let mut decoded = HashingReader::new(decoded);
+            let result = read_entries(&mut decoded, &mut problems, &mut entries);
+            tar = decoded.hasher;
+            result
+        })
+    };
+    if let Err(error) = result {
+        let reason = std::error::Error::source(&error)
+            .map_or_else(String::new, |source| format!(": {source}"));
+        problems.push(format!("{error}{reason}"));
+    }
+    io::copy(&mut blob, &mut io::sink())?;
+    Ok(FoundLayer {
+        size_bytes: blob.hasher.size_bytes(),
+        digest: blob.hasher.finish(),
+        diff_id: tar.finish(),
+        entries,
+        problems,
+    })
+}
+
+fn read_entries(
+    tar: impl Read,
+    problems: &mut Vec<String>,
+    entries: &mut u64,
+) -> Result<(), TarError> {
+    let mut reader = TarReader::new(tar);
+    let mut seen = BTreeSet::new();
+    let mut directories = BTreeSet::new();
+    while let Some(member) = reader.next_member()? {
+        *entries += 1;
+        if let Some(problem) = check_entry(&member, &seen, &directories)
+            && problems.len() < MAX_PROBLEMS
+        {
+            let path = String::from_utf8_lossy(&member.path);
+            problems.push(format!("entry `{path}` {problem}"));
+        }
+        let path = trimmed(&member.path).to_vec();
+        if member.flag == b'5' {
+            directories.insert(path.clone());
+        }
+        seen.insert(path);
+    }
+    reader.finish()
+}
+
+/// Returns what the layer format says against an entry.
+fn check_entry(
+    member: &Member,
+    seen: &BTreeSet<Vec<u8>>,
+    directories: &BTreeSet<Vec<u8>>,
+) -> Option<String> {
+    let path = trimmed(&member.path);
+    let mut names = path.split(|byte| *byte == b'/');
+    if names.any(|name| name.is_empty() || name == b"." || name == b"..") {
+        return Some("is not a plain relative path".to_owned());
+    }
+    if path
+        .split(|byte| *byte == b'/')
+        .any(|name| name.starts_with(b".wh."))
+    {
+        return Some("deletes something from a lower layer".to_owned());
+    }
+    if !matches!(member.flag, b'0' | b'2' | b'5') {
+        let flag = char::from(member.flag).escape_default();
+        return Some(format!(
+            "has the type `{flag}`, not file, link or directory"
+        ));
+    }
+    if (member.flag == b'5') != member.path.ends_with(b"/") {
+        return Some("has a slash at the end if and only if it is no directory".to_owned());
+    }
+    if member.flag != b'0' && member.size_bytes != 0 {
+        return Some(format!("has {} bytes of contents", member.size_bytes));
+    }
+    if seen.contains(path) {
+        return Some("is there twice".to_owned());
+    }
+    if let Some(slash) = path.iter().rposition(|byte| *byte == b'/')
+        && !directories.contains(&path[..slash])
+    {
+        return Some("comes before its directory".to_owned());
+    }
+    let fixed = [
+        ("uid", member.uid, 0),
+        ("gid", member.gid, 0),
+        ("mtime", member.mtime, 1),
+    ];
+    fixed
+        .into_iter()
+        .find(|(_, found, wanted)| found != wanted)
+        .map(|(name, found, wanted)| format!("has {name} {found} instead of {wanted}"))
+}
+
+fn trimmed(path: &[u8]) -> &[u8] {
+    path.strip_suffix(b"/").unwrap_or(path)
+}
