@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox::SandboxError;
-use store::{AddError, ClosureError, DbError, LeaseError, TreeError};
+use store::{AddError, ClosureError, LeaseError, TreeError};
 
 use super::compare::Difference;
 use super::files::FileFailure;
@@ -22,7 +22,7 @@ use crate::source::{FetchError, GlobError, LocalError};
 pub enum BuildError {
     /// The goals cannot be planned.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(Box<PlanError>),
     /// One step failed.
     #[error(transparent)]
     Step(Box<FailedStep>),
@@ -116,13 +116,13 @@ pub enum StepError {
     Builder(BuilderFailure),
     /// The sandbox could not be made.
     #[error("cannot make the sandbox")]
-    Sandbox(#[source] SandboxError),
+    Sandbox(#[source] Box<SandboxError>),
     /// A file could not be fetched.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(Box<FetchError>),
     /// Packages could not be unpacked.
     #[error(transparent)]
-    Unpack(#[from] DebError),
+    Unpack(Box<DebError>),
     /// A pattern of the recipe is none.
     #[error(transparent)]
     Pattern(#[from] GlobError),
@@ -163,19 +163,16 @@ pub enum StepError {
     },
     /// The store did not take the outputs.
     #[error("cannot add the outputs to the store")]
-    Add(#[source] AddError),
+    Add(#[source] Box<AddError>),
     /// The closure of the inputs is not complete.
     #[error("the inputs are not complete")]
-    Closure(#[source] ClosureError),
-    /// The database cannot be read.
-    #[error("cannot read the store's database")]
-    Database(#[source] DbError),
+    Closure(#[source] Box<ClosureError>),
     /// What is in use cannot be protected.
     #[error("cannot protect what is in use")]
     Lease(#[source] LeaseError),
     /// What it became cannot be looked up.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(Box<PlanError>),
     /// A file of pith's own could not be used.
     #[error(transparent)]
     File(#[from] FileFailure),
@@ -289,6 +286,48 @@ impl BuildError {
     }
 }
 
+impl From<PlanError> for BuildError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
+}
+
+impl From<FetchError> for StepError {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(Box::new(error))
+    }
+}
+
+impl From<DebError> for StepError {
+    fn from(error: DebError) -> Self {
+        Self::Unpack(Box::new(error))
+    }
+}
+
+impl From<PlanError> for StepError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
+}
+
+impl From<ClosureError> for StepError {
+    fn from(error: ClosureError) -> Self {
+        Self::Closure(Box::new(error))
+    }
+}
+
+impl From<SandboxError> for StepError {
+    fn from(error: SandboxError) -> Self {
+        Self::Sandbox(Box::new(error))
+    }
+}
+
+impl From<AddError> for StepError {
+    fn from(error: AddError) -> Self {
+        Self::Add(Box::new(error))
+    }
+}
+
 impl StepError {
     fn kind(&self) -> FailureKind {
         match self {
@@ -297,7 +336,7 @@ impl StepError {
             | Self::WroteOutside { .. }
             | Self::Lint { .. } => FailureKind::Build,
             Self::Unpack(_) | Self::Pattern(_) => FailureKind::Build,
-            Self::Add(error) => match error {
+            Self::Add(error) => match **error {
                 AddError::File(_)
                 | AddError::Db(_)
                 | AddError::Group { .. }
@@ -305,17 +344,20 @@ impl StepError {
                 | AddError::NoSpace { .. } => FailureKind::Other,
                 _ => FailureKind::Build,
             },
-            Self::Fetch(FetchError::WrongDigest { .. }) => FailureKind::WrongDigest,
-            Self::Fetch(FetchError::Cancelled { .. }) | Self::Interrupted => {
-                FailureKind::Interrupted
-            }
+            Self::Fetch(error) => match **error {
+                FetchError::WrongDigest(_) => FailureKind::WrongDigest,
+                FetchError::Cancelled { .. } => FailureKind::Interrupted,
+                _ => FailureKind::Other,
+            },
+            Self::Interrupted => FailureKind::Interrupted,
             Self::NotReproducible { .. } => FailureKind::NotReproducible,
             _ => FailureKind::Other,
         }
     }
 
     pub(super) fn is_interruption(&self) -> bool {
-        self.kind() == FailureKind::Interrupted || matches!(self, Self::Unpack(DebError::Cancelled))
+        self.kind() == FailureKind::Interrupted
+            || matches!(self, Self::Unpack(error) if matches!(**error, DebError::Cancelled))
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Job<'a> {
 
 impl Job<'_> {
     /// Does the work, or finds that another process has done it meanwhile.
-    pub(super) fn perform(&self) -> Result<(Outputs, Work), Failure> {
+    pub(super) fn perform(&self) -> Result<(Outputs, Work), Box<Failure>> {
         let Some(resolved) = &self.resolved else {
             return Ok((self.add_local_files()?, Work::Built));
         };
@@ -233,7 +233,7 @@ impl Job<'_> {
         });
     }
 
-    fn run_program(&self, resolved: &ResolvedDerivation) -> Result<Outputs, Failure> {
+    fn run_program(&self, resolved: &ResolvedDerivation) -> Result<Outputs, Box<Failure>> {
         let started = Instant::now();
         let inputs = self.inputs(resolved)?;
         let program = self.program(resolved, &inputs)?;
@@ -258,11 +258,11 @@ impl Job<'_> {
                     };
                     drop(first.remove());
                     let error = StepError::NotReproducible { round, differences };
-                    return Err(Failure {
+                    return Err(Box::new(Failure {
                         error,
                         log: None,
                         kept,
-                    });
+                    }));
                 }
                 Err(error) => {
                     drop((later.remove(), first.remove()));
@@ -295,11 +295,11 @@ impl Job<'_> {
                 } else {
                     first.remove().err().and(None)
                 };
-                Err(Failure {
+                Err(Box::new(Failure {
                     error,
                     log: None,
                     kept,
-                })
+                }))
             }
         }
     }
@@ -309,7 +309,7 @@ impl Job<'_> {
         &self,
         resolved: &ResolvedDerivation,
         registered: &Outputs,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Box<Failure>> {
         let inputs = self.inputs(resolved)?;
         let program = self.program(resolved, &inputs)?;
         let store_directory = self.store().root().join("store");
@@ -337,11 +337,11 @@ impl Job<'_> {
             } else {
                 run.remove().err().and(None)
             };
-            return Err(Failure {
+            return Err(Box::new(Failure {
                 error: StepError::NotReproducible { round, differences },
                 log: None,
                 kept,
-            });
+            }));
         }
         Ok(())
     }
@@ -362,7 +362,7 @@ impl Job<'_> {
         })
     }
 
-    fn run_round(&self, program: &Program<'_>, round: u32) -> Result<Run, Failure> {
+    fn run_round(&self, program: &Program<'_>, round: u32) -> Result<Run, Box<Failure>> {
         self.tell_build(round);
         let mut watch = |line| {
             (self.events)(match line {
@@ -385,7 +385,7 @@ impl Job<'_> {
         let digests: Vec<PathDigest> = named.clone().map(|(path, _)| *path.digest()).collect();
         self.lease.protect(&digests).map_err(StepError::Lease)?;
         let roots: Vec<StorePath> = named.map(|(path, _)| path.clone()).collect();
-        let closure = self.store().closure(&roots).map_err(StepError::Closure)?;
+        let closure = self.store().closure(&roots)?;
         let is_input = |path: &StorePath| resolved.inputs.iter().any(|(input, _)| input == path);
         let seed = resolved.seed.as_ref().map(|(path, _)| path);
         let mut inputs = Inputs {

@@ -166,7 +166,7 @@ mod tests {
         let (kept, gone) = (held.path().to_owned(), dropped.path().to_owned());
         fs::create_dir(gone.join("sub")).unwrap();
         fs::write(gone.join("sub/file"), "x").unwrap();
-        fs::set_permissions(gone.join("sub"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(gone.join("sub"), fs::Permissions::from_mode(0o000)).unwrap();
         fs::write(temporary.path().join("fetch-x"), "partial").unwrap();
         drop(dropped);
         assert_eq!(sweep(temporary.path()).unwrap(), 1);

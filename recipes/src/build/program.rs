@@ -51,35 +51,42 @@ pub(super) struct Failure {
     pub(super) kept: Option<PathBuf>,
 }
 
-impl<E: Into<StepError>> From<E> for Failure {
+impl<E: Into<StepError>> From<E> for Box<Failure> {
     fn from(error: E) -> Self {
-        Self {
+        Self::new(Failure {
             error: error.into(),
             log: None,
             kept: None,
-        }
+        })
     }
 }
 
 /// The checked outputs of one run, still in its private directory.
 pub(super) struct Run {
     directory: PrivateDirectory,
+    left: Left,
+    pub(super) level: Level,
+    pub(super) wall: Duration,
+}
+
+/// What a builder left, in the order of the outputs.
+struct Left {
     /// The directory that was shown at `/pith/store`.
     store: File,
     scratch: Vec<StorePath>,
+    /// The names of the outputs in it.
     names: Vec<CString>,
-    pub(super) outputs: Vec<(String, Listing)>,
-    pub(super) level: Level,
-    pub(super) wall: Duration,
+    outputs: Vec<(String, Listing)>,
 }
 
 impl Run {
     /// Returns the outputs as the store takes them.
     pub(super) fn made(&self) -> Vec<Made<'_>> {
-        let parent: BorrowedFd<'_> = self.store.as_fd();
-        self.scratch
+        let parent: BorrowedFd<'_> = self.left.store.as_fd();
+        self.left
+            .scratch
             .iter()
-            .zip(&self.names)
+            .zip(&self.left.names)
             .map(|(scratch, name)| Made {
                 source: store::AddSource::Entry {
                     parent,
@@ -93,7 +100,7 @@ impl Run {
     /// Compares with a later run.
     pub(super) fn compare(&self, later: &Self) -> Result<Vec<Difference>, StepError> {
         let mut differences = Vec::new();
-        for ((name, one), (_, two)) in self.outputs.iter().zip(&later.outputs) {
+        for ((name, one), (_, two)) in self.left.outputs.iter().zip(&later.left.outputs) {
             differences.extend(compare(name, one, two, &[]).map_err(at(later.directory.path()))?);
         }
         Ok(differences)
@@ -105,6 +112,7 @@ impl Run {
         registered: &[(StorePath, Listing)],
     ) -> Result<Vec<Difference>, StepError> {
         let renames: Vec<(Vec<u8>, Vec<u8>)> = self
+            .left
             .scratch
             .iter()
             .zip(registered)
@@ -116,7 +124,7 @@ impl Run {
             })
             .collect();
         let mut differences = Vec::new();
-        for ((name, fresh), (_, known)) in self.outputs.iter().zip(registered) {
+        for ((name, fresh), (_, known)) in self.left.outputs.iter().zip(registered) {
             differences
                 .extend(compare(name, known, fresh, &renames).map_err(at(self.directory.path()))?);
         }
@@ -124,14 +132,7 @@ impl Run {
     }
 
     pub(super) fn remove(self) -> Result<(), StepError> {
-        let Self {
-            directory,
-            store,
-            outputs,
-            ..
-        } = self;
-        drop((store, outputs));
-        Ok(directory.remove()?)
+        Ok(self.directory.remove()?)
     }
 
     pub(super) fn keep(self) -> Option<PathBuf> {
@@ -145,20 +146,15 @@ impl Program<'_> {
         &self,
         watch: &mut dyn FnMut(Line),
         cancel: &AtomicBool,
-    ) -> Result<Run, Failure> {
+    ) -> Result<Run, Box<Failure>> {
         let directory =
             PrivateDirectory::create(&self.store.tmp_dir(), self.derivation.name().as_str())?;
         let mut log = None;
         let error = match self.run_in(&directory, &mut log, watch, cancel) {
-            Ok(parts) => {
-                let (store, names, outputs, level, wall) = parts;
-                let scratch = scratch_paths(self.derivation);
+            Ok((left, level, wall)) => {
                 return Ok(Run {
                     directory,
-                    store,
-                    scratch,
-                    names,
-                    outputs,
+                    left,
                     level,
                     wall,
                 });
@@ -174,7 +170,7 @@ impl Program<'_> {
             drop(directory.remove());
             None
         };
-        Err(Failure { error, log, kept })
+        Err(Box::new(Failure { error, log, kept }))
     }
 
     fn run_in(
@@ -183,7 +179,7 @@ impl Program<'_> {
         log_end: &mut Option<LogEnd>,
         watch: &mut dyn FnMut(Line),
         cancel: &AtomicBool,
-    ) -> Result<(File, Vec<CString>, Vec<(String, Listing)>, Level, Duration), StepError> {
+    ) -> Result<(Left, Level, Duration), StepError> {
         let work = directory.add("build", 0o755)?;
         let temporary = work.join("tmp");
         fs::create_dir(&temporary).map_err(at(&temporary))?;
@@ -227,7 +223,7 @@ impl Program<'_> {
             tail: finished.tail,
             phase: finished.phase,
         });
-        let outcome = outcome.map_err(StepError::Sandbox)?;
+        let outcome = outcome?;
         if let Some(error) = log_failure {
             return Err(error.into());
         }
@@ -236,8 +232,8 @@ impl Program<'_> {
                 StepError::Builder(BuilderFailure { end, phase })
             }));
         }
-        let (names, outputs) = self.check(&store, &closure)?;
-        Ok((store, names, outputs, outcome.level, outcome.wall))
+        let left = self.check(store, &closure)?;
+        Ok((left, outcome.level, outcome.wall))
     }
 
     /// Makes what the inputs are mounted on. A link is not mounted but made again, by the sandbox.
@@ -254,11 +250,7 @@ impl Program<'_> {
     }
 
     /// Everything that must be true of what the builder left. All of its processes are dead.
-    fn check(
-        &self,
-        store: &File,
-        closure: &[(StorePath, PathBuf)],
-    ) -> Result<(Vec<CString>, Vec<(String, Listing)>), StepError> {
+    fn check(&self, store: File, closure: &[(StorePath, PathBuf)]) -> Result<Left, StepError> {
         let scratch = scratch_paths(self.derivation);
         let expected: Vec<String> = scratch.iter().map(ToString::to_string).collect();
         let shown = || PathBuf::from(STORE_DIR);
@@ -286,13 +278,19 @@ impl Program<'_> {
             names.push(name);
         }
         let own = scratch
-            .into_iter()
+            .iter()
+            .cloned()
             .zip(outputs.iter().map(|(_, listing)| listing));
         let findings = lint::lint(&outputs, &Space::new(own, closure.iter().cloned()));
         if !findings.is_empty() {
             return Err(StepError::Lint { findings });
         }
-        Ok((names, outputs))
+        Ok(Left {
+            store,
+            scratch,
+            names,
+            outputs,
+        })
     }
 }
 

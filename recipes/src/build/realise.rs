@@ -250,7 +250,7 @@ impl<'a> Builder<'a> {
             if failure.error.is_interruption() {
                 return BuildError::Interrupted;
             }
-            BuildError::Step(Box::new(FailedStep::new(derivation, failure)))
+            BuildError::Step(Box::new(FailedStep::new(derivation, *failure)))
         })
     }
 
@@ -297,7 +297,7 @@ impl<'a> Builder<'a> {
         if let Some(launcher) = self.launcher.get() {
             return Ok(launcher);
         }
-        let launcher = Launcher::new(&self.options.helper).map_err(StepError::Sandbox)?;
+        let launcher = Launcher::new(&self.options.helper)?;
         Ok(self.launcher.get_or_init(|| launcher))
     }
 }

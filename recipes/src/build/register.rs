@@ -78,7 +78,7 @@ pub(super) fn register(
         realisations,
         lease: Some(lease),
     };
-    let infos = store.add(batch).map_err(StepError::Add)?;
+    let infos = store.add(batch)?;
     Ok(derivation
         .outputs()
         .iter()

@@ -15,7 +15,7 @@
 //! assert_eq!(scheduler.on(Occurrence::Succeeded(NodeId(0))), [Action::Look(NodeId(1))]);
 //! ```
 //!
-//! It knows nothing of derivations, threads or time: those are [`workers`](super::workers).
+//! It knows nothing of derivations, threads or time: those are the workers' of [`build`](super).
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -528,13 +528,13 @@ mod tests {
                 });
             }
             prop_assert!(scheduler.is_finished());
-            for index in 0..nodes.len() {
+            for (index, node) in nodes.iter().enumerate() {
                 let n = NodeId(index);
                 let fates = [done.contains(&n), failed.contains(&n), cancelled.contains(&n)];
                 prop_assert_eq!(fates.iter().filter(|fate| **fate).count(), 1, "exactly one fate");
                 let interrupted = interrupt_at.is_some_and(|at| at < turn);
                 if keep_going && !interrupted && cancelled.contains(&n) {
-                    prop_assert!(nodes[index].inputs.iter().any(|i| failed.contains(i) || cancelled.contains(i)));
+                    prop_assert!(node.inputs.iter().any(|i| failed.contains(i) || cancelled.contains(i)));
                 }
             }
         }

@@ -43,7 +43,7 @@ pub(super) struct Workers<'a> {
 
 struct Report {
     node: usize,
-    result: Result<(Outputs, Work), Failure>,
+    result: Result<(Outputs, Work), Box<Failure>>,
     duration: Duration,
 }
 
@@ -303,7 +303,7 @@ impl<'a> Workers<'a> {
                 } else {
                     (self.events)(Event::Failed { step, name });
                     if let Some(derivation) = self.graph.derivations().get(node) {
-                        state.failures.push(FailedStep::new(derivation, failure));
+                        state.failures.push(FailedStep::new(derivation, *failure));
                     }
                 }
                 Occurrence::Failed(NodeId(node))

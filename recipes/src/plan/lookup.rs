@@ -102,7 +102,7 @@ impl<'a> Lookup<'a> {
             .resolve(&find)
             .map_err(|source| PlanError::Resolve {
                 name: derivation.name().to_string(),
-                source,
+                source: Box::new(source),
             })
     }
 
@@ -128,7 +128,7 @@ pub(crate) fn find_valid(
         .find_realisations(&resolved.digest)
         .map_err(|source| PlanError::Database {
             name: derivation.name().to_string(),
-            source,
+            source: Box::new(source),
         })?;
     let outputs = derivation.outputs().iter().map(|output| {
         let found = known

@@ -30,7 +30,7 @@ pub enum PlanError {
         name: String,
         /// Why.
         #[source]
-        source: store::DbError,
+        source: Box<store::DbError>,
     },
     /// Something that a derivation needs was not realised before it. Never happens for a graph that is walked in its order.
     #[error("cannot resolve `{name}`")]
@@ -39,7 +39,7 @@ pub enum PlanError {
         name: String,
         /// Why.
         #[source]
-        source: ResolveError,
+        source: Box<ResolveError>,
     },
     /// The graph has no such node.
     #[error("the plan has no step {node}")]

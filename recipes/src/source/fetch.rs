@@ -1,17 +1,21 @@
 //! One file from wherever it can be had: addresses in order, tries per address, one digest that decides.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::http::{Http, Message, without_credentials};
 use super::partial::Partial;
-use super::{Address, Attempt, AttemptError, FetchError, MirrorTable, Proxies, Timeouts, retry};
+use super::{
+    Address, Attempt, AttemptError, FetchError, MirrorTable, Proxies, Timeouts, WrongDigest, retry,
+};
 use crate::event::{Event, StepId};
 use crate::model::{ContentDigest, Location};
 
@@ -100,6 +104,8 @@ pub struct Fetcher {
     options: FetchOptions,
     mirrors: MirrorTable,
     http: Http,
+    /// Servers to which no connection could be made, since this fetcher was created.
+    unreachable: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for Fetcher {
@@ -123,6 +129,7 @@ impl Fetcher {
             options,
             mirrors,
             http,
+            unreachable: Mutex::default(),
         }
     }
 
@@ -144,7 +151,7 @@ impl Fetcher {
             events(Event::Waiting {
                 step: request.step,
                 name: request.name.to_owned(),
-            })
+            });
         };
         let partial =
             Partial::open(directory, request.digest, &waiting, cancel)?.ok_or_else(cancelled)?;
@@ -161,40 +168,64 @@ impl Fetcher {
             });
         }
         let mut attempts = Vec::new();
+        let addresses = self.addresses(request, &mut attempts);
+        let last = addresses.len().saturating_sub(1);
+        for (index, address) in addresses.iter().enumerate() {
+            let reason = match run.try_address(address, index == last) {
+                Ok(()) => {
+                    return Ok(Download {
+                        partial: run.partial,
+                    });
+                }
+                Err(Stop::Fatal(error)) => return Err(error),
+                Err(Stop::Address(reason)) => reason,
+            };
+            if matches!(reason, AttemptError::Unreachable { .. }) {
+                self.unreachable().insert(host(&address.url));
+            }
+            let url = without_credentials(&address.url);
+            if !matches!(reason, AttemptError::Offline) {
+                let (step, reason) = (request.step, reason.to_string());
+                events(Event::FetchGaveUp {
+                    step,
+                    url: url.clone(),
+                    reason,
+                });
+            }
+            attempts.push(Attempt { url, reason });
+        }
+        Err(summary(request, attempts))
+    }
+}
+
+impl Fetcher {
+    /// Resolves mirrors, and puts servers that could not be reached before behind all others.
+    fn addresses(&self, request: &FetchRequest<'_>, attempts: &mut Vec<Attempt>) -> Vec<Address> {
+        let mut addresses = Vec::new();
         for url in request.urls {
             match self.mirrors.resolve(url) {
+                Ok(resolved) => addresses.extend(resolved),
                 Err(error) => attempts.push(Attempt {
                     url: url.clone(),
                     reason: AttemptError::Mirror(error),
                 }),
-                Ok(addresses) => {
-                    for address in addresses {
-                        match run.try_address(&address) {
-                            Ok(()) => {
-                                return Ok(Download {
-                                    partial: run.partial,
-                                });
-                            }
-                            Err(Stop::Fatal(error)) => return Err(error),
-                            Err(Stop::Address(reason)) => {
-                                let url = without_credentials(&address.url);
-                                if !matches!(reason, AttemptError::Offline) {
-                                    let (step, reason) = (request.step, reason.to_string());
-                                    events(Event::FetchGaveUp {
-                                        step,
-                                        url: url.clone(),
-                                        reason,
-                                    });
-                                }
-                                attempts.push(Attempt { url, reason });
-                            }
-                        }
-                    }
-                }
             }
         }
-        Err(summary(request, attempts))
+        let unreachable = self.unreachable();
+        addresses.sort_by_key(|address| unreachable.contains(&host(&address.url)));
+        addresses
     }
+
+    fn unreachable(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unreachable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The scheme, host and port of an address.
+fn host(url: &str) -> String {
+    url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/")
 }
 
 /// Why a try ended without the file.
@@ -220,7 +251,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn try_address(&mut self, address: &Address) -> Result<(), Stop> {
+    fn try_address(&mut self, address: &Address, is_last: bool) -> Result<(), Stop> {
         if self.fetcher.options.offline && !address.url.starts_with("file://") {
             return Err(Stop::Address(AttemptError::Offline));
         }
@@ -242,6 +273,10 @@ impl Run<'_> {
                     // The beginning was not from here, or not right: only the whole file can tell.
                     continue;
                 }
+            }
+            if matches!(error, AttemptError::Unreachable { .. }) && !is_last {
+                // Another server is the better hope.
+                return Err(Stop::Address(error));
             }
             let base = self.fetcher.options.timeouts.retry_base;
             let Some(pause) = retry::pause(&error, tried, base, jitter()) else {
@@ -379,14 +414,14 @@ fn summary(request: &FetchRequest<'_>, mut attempts: Vec<Attempt>) -> FetchError
         let Attempt { url, reason } = attempts.remove(index);
         if let AttemptError::WrongDigest { found } = reason {
             let location = request.location.clone();
-            return FetchError::WrongDigest {
+            return FetchError::WrongDigest(Box::new(WrongDigest {
                 name,
                 expected: *request.digest,
                 location,
                 found,
                 url,
                 others: attempts,
-            };
+            }));
         }
     }
     let offline = |attempt: &Attempt| matches!(attempt.reason, AttemptError::Offline);

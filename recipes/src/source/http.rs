@@ -301,8 +301,11 @@ fn connection(error: reqwest::Error) -> AttemptError {
         }
         cause = current.source();
     }
-    AttemptError::Connection {
-        message: chain(&error),
+    let message = chain(&error);
+    if error.is_connect() {
+        AttemptError::Unreachable { message }
+    } else {
+        AttemptError::Connection { message }
     }
 }
 

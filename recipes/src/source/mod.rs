@@ -45,24 +45,8 @@ pub enum FetchError {
         attempts: Vec<Attempt>,
     },
     /// At least one address had other bytes than the recipe promises, and none had the right ones.
-    #[error(
-        "source `{name}` has the wrong digest\n  expected: {expected}  ({location})\n  found:    {found}  ({url}){}",
-        lines(.others)
-    )]
-    WrongDigest {
-        /// The file's name.
-        name: String,
-        /// What the recipe promises.
-        expected: ContentDigest,
-        /// Where the recipe does.
-        location: Location,
-        /// What the first wrong address served.
-        found: ContentDigest,
-        /// That address, without credentials.
-        url: String,
-        /// The other addresses that were tried, with their reasons, in order.
-        others: Vec<Attempt>,
-    },
+    #[error(transparent)]
+    WrongDigest(Box<WrongDigest>),
     /// The file is not here and nothing may be transferred.
     #[error("`{name}` is not on this machine and nothing is fetched while offline{}", url_lines(.urls))]
     Offline {
@@ -88,6 +72,27 @@ pub enum FetchError {
     },
 }
 
+/// What was served in the place of a file.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "source `{name}` has the wrong digest\n  expected: {expected}  ({location})\n  found:    {found}  ({url}){}",
+    lines(.others)
+)]
+pub struct WrongDigest {
+    /// The file's name.
+    pub name: String,
+    /// What the recipe promises.
+    pub expected: ContentDigest,
+    /// Where the recipe does.
+    pub location: Location,
+    /// What the first wrong address served.
+    pub found: ContentDigest,
+    /// That address, without credentials.
+    pub url: String,
+    /// The other addresses that were tried, with their reasons, in order.
+    pub others: Vec<Attempt>,
+}
+
 /// An address that did not have the file, and why.
 #[derive(Debug)]
 pub struct Attempt {
@@ -111,7 +116,13 @@ pub enum AttemptError {
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
-    /// The connection failed or broke.
+    /// No connection to the server could be made.
+    #[error("{message}")]
+    Unreachable {
+        /// The chain of causes in one line.
+        message: String,
+    },
+    /// The connection broke.
     #[error("{message}")]
     Connection {
         /// The chain of causes in one line.

@@ -35,7 +35,9 @@ pub(super) fn pause(
             }
             TRANSIENT.contains(code)
         }
-        AttemptError::Connection { .. } | AttemptError::Stalled { .. } => true,
+        AttemptError::Unreachable { .. }
+        | AttemptError::Connection { .. }
+        | AttemptError::Stalled { .. } => true,
         AttemptError::Mirror(_)
         | AttemptError::Certificate { .. }
         | AttemptError::TooLarge { .. }

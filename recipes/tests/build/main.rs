@@ -1,6 +1,9 @@
 //! Derivations built in real sandboxes, into a real store, as whoever runs the tests.
 
 mod bad_builders;
+mod builtin;
 mod fixture;
 mod processes;
 mod realise;
+mod server;
+mod transfers;

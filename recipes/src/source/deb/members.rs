@@ -3,6 +3,7 @@
 //! Long names (GNU `L` and `K` records, PAX `path` and `linkpath`) are read here, with bounds, so that an archive cannot
 //! make pith hold more than a few kilobytes for a name.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use tar::EntryType;
@@ -35,90 +36,105 @@ pub(super) fn read_members(
     reader: impl Read,
     visit: &mut dyn FnMut(Member, &mut dyn Read) -> Result<(), DebError>,
 ) -> Result<(), DebError> {
-    let format = |problem: String| DebError::Format {
-        deb: deb.to_owned(),
-        problem,
-    };
-    let broken = |source: io::Error| match source.kind() {
-        // The crate reports what is wrong with an archive as errors without a system's number.
-        _ if source.raw_os_error().is_some() => DebError::Read {
+    let broken = |source: io::Error| match source.raw_os_error() {
+        Some(_) => DebError::Read {
             deb: deb.to_owned(),
             source,
         },
-        _ => format(format!("its archive is damaged: {source}")),
+        // What is wrong with an archive comes as an error without a system's number.
+        None => DebError::Format {
+            deb: deb.to_owned(),
+            problem: format!("its archive is damaged: {source}"),
+        },
     };
     let mut archive = tar::Archive::new(reader);
-    let mut long_name: Option<Vec<u8>> = None;
-    let mut long_target: Option<Vec<u8>> = None;
+    let mut long = LongNames::default();
     for entry in archive.entries().map_err(broken)?.raw(true) {
         let mut entry = entry.map_err(broken)?;
-        let header = entry.header();
+        let header = entry.header().clone();
         let entry_type = header.entry_type();
-        let is_record = matches!(
-            entry_type,
-            EntryType::GNULongName
-                | EntryType::GNULongLink
-                | EntryType::XHeader
-                | EntryType::XGlobalHeader
-        );
-        if is_record {
+        if LongNames::is_record(entry_type) {
             let mut record = Vec::new();
             entry
                 .by_ref()
                 .take(MAX_RECORD + 1)
                 .read_to_end(&mut record)
                 .map_err(broken)?;
-            if record.len() as u64 > MAX_RECORD {
-                return Err(format("it has a name of more than 64 KiB".to_owned()));
-            }
-            match entry_type {
-                EntryType::GNULongName => long_name = Some(until_nul(record)),
-                EntryType::GNULongLink => long_target = Some(until_nul(record)),
-                EntryType::XHeader => {
-                    for field in tar::PaxExtensions::new(&record) {
-                        let field = field.map_err(broken)?;
-                        match field.key_bytes() {
-                            b"path" => long_name = Some(field.value_bytes().to_vec()),
-                            b"linkpath" => long_target = Some(field.value_bytes().to_vec()),
-                            b"size" => {
-                                return Err(format("it has a member of extended size".to_owned()));
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-                _ => {}
-            }
+            long.take(entry_type, record).map_err(broken)?;
             continue;
         }
-        let name = long_name
-            .take()
-            .unwrap_or_else(|| header.path_bytes().into_owned());
-        let target = long_target
-            .take()
-            .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
-        let kind = match entry_type {
-            // A file whose name ends in a slash is a directory of the oldest tars.
-            EntryType::Regular | EntryType::Continuous if name.ends_with(b"/") => Kind::Directory,
-            EntryType::Regular | EntryType::Continuous => Kind::File {
-                executable: header.mode().map_err(broken)? & 0o100 != 0,
-            },
-            EntryType::Directory => Kind::Directory,
-            EntryType::Symlink => Kind::Symlink {
-                target: target.unwrap_or_default(),
-            },
-            EntryType::Link => Kind::HardLink {
-                target: target.unwrap_or_default(),
-            },
-            EntryType::Char => Kind::Special("character device"),
-            EntryType::Block => Kind::Special("block device"),
-            EntryType::Fifo => Kind::Special("fifo"),
-            EntryType::GNUSparse => Kind::Special("sparse file"),
-            _ => Kind::Special("member of unknown type"),
-        };
+        let LongNames { name, target } = std::mem::take(&mut long);
+        let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let target = target
+            .or_else(|| header.link_name_bytes().map(Cow::into_owned))
+            .unwrap_or_default();
+        let kind = kind(&header, &name, target).map_err(broken)?;
         visit(Member { name, kind }, &mut entry)?;
     }
     Ok(())
+}
+
+fn kind(header: &tar::Header, name: &[u8], target: Vec<u8>) -> io::Result<Kind> {
+    Ok(match header.entry_type() {
+        // A file whose name ends in a slash is a directory of the oldest tars.
+        EntryType::Regular | EntryType::Continuous if name.ends_with(b"/") => Kind::Directory,
+        EntryType::Regular | EntryType::Continuous => Kind::File {
+            executable: header.mode()? & 0o100 != 0,
+        },
+        EntryType::Directory => Kind::Directory,
+        EntryType::Symlink => Kind::Symlink { target },
+        EntryType::Link => Kind::HardLink { target },
+        EntryType::Char => Kind::Special("character device"),
+        EntryType::Block => Kind::Special("block device"),
+        EntryType::Fifo => Kind::Special("fifo"),
+        EntryType::GNUSparse => Kind::Special("sparse file"),
+        _ => Kind::Special("member of unknown type"),
+    })
+}
+
+/// What records before a member say about it.
+#[derive(Default)]
+struct LongNames {
+    name: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
+}
+
+impl LongNames {
+    fn is_record(entry_type: EntryType) -> bool {
+        matches!(
+            entry_type,
+            EntryType::GNULongName
+                | EntryType::GNULongLink
+                | EntryType::XHeader
+                | EntryType::XGlobalHeader
+        )
+    }
+
+    fn take(&mut self, entry_type: EntryType, record: Vec<u8>) -> io::Result<()> {
+        if record.len() as u64 > MAX_RECORD {
+            return Err(io::Error::other("it has a name of more than 64 KiB"));
+        }
+        match entry_type {
+            EntryType::GNULongName => self.name = Some(until_nul(record)),
+            EntryType::GNULongLink => self.target = Some(until_nul(record)),
+            EntryType::XHeader => {
+                for field in tar::PaxExtensions::new(&record) {
+                    let field = field?;
+                    match field.key_bytes() {
+                        b"path" => self.name = Some(field.value_bytes().to_vec()),
+                        b"linkpath" => self.target = Some(field.value_bytes().to_vec()),
+                        // The reader goes by the size of the header, so it would lose its place.
+                        b"size" => {
+                            return Err(io::Error::other("it has a member of extended size"));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 fn until_nul(mut record: Vec<u8>) -> Vec<u8> {

@@ -4,9 +4,9 @@
 //! path whose directories are real, and the result depends only on the packages, the links and the patterns: not on the
 //! order in which threads finish.
 //!
-//! A `.deb` is an `ar` archive ([`ar`]) with a compressed tar inside ([`members`]). Members move to where a system with a
-//! merged `/usr` has them ([`path`]); all packages are unpacked at once, and [`tree`] refuses what two of them would both
-//! write.
+//! A `.deb` is an `ar` archive (`ar.rs`) with a compressed tar inside (`members.rs`). Members move to where a system with a
+//! merged `/usr` has them (`path.rs`); all packages are unpacked at once, and `tree.rs` refuses what two of them would
+//! both write.
 //!
 //! Format: deb(5), "deb-2.0"; tar as in `ustar` with GNU long names and PAX records.
 

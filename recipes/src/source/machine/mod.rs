@@ -1,6 +1,6 @@
 //! What this machine is set up to use: its apt sources, pip, npm and cargo settings as mirrors.
 //!
-//! The parsers take texts and return a [`MirrorTable`]; none of them fails, because a line that pith cannot use is not
+//! The parsers take texts and return a [`MirrorTable`](super::MirrorTable); none of them fails, because a line that pith cannot use is not
 //! pith's to complain about. Which files there are is the caller's business: [`MachinePaths`] names them and
 //! [`MachineFiles::load`] reads them. Signatures, suites and trust settings are not looked at: a fetch is trusted for its
 //! digest alone.
