@@ -1,0 +1,7 @@
+//! The public API on a real store in a temporary directory.
+
+mod fixture;
+mod outputs;
+mod repeated;
+mod root;
+mod tampering;
