@@ -56,7 +56,23 @@ pub(crate) struct ClosureParts<'a> {
     pub(crate) layers_dir: &'a Path,
 }
 
-/// One image. See the [module's page](self) for what happens when.
+/// One image: immutable, and lazy.
+///
+/// Making it reads the database and plans; [`write`](Self::write) makes the bytes of the layers that an output lacks. Nothing is made twice that the memo of
+/// the store knows.
+///
+/// ```no_run
+/// use pack::{Format, Image, ImageSpec, PackOptions};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (store, hello): (store::LocalStore, store::StorePath) = unimplemented!();
+/// let spec = ImageSpec::new("hello".parse()?);
+/// let image = Image::new(&store, &[hello], &spec, &PackOptions::default(), &|_| ())?;
+/// let written = image.write(Format::Archive, "hello.tar".as_ref())?;
+/// assert_eq!(written.manifest_digest, Some(image.manifest_digest()?));
+/// # Ok(())
+/// # }
+/// ```
 pub struct Image<'a> {
     pub(crate) name: ImageName,
     pub(crate) root: RootTree,

@@ -34,7 +34,7 @@ impl Fixture {
             }
             Ok(root)
         };
-        let large: Vec<u8> = (0..1_500_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+        let large: Vec<u8> = (0..1_500_000_u32).flat_map(u32::to_le_bytes).collect();
         let libc_tree = tree(&[
             ("lib/libc.so", MemoryNode::file(large)),
             ("lib/libc.so.6", MemoryNode::symlink("libc.so")?),
@@ -125,8 +125,11 @@ impl Fixture {
     }
 }
 
-/// Lists a tar by another reader than ours: path, mode, and the target or the contents.
-pub(crate) fn list_tar(tar: impl Read) -> Result<Vec<(String, u32, Vec<u8>)>, Box<dyn Error>> {
+/// One entry: path, mode, and the target or the contents.
+pub(crate) type Listed = (String, u32, Vec<u8>);
+
+/// Lists a tar by another reader than ours.
+pub(crate) fn list_tar(tar: impl Read) -> Result<Vec<Listed>, Box<dyn Error>> {
     let mut archive = tar::Archive::new(tar);
     let mut list = Vec::new();
     for entry in archive.entries()? {
@@ -140,7 +143,7 @@ pub(crate) fn list_tar(tar: impl Read) -> Result<Vec<(String, u32, Vec<u8>)>, Bo
 }
 
 /// Lists all layers of an archive or layout in order.
-pub(crate) fn list_layers(archive: &Path) -> Result<Vec<(String, u32, Vec<u8>)>, Box<dyn Error>> {
+pub(crate) fn list_layers(archive: &Path) -> Result<Vec<Listed>, Box<dyn Error>> {
     let members = list_tar(File::open(archive)?)?;
     let find = |name: &str| {
         members
