@@ -96,3 +96,54 @@ where
     }
     Some(requests)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_program_of_this_machine_names_its_loader_and_libraries() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let requests = read_requests(program.as_slice()).unwrap();
+        assert!(requests.interpreter.unwrap().starts_with(b"/lib"));
+        assert!(
+            requests
+                .needed
+                .iter()
+                .any(|library| library.starts_with(b"libc.so"))
+        );
+        assert!(requests.search_path.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_program_asks_for_nothing() {
+        for bytes in [
+            b"".as_slice(),
+            b"\x7fELF",
+            b"#!/bin/sh\n",
+            b"\x7fELF\x02\x01\x01\0 garbage garbage garbage",
+        ] {
+            assert_eq!(read_requests(bytes), None);
+        }
+    }
+
+    proptest! {
+        /// A builder can write any bytes: whatever they are, reading them ends without a panic.
+        #[test]
+        fn a_damaged_program_is_survived(
+            damage in prop::collection::vec((0usize..4096, any::<u8>()), 1..40), keep in 0usize..65_536,
+        ) {
+            static PROGRAM: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+            let program = PROGRAM.get_or_init(|| std::fs::read("/proc/self/exe").unwrap());
+            let mut bytes = program[..keep.min(program.len())].to_vec();
+            for (place, value) in damage {
+                if let Some(byte) = bytes.get_mut(place) {
+                    *byte = value;
+                }
+            }
+            drop(read_requests(bytes.as_slice()));
+        }
+    }
+}

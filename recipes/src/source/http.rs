@@ -286,26 +286,28 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn connection(error: reqwest::Error) -> AttemptError {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(current) = cause {
-        let tls = current.downcast_ref::<rustls::Error>().or_else(|| {
-            current
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref)
-                .and_then(|e| e.downcast_ref())
-        });
-        if let Some(rustls::Error::InvalidCertificate(problem)) = tls {
-            return AttemptError::Certificate {
-                message: problem.to_string(),
-            };
-        }
-        cause = current.source();
-    }
-    let message = chain(&error);
+    let message = match find_certificate_error(&error) {
+        Some(message) => return AttemptError::Certificate { message },
+        None => chain(&error),
+    };
     if error.is_connect() {
         AttemptError::Unreachable { message }
     } else {
         AttemptError::Connection { message }
+    }
+}
+
+/// Looks through the causes. An `io::Error` hides the error it was made of from `source`, so it is asked for that.
+fn find_certificate_error(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(rustls::Error::InvalidCertificate(problem)) = error.downcast_ref() {
+        return Some(problem.to_string());
+    }
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match inner {
+        Some(inner) => find_certificate_error(inner),
+        None => find_certificate_error(error.source()?),
     }
 }
 

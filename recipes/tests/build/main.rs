@@ -6,4 +6,5 @@ mod fixture;
 mod processes;
 mod realise;
 mod server;
+mod tls;
 mod transfers;
