@@ -71,7 +71,10 @@ fn id_of(root: &ModuloNode) -> ObjectId {
 fn add(store: &TempStore, tree: MemoryNode, scratch: &StorePath) -> PathInfo {
     let object = AddObject {
         scratch: Some(scratch.clone()),
-        ..AddObject::new("x".parse().expect("a test value is legal"), AddSource::Tree(tree))
+        ..AddObject::new(
+            "x".parse().expect("a test value is legal"),
+            AddSource::Tree(tree),
+        )
     };
     store
         .add(AddBatch {

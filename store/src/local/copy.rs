@@ -8,7 +8,7 @@ use std::{
 use super::draft::FileDraft;
 use crate::{
     scan::{Container, Needles, Scanner, scan_members},
-    sys::files::seal_file,
+    sys::files::{seal_file, unseal_file},
 };
 
 /// Bytes read at once: small enough to stay in the second-level cache between hash, scan and write.
@@ -73,9 +73,12 @@ pub(super) fn copy(
         target.seek(SeekFrom::Start(0)).map_err(CopyError::Write)?;
         scan_members(needles, container, target, &mut findings);
     }
-    if findings.occurrences.is_empty() {
-        seal_file(&*target, executable).map_err(|error| CopyError::Write(error.into()))?;
-    }
+    let sealed = if findings.occurrences.is_empty() {
+        seal_file(&*target, executable)
+    } else {
+        unseal_file(&*target)
+    };
+    sealed.map_err(|error| CopyError::Write(error.into()))?;
     Ok(FileDraft {
         blob: *hasher.finalize().as_bytes(),
         size,

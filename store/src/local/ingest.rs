@@ -431,8 +431,8 @@ impl<'a> Ingest<'a> {
         target: &OsStr,
         path: &[u8],
     ) -> Result<FileDraft, AddError> {
-        let mut file: File =
-            create_file_at(parent, target).map_err(|error| self.write_error(error.into(), path))?;
+        let mut file: File = create_file_at(parent, target, executable)
+            .map_err(|error| self.write_error(error.into(), path))?;
         let copied = BUFFER.with_borrow_mut(|buffer| {
             copy(
                 source,

@@ -85,8 +85,8 @@ fn stage(
     let mut json =
         serde_json::to_vec(value).map_err(|error| failed()(std::io::Error::from(error)))?;
     json.push(b'\n');
-    let mut file =
-        create_file_at(staging, os(staged.as_bytes())).map_err(at("create", path.join(&staged)))?;
+    let mut file = create_file_at(staging, os(staged.as_bytes()), false)
+        .map_err(at("create", path.join(&staged)))?;
     file.write_all(&json).map_err(failed())?;
     Ok(StagedRecord {
         shard: name.chars().take(2).collect(),

@@ -83,7 +83,8 @@ impl<'a> Staging<'a> {
     pub(super) fn write_publish(&self, paths: &[&StorePath]) -> Result<(), FileError> {
         let path = self.path.join(PUBLISH);
         let text: String = paths.iter().map(|path| format!("{path}\n")).collect();
-        let mut file = create_file_at(self, OsStr::new(PUBLISH)).map_err(at("create", &path))?;
+        let mut file =
+            create_file_at(self, OsStr::new(PUBLISH), false).map_err(at("create", &path))?;
         file.write_all(text.as_bytes()).map_err(at("write", path))
     }
 }

@@ -1,11 +1,11 @@
 //! The scanner over the bytes of one file.
 //!
-//! Most bytes are never looked at: no needle fits where a byte at distance `shortest_run` is not a digit, so the search steps by
-//! whole runs and reads from their right end, as Boyer and Moore do. Only runs of digits that are long enough are hashed, window by window.
+//! Most bytes are never looked at. A candidate does not fit where a byte at distance 40 is not a digit, so the search steps by whole runs and
+//! reads from their right end, as Boyer and Moore do. For scratch digests, of which any 8 digits matter, it looks at 4 bytes of each 5.
 
 use std::collections::BTreeMap;
 
-use super::needles::{DIGITS, Needle, Needles, WINDOW, key_at};
+use super::needles::{DIGITS, GRAM, GRAM_STEP, Needle, Needles, WINDOW, key_at};
 use crate::id::is_digit;
 
 /// Bytes that must follow a start before it can be judged: a candidate in UTF-16 takes 80, and what an occurrence right after a residue
@@ -143,17 +143,21 @@ impl<'a> Scanner<'a> {
 
     /// Finds what starts before `until` in `bytes`, which lie at `self.position` of the file, and moves on to `until`.
     fn judge(&mut self, bytes: &[u8], until: usize) {
-        self.find_ascii(bytes, until);
+        if !self.needles.candidates.is_empty() {
+            self.find_candidates(bytes, until);
+        }
+        if !self.needles.scratches.is_empty() {
+            self.find_scratches(bytes, until);
+        }
         self.find_utf16(bytes, until);
         self.position += as_u64(until);
     }
 
-    fn find_ascii(&mut self, bytes: &[u8], until: usize) {
-        let run = self.needles.shortest_run();
+    fn find_candidates(&mut self, bytes: &[u8], until: usize) {
         let mut start = 0;
-        while start < until && start + run <= bytes.len() {
+        while start < until && start + DIGITS <= bytes.len() {
             // The right-most byte that is no digit ends every run that would begin before it.
-            if let Some(gap) = bytes[start..start + run]
+            if let Some(gap) = bytes[start..start + DIGITS]
                 .iter()
                 .rposition(|byte| !is_digit(*byte))
             {
@@ -161,42 +165,67 @@ impl<'a> Scanner<'a> {
                 continue;
             }
             loop {
-                self.probe_ascii(bytes, start);
+                self.probe_candidate(bytes, start);
                 start += 1;
-                if start >= until || start + run > bytes.len() {
+                if start >= until || start + DIGITS > bytes.len() {
                     return;
                 }
-                if !is_digit(bytes[start + run - 1]) {
-                    start += run;
+                if !is_digit(bytes[start + DIGITS - 1]) {
+                    start += DIGITS;
                     break;
                 }
             }
         }
     }
 
-    fn probe_ascii(&mut self, bytes: &[u8], start: usize) {
+    fn probe_candidate(&mut self, bytes: &[u8], start: usize) {
         let needles = self.needles;
-        let offset = self.position + as_u64(start);
-        let mut partial = None;
         for needle in needles.probe(key_at(bytes, start)) {
-            match *needle {
-                Needle::Candidate(index) => {
-                    if bytes[start..].starts_with(&needles.candidates[index]) {
-                        self.findings.candidates.entry(index).or_insert(offset);
+            if let Needle::Candidate(index) = *needle
+                && bytes[start..].starts_with(&needles.candidates[index])
+            {
+                self.findings
+                    .candidates
+                    .entry(index)
+                    .or_insert(self.position + as_u64(start));
+            }
+        }
+    }
+
+    /// Looks at one gram in each [`GRAM_STEP`] bytes. A window that begins up to so many bytes before it has it, so each start belongs to one gram.
+    fn find_scratches(&mut self, bytes: &[u8], until: usize) {
+        let mut place = 0;
+        while place < until + GRAM_STEP - 1 && place + GRAM <= bytes.len() {
+            if self.needles.may_have_gram(bytes, place) {
+                for start in (place + 1).saturating_sub(GRAM_STEP)..=place {
+                    if start < until && start + WINDOW <= bytes.len() {
+                        self.probe_scratch(bytes, start);
                     }
-                }
-                Needle::Scratch { .. } if offset < self.covered => {}
-                Needle::Scratch { scratch, from } => {
-                    if from == 0 && bytes[start..].starts_with(&needles.scratches[scratch]) {
-                        self.findings
-                            .occurrences
-                            .push(Occurrence { offset, scratch });
-                        self.covered = offset + as_u64(DIGITS);
-                        return;
-                    }
-                    partial.get_or_insert(scratch);
                 }
             }
+            place += GRAM_STEP;
+        }
+    }
+
+    fn probe_scratch(&mut self, bytes: &[u8], start: usize) {
+        let needles = self.needles;
+        let offset = self.position + as_u64(start);
+        if offset < self.covered {
+            return;
+        }
+        let mut partial = None;
+        for needle in needles.probe(key_at(bytes, start)) {
+            let Needle::Scratch { scratch, from } = *needle else {
+                continue;
+            };
+            if from == 0 && bytes[start..].starts_with(&needles.scratches[scratch]) {
+                self.findings
+                    .occurrences
+                    .push(Occurrence { offset, scratch });
+                self.covered = offset + as_u64(DIGITS);
+                return;
+            }
+            partial.get_or_insert(scratch);
         }
         if let Some(scratch) = partial
             && self.findings.residue.is_none()

@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, openat},
     sys::{
-        stat::{Mode, UtimensatFlags, fchmod, futimens, mkdirat, utimensat},
+        stat::{Mode, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat},
         time::TimeSpec,
     },
     unistd::{UnlinkatFlags, unlinkat},
@@ -66,10 +66,16 @@ pub(crate) fn open_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<File>
 }
 
 /// Creates a file that must not exist, to write and to read back.
-pub(crate) fn create_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<File> {
+///
+/// With its final mode, unless the umask forbids that: changing it afterwards would write the inode once more.
+pub(crate) fn create_file_at(
+    parent: impl AsFd,
+    name: &OsStr,
+    executable: bool,
+) -> nix::Result<File> {
     let flags =
         OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(parent, name, flags, Mode::from_bits_truncate(0o600)).map(File::from)
+    openat(parent, name, flags, file_mode(executable)).map(File::from)
 }
 
 /// Opens a file of the staging directory again, to change it.
@@ -107,11 +113,20 @@ pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Ty
 
 /// Gives a file of the store its final mode and time.
 pub(crate) fn seal_file(file: impl AsFd, executable: bool) -> nix::Result<()> {
-    fchmod(
-        &file,
-        Mode::from_bits_truncate(if executable { 0o555 } else { 0o444 }),
-    )?;
+    let mode = file_mode(executable);
+    if Mode::from_bits_truncate(fstat(&file)?.st_mode) != mode {
+        fchmod(&file, mode)?;
+    }
     futimens(file, &STORE_TIME, &STORE_TIME)
+}
+
+/// Lets the owner write a file of the staging directory again.
+pub(crate) fn unseal_file(file: impl AsFd) -> nix::Result<()> {
+    fchmod(file, Mode::S_IRUSR | Mode::S_IWUSR)
+}
+
+const fn file_mode(executable: bool) -> Mode {
+    Mode::from_bits_truncate(if executable { 0o555 } else { 0o444 })
 }
 
 /// Gives a directory of the store its final mode and time. Nothing can be made in it afterwards, but by root.
