@@ -73,6 +73,24 @@ impl Drop for BuildLock {
     }
 }
 
+/// Removes the locks of processes that died. Returns how many there were.
+pub(super) fn sweep(locks: &Path) -> Result<usize, FileFailure> {
+    let mut removed = 0;
+    for entry in fs::read_dir(locks).map_err(at(locks))? {
+        let path = entry.map_err(at(locks))?.path();
+        let Ok(file) = File::open(&path) else {
+            continue;
+        };
+        if let Ok(file) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            && is_named(&file, &path).map_err(at(&path))?
+        {
+            fs::remove_file(&path).map_err(at(&path))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 fn is_named(file: &File, path: &Path) -> io::Result<bool> {
     let held = file.metadata()?;
     match fs::symlink_metadata(path) {
@@ -107,6 +125,19 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(locks.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_lock_of_a_dead_process_is_removed_and_that_of_a_living_one_stays() {
+        let locks = tempfile::tempdir().unwrap();
+        let resolved = ResolvedDigest::from_bytes([1; 32]);
+        let never = AtomicBool::new(false);
+        let _held = BuildLock::acquire(locks.path(), &resolved, &|| (), &never)
+            .unwrap()
+            .unwrap();
+        fs::write(locks.path().join("dead"), "").unwrap();
+        assert_eq!(sweep(locks.path()).unwrap(), 1);
+        assert_eq!(fs::read_dir(locks.path()).unwrap().count(), 1);
     }
 
     #[test]

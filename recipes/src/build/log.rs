@@ -1,15 +1,13 @@
 //! The output of a builder: all of it compressed on disk, the last lines in memory, each line to whoever watches.
 //!
-//! A log is written beside its final place and moved there when the build has ended, well or not, so a reader only ever
-//! sees whole ones. A builder enters a phase by a line `@pith phase NAME`; such lines are kept in the file but are not
+//! A log is written in the build's own directory and moved to its place when the build has ended, well or not. So a reader
+//! only ever sees whole ones, and what a killed build leaves is removed with its directory. A builder enters a phase by a line `@pith phase NAME`; such lines are kept in the file but are not
 //! lines of their own for a watcher.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::{FileFailure, at};
 use store::ResolvedDigest;
@@ -59,22 +57,20 @@ pub(super) struct LogWriter {
 }
 
 impl LogWriter {
-    pub(super) fn create(logs: &Path, resolved: &ResolvedDigest) -> Result<Self, FileFailure> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let path = log_path(logs, resolved);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let unfinished = path.with_extension(format!("part-{}-{number}", process::id()));
-        let create = || {
-            if let Some(directory) = path.parent() {
-                fs::create_dir_all(directory)?;
-            }
-            zstd::stream::write::Encoder::new(File::create(&unfinished)?, ZSTD_LEVEL)
-        };
-        let encoder = create().map_err(at(&unfinished))?;
+    /// Starts a log. Until it is finished it lies in `directory`, which must be on the file system of `logs`.
+    pub(super) fn create(
+        logs: &Path,
+        resolved: &ResolvedDigest,
+        directory: &Path,
+    ) -> Result<Self, FileFailure> {
+        let unfinished = directory.join("log.zst");
+        let encoder = File::create(&unfinished)
+            .and_then(|file| zstd::stream::write::Encoder::new(file, ZSTD_LEVEL))
+            .map_err(at(&unfinished))?;
         Ok(Self {
             encoder,
             unfinished,
-            path,
+            path: log_path(logs, resolved),
             line: Vec::new(),
             tail: VecDeque::new(),
             phase: None,
@@ -110,6 +106,9 @@ impl LogWriter {
         }
         let failed = at(&self.unfinished);
         self.encoder.finish().map_err(failed)?;
+        if let Some(shard) = self.path.parent() {
+            fs::create_dir_all(shard).map_err(at(shard))?;
+        }
         fs::rename(&self.unfinished, &self.path).map_err(at(&self.path))?;
         Ok(FinishedLog {
             path: self.path,
@@ -196,7 +195,7 @@ mod tests {
     #[test]
     fn the_whole_output_is_kept_and_its_end_is_at_hand() {
         let logs = tempfile::tempdir().unwrap();
-        let mut log = LogWriter::create(logs.path(), &resolved()).unwrap();
+        let mut log = LogWriter::create(logs.path(), &resolved(), logs.path()).unwrap();
         let mut lines = Vec::new();
         let mut watch = |line| lines.push(line);
         log.write(b"one\n@pith phase check\ntw", &mut watch)
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn an_endless_line_is_cut_for_watchers() {
         let logs = tempfile::tempdir().unwrap();
-        let mut log = LogWriter::create(logs.path(), &resolved()).unwrap();
+        let mut log = LogWriter::create(logs.path(), &resolved(), logs.path()).unwrap();
         for _ in 0..100 {
             log.write(&[b'x'; 1000], &mut |_| ()).unwrap();
         }

@@ -205,7 +205,11 @@ impl Program<'_> {
                 weakest_level: self.options.weakest_level,
             },
         );
-        let mut log = LogWriter::create(&self.store.logs_dir(), &self.resolved.digest)?;
+        let mut log = LogWriter::create(
+            &self.store.logs_dir(),
+            &self.resolved.digest,
+            directory.path(),
+        )?;
         let mut log_failure = None;
         let outcome = self.launcher.run(
             &spec,

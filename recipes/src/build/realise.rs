@@ -13,12 +13,12 @@ use super::error::{BuildError, FailedStep, StepError};
 use super::files::at;
 use super::options::BuildOptions;
 use super::perform::Job;
-use super::private;
 use super::workers::Workers;
+use super::{lock, private};
 use crate::event::{Event, StepId};
 use crate::model::{Builder as BuilderKind, Derivation};
 use crate::plan::{Answer, Goal, Graph, Lookup};
-use crate::source::Fetcher;
+use crate::source::{Fetcher, remove_expired};
 
 /// Realises goals in one store.
 ///
@@ -280,6 +280,8 @@ impl<'a> Builder<'a> {
         private::sweep(&temporary)?;
         let locks = self.store.root().join("var/locks");
         fs::create_dir_all(&locks).map_err(at(&locks))?;
+        lock::sweep(&locks)?;
+        remove_expired(&temporary, (self.options.clock)());
         Ok(Tools {
             store: self.store,
             options: &self.options,

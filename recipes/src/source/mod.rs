@@ -30,6 +30,7 @@ pub use glob::{Glob, GlobError};
 pub use http::{Proxies, Timeouts};
 pub use local::{LocalError, copy_local};
 pub use mirrors::{Address, MirrorError, MirrorTable};
+pub(crate) use partial::remove_expired;
 
 use crate::model::{ContentDigest, Location};
 

@@ -19,6 +19,36 @@ use crate::model::ContentDigest;
 /// How often a waiting process looks whether the file is free.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
+/// Begin of the names of partial files.
+const PREFIX: &str = "fetch-";
+/// A partial file that nobody continued for so long is not going to be.
+const EXPIRY_SECONDS: i64 = 7 * 24 * 3600;
+
+/// Removes partial files that nobody has written to for a week. `now` is in seconds since 1970.
+///
+/// Never fails: what cannot be removed is tried again by the next command.
+pub(crate) fn remove_expired(directory: &Path, now: u64) {
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let is_partial = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.starts_with(PREFIX));
+        let expired = || {
+            entry
+                .metadata()
+                .is_ok_and(|metadata| metadata.mtime().saturating_add(EXPIRY_SECONDS) < now)
+        };
+        if is_partial
+            && expired()
+            && let Ok(file) = File::open(entry.path())
+            && let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}
+
 /// Hashes by the algorithm of an expected digest.
 pub(super) enum Hasher {
     Sha256(Box<sha2::Sha256>),
@@ -69,7 +99,10 @@ impl Partial {
         waiting: &dyn Fn(),
         cancel: &AtomicBool,
     ) -> Result<Option<Self>, FetchError> {
-        let path = directory.join(format!("fetch-{}", expected.to_string().replace(':', "-")));
+        let path = directory.join(format!(
+            "{PREFIX}{}",
+            expected.to_string().replace(':', "-")
+        ));
         let failed = |source| FetchError::Partial {
             path: path.clone(),
             source,
@@ -184,5 +217,30 @@ fn lock(path: &Path, waiting: &dyn Fn(), cancel: &AtomicBool) -> io::Result<Opti
         if (held.dev(), held.ino()) == (named.dev(), named.ino()) {
             return Ok(Some(locked));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_continued_for_a_week_is_removed_unless_somebody_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in ["fetch-old", "fetch-held", "other"] {
+            fs::write(path(name), "x").unwrap();
+        }
+        let written = u64::try_from(fs::metadata(path("other")).unwrap().mtime()).unwrap();
+        let _held = lock(&path("fetch-held"), &|| (), &AtomicBool::new(false))
+            .unwrap()
+            .unwrap();
+        remove_expired(directory.path(), written + 6 * 24 * 3600);
+        assert!(path("fetch-old").exists());
+        remove_expired(directory.path(), written + 8 * 24 * 3600);
+        assert_eq!(
+            ["fetch-old", "fetch-held", "other"].map(|name| path(name).exists()),
+            [false, true, true]
+        );
     }
 }
