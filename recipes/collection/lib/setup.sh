@@ -98,8 +98,7 @@ split_outputs() {
 # not change a result; archives get neither times nor owners.
 strip_file() {
     case "$1" in
-    *.o) strip --strip-debug --enable-deterministic-archives "$1" ;;
-    *.a) strip --strip-debug --enable-deterministic-archives "$1" ;;
+    *.a | *.o) strip --strip-debug --enable-deterministic-archives "$1" ;;
     *) strip --strip-unneeded --remove-section=.comment "$1" ;;
     esac
 }
@@ -166,7 +165,10 @@ fixup() {
             magic=
             IFS= LC_ALL=C read -r -n 4 -d '' magic <"$file" 2>/dev/null || true
             case "$magic" in
-            $'\x7fELF') strip_file "$file" && shrink_run_path "$file" ;;
+            $'\x7fELF')
+                strip_file "$file"
+                shrink_run_path "$file"
+                ;;
             '!<ar') strip_file "$file" ;;
             '#!'*) [ ! -x "$file" ] || patch_shebang "$file" ;;
             esac
