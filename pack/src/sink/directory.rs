@@ -77,13 +77,8 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
         });
     }
     let new = NewDirectory::beside(path)?;
-    fill(new.path(), &wanted).map_err(|(file, source)| {
-        // The place to be, not the one beside it that is already gone when somebody reads this.
-        let file = file
-            .strip_prefix(new.path())
-            .map_or_else(|_| file.clone(), |inner| path.join(inner));
-        SinkError::writing(file)(source)
-    })?;
+    fill(new.path(), &wanted)
+        .map_err(|(file, source)| SinkError::writing(file)(source).moved(new.path(), path))?;
     new.finish()?;
     Ok(written(false))
 }

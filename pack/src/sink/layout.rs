@@ -32,7 +32,8 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
         return add_to(image, path, path, &index);
     }
     let new = NewDirectory::beside(path)?;
-    let written = add_to(image, new.path(), path, &Index::new(Vec::new()))?;
+    let written = add_to(image, new.path(), path, &Index::new(Vec::new()))
+        .map_err(|error| error.moved(new.path(), path))?;
     new.finish()?;
     Ok(written)
 }

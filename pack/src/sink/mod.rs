@@ -5,69 +5,22 @@
 
 mod archive;
 mod directory;
+mod error;
+mod format;
 mod layout;
 mod place;
 mod receipt;
 mod tar;
 mod write;
 
-use std::{fmt, io, path::PathBuf, str::FromStr};
+use std::{io, path::PathBuf};
 
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{layer::LayerError, oci::Digest};
 
-/// What an image is written as. Printed and parsed as the name of the format; `oci-archive` and `docker-archive` are other names of `archive`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// One tar file that is an OCI layout and has docker's `manifest.json`.
-    #[default]
-    Archive,
-    /// An OCI layout directory.
-    Oci,
-    /// The root file system as one uncompressed tar.
-    Tar,
-    /// The root file system as a directory.
-    Directory,
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Archive => "archive",
-            Self::Oci => "oci",
-            Self::Tar => "tar",
-            Self::Directory => "dir",
-        })
-    }
-}
-
-/// The text names no format.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "`{text}` is not a format; known are `archive` (also `oci-archive` and `docker-archive`), `oci`, `tar` and `dir`"
-)]
-pub struct UnknownFormat {
-    /// The text.
-    pub text: String,
-}
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        match text {
-            "archive" | "oci-archive" | "docker-archive" => Ok(Self::Archive),
-            "oci" => Ok(Self::Oci),
-            "tar" => Ok(Self::Tar),
-            "dir" => Ok(Self::Directory),
-            _ => Err(UnknownFormat {
-                text: text.to_owned(),
-            }),
-        }
-    }
-}
+pub use format::{Format, UnknownFormat};
 
 /// What came of writing an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -134,23 +87,4 @@ pub enum SinkError {
     /// A layer could not be made.
     #[error(transparent)]
     Layer(#[from] LayerError),
-}
-
-impl SinkError {
-    /// An error of writing `path`, which a full disk explains best.
-    fn writing(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::Full { path, source }
-            }
-            _ => Self::Write { path, source },
-        }
-    }
-
-    /// An error of reading `path`.
-    fn reading(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Read { path, source }
-    }
 }

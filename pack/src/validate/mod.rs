@@ -7,9 +7,10 @@
 
 mod check;
 mod layer;
+mod mismatch;
 mod source;
 
-use std::{fmt, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use serde::Serialize;
 use thiserror::Error;
@@ -17,6 +18,7 @@ use thiserror::Error;
 use crate::oci::Digest;
 
 pub use check::validate;
+pub use mismatch::Mismatch;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,21 +31,6 @@ pub struct Validation {
     pub entries: u64,
     /// What is wrong. Empty: the image is what it claims to be.
     pub mismatches: Vec<Mismatch>,
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mismatch {
-    /// The member or file that it is about.
-    pub place: String,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-impl fmt::Display for Mismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.place, self.problem)
-    }
 }
 
 /// Why an image could not be looked at.

@@ -1,0 +1,72 @@
+//! The names of the outputs.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+/// What an image is written as. Printed and parsed as the name of the format; `oci-archive` and `docker-archive` are other names of `archive`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Format {
+    /// One tar file that is an OCI layout and has docker's `manifest.json`.
+    #[default]
+    Archive,
+    /// An OCI layout directory.
+    Oci,
+    /// The root file system as one uncompressed tar.
+    Tar,
+    /// The root file system as a directory.
+    Directory,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Archive => "archive",
+            Self::Oci => "oci",
+            Self::Tar => "tar",
+            Self::Directory => "dir",
+        })
+    }
+}
+
+/// The text names no format.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "`{text}` is not a format; known are `archive` (also `oci-archive` and `docker-archive`), `oci`, `tar` and `dir`"
+)]
+pub struct UnknownFormat {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        match text {
+            "archive" | "oci-archive" | "docker-archive" => Ok(Self::Archive),
+            "oci" => Ok(Self::Oci),
+            "tar" => Ok(Self::Tar),
+            "dir" => Ok(Self::Directory),
+            _ => Err(UnknownFormat {
+                text: text.to_owned(),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_print_and_parse_back_and_the_archive_has_two_more() {
+        for format in [Format::Archive, Format::Oci, Format::Tar, Format::Directory] {
+            assert_eq!(format.to_string().parse(), Ok(format));
+        }
+        for name in ["oci-archive", "docker-archive"] {
+            assert_eq!(name.parse(), Ok(Format::Archive));
+        }
+        assert!("squash".parse::<Format>().is_err());
+    }
+}
