@@ -17,6 +17,7 @@ use std::panic;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
@@ -79,6 +80,8 @@ fn run(cli: Cli, printer: &Printer, cancel: &Arc<AtomicBool>) -> Result<u8, Comm
         .and_then(|_| flag::register(signal, Arc::clone(cancel)))
         .map_err(CommandError::failed)?;
     }
+    // Every command evaluates recipes; what that needs is made ready while the settings are read and the store is opened.
+    thread::spawn(recipes::lang::prepare);
     let directory = env::current_dir().map_err(CommandError::failed)?;
     let settings = Settings::resolve(&cli.global, Variables::from_environment(), &directory)?;
     let context = Context::new(settings, printer.clone(), Arc::clone(cancel), directory);

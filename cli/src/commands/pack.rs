@@ -1,5 +1,6 @@
 //! `pith pack`: the closure of a target as an image.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -143,15 +144,17 @@ fn layers(image: &ImageReport) -> String {
         let compressed = layer.size_bytes.map_or_else(String::new, |size| {
             format!(", {} compressed", human_bytes(size))
         });
-        text += &format!(
-            "layer {} ({}{compressed})\n",
+        let _ = writeln!(
+            text,
+            "layer {} ({}{compressed})",
             number + 1,
             human_bytes(layer.file_size_bytes)
         );
         for path in &layer.paths {
             let mark = if path.requested { " [requested]" } else { "" };
-            text += &format!(
-                "  {:>10}  {}{mark}\n",
+            let _ = writeln!(
+                text,
+                "  {:>10}  {}{mark}",
                 human_bytes(path.size_bytes),
                 path.path
             );

@@ -1,6 +1,7 @@
 //! `pith size`: what each store object of a closure takes.
 
 use std::cmp::Reverse;
+use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
@@ -57,8 +58,9 @@ pub(crate) fn size(args: &SizeArgs, context: &Context) -> Result<(), CommandErro
         .iter()
         .map(|entry| format!("{:>10}  {}\n", human_bytes(entry.size_bytes), entry.path))
         .collect();
-    text += &format!(
-        "{:>10}  in {}\n",
+    let _ = writeln!(
+        text,
+        "{:>10}  in {}",
         human_bytes(size_bytes),
         plural(objects.len(), "store object")
     );

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use std::fmt::Write as _;
 use store::PathInfo;
 
 use crate::context::Context;
@@ -108,19 +109,20 @@ fn text(info: &PathInfo) -> String {
             ("recipe", &component.recipe),
         ] {
             if let Some(value) = value {
-                text += &format!("{key:10} {value}\n");
+                let _ = writeln!(text, "{key:10} {value}");
             }
         }
         for source in &component.sources {
-            text += &format!("source     {} {}\n", source.name, source.digest);
+            let _ = writeln!(text, "source     {} {}", source.name, source.digest);
         }
     }
     if info.self_reference {
         text += "reference  itself\n";
     }
     for reference in &info.references {
-        text += &format!(
-            "reference  {} in {}, at byte {}\n",
+        let _ = writeln!(
+            text,
+            "reference  {} in {}, at byte {}",
             reference.path, reference.file, reference.offset
         );
     }

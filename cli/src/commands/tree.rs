@@ -1,6 +1,7 @@
 //! `pith tree`: the runtime closure of a target, as a tree.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
@@ -69,8 +70,9 @@ fn draw(closure: &Closure, root: &StorePath) -> String {
         };
         let again = !shown.insert(path.clone()) && !info.references.is_empty();
         let mark = if again { " [shown above]" } else { "" };
-        text += &format!(
-            "{first}{} ({}){mark}\n",
+        let _ = writeln!(
+            text,
+            "{first}{} ({}){mark}",
             path.to_logical(),
             human_bytes(info.size_bytes)
         );

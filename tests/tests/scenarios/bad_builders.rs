@@ -61,7 +61,7 @@ fn an_endless_builder_is_timed_out() {
     refused(
         "while :; do :; done",
         &["--timeout", "1"],
-        "took longer than 1 s",
+        "stopped after its time limit of 1 s",
     );
 }
 

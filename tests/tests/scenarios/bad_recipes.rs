@@ -15,13 +15,13 @@ fn error_of(recipe: &str) -> String {
 #[test]
 fn a_syntax_error_has_its_place() {
     let error = error_of("app = derivation(\n    name = \"app\",,\n)\n");
-    assert!(error.contains("pith.star:2:19"), "{error}");
+    assert!(error.contains("pith.star:2:18"), "{error}");
 }
 
 #[test]
 fn an_endless_loop_ends_at_the_limit() {
     let error = error_of(
-        "def spin():\n    for a in range(1000000000):\n        for b in range(1000000000):\n            pass\nspin()\n",
+        "def spin():\n    for a in range(1000000):\n        for b in range(1000000):\n            pass\nspin()\n",
     );
     assert!(error.contains("pith.star:"), "{error}");
     assert!(error.contains("steps"), "{error}");
@@ -49,7 +49,7 @@ fn a_load_cycle_is_shown_as_a_chain() {
     env.write("project/b.star", "load(\":a.star\", \"a\")\nb = a\n");
     let error = env.pith(&["build", "app", "-q"]).expect_status(1).stderr;
     assert!(
-        error.contains("a.star") && error.contains("b.star") && error.contains("cycle"),
+        error.contains("a.star") && error.contains("b.star") && error.contains("needs itself"),
         "{error}"
     );
 }

@@ -1,26 +1,44 @@
 //! Sources that are not there or not what the recipe says.
 
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
 use tests::{FileServer, TestEnv};
 
-/// SHA-256 of `hello\n`.
-const HELLO: &str = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
-/// SHA-256 of `other\n`.
+/// SHA-256 of nothing that a test serves.
 const OTHER: &str = "5f4e4b8ae7ed5dd9a4a2d2a7ba39c8fb0b8e2ed7ad3c5cd5ad1fbb1cb8d2d9e8";
 
+/// Bytes that no earlier run has put into the shared store, and their digest.
+fn new_file() -> (Vec<u8>, String) {
+    let bytes = format!("a file of {:?}\n", SystemTime::now()).into_bytes();
+    let digest = Sha256::digest(&bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    (bytes, digest)
+}
+
+/// A project whose `app` is a copy of a file that is fetched from `urls`.
 fn project(env: &TestEnv, urls: &[String], sha256: &str) {
     env.write(
         "project/pith.star",
-        &format!("file = fetch(name = \"file\", urls = {urls:?}, sha256 = \"{sha256}\")\n"),
+        &format!(
+            "load(\"//seed/recipe.star\", \"base\")\n\
+             file = fetch(name = \"file\", urls = {urls:?}, sha256 = \"{sha256}\")\n\
+             app = derivation(name = \"app\", seed = base, env = {{\"file\": file}},\n\
+             \x20   builder = [\"/usr/bin/bash\", \"-c\", \"cat $file > $out\"])\n"
+        ),
     );
 }
 
 #[test]
 fn a_wrong_digest_shows_both_the_url_and_the_recipe_line() {
-    let env = TestEnv::new();
-    let server = FileServer::start(&[("/file", b"hello\n")]);
+    let env = TestEnv::with_shared_store();
+    let (bytes, digest) = new_file();
+    let server = FileServer::start(&[("/file", &bytes)]);
     project(&env, &[server.url("/file")], OTHER);
-    let finished = env.pith(&["build", "file"]).expect_status(102);
-    for part in [HELLO, OTHER, &server.url("/file"), "pith.star:1"] {
+    let finished = env.pith(&["build", "app"]).expect_status(102);
+    for part in [digest.as_str(), OTHER, &server.url("/file"), "pith.star:2"] {
         assert!(
             finished.stderr.contains(part),
             "`{part}` is not in\n{}",
@@ -28,19 +46,17 @@ fn a_wrong_digest_shows_both_the_url_and_the_recipe_line() {
         );
     }
     assert_eq!(finished.stdout, "");
-    let objects = env
-        .pith(&["store", "info", "--json"])
-        .expect_success()
-        .json();
-    assert_eq!(objects["objects"], 0, "the wrong file was kept");
+    // Nor was the wrong file kept under its own digest.
+    project(&env, &[server.url("/none")], &digest);
+    env.pith(&["build", "app"]).expect_status(1);
 }
 
 #[test]
 fn every_mirror_that_failed_is_named_with_its_reason() {
-    let env = TestEnv::new();
+    let env = TestEnv::with_shared_store();
     let server = FileServer::start(&[]);
-    project(&env, &[server.url("/first"), server.url("/second")], HELLO);
-    let error = env.pith(&["build", "file"]).expect_status(1).stderr;
+    project(&env, &[server.url("/first"), server.url("/second")], OTHER);
+    let error = env.pith(&["build", "app"]).expect_status(1).stderr;
     for part in [&server.url("/first"), &server.url("/second"), "404"] {
         assert!(error.contains(part), "`{part}` is not in\n{error}");
     }
@@ -48,42 +64,35 @@ fn every_mirror_that_failed_is_named_with_its_reason() {
 
 #[test]
 fn the_next_mirror_is_asked_when_one_fails_or_lies() {
-    let env = TestEnv::new();
-    let server = FileServer::start(&[("/lie", b"something else\n"), ("/truth", b"hello\n")]);
-    project(
-        &env,
-        &[
-            server.url("/none"),
-            server.url("/lie"),
-            server.url("/truth"),
-        ],
-        HELLO,
-    );
-    env.pith(&["build", "file"]).expect_success();
+    let env = TestEnv::with_shared_store();
+    let (bytes, digest) = new_file();
+    let server = FileServer::start(&[("/lie", b"something else\n"), ("/truth", &bytes)]);
+    let urls = ["/none", "/lie", "/truth"].map(|path| server.url(path));
+    project(&env, &urls, &digest);
+    env.pith(&["build", "app"]).expect_success();
     drop(server);
-    env.pith(&["build", "file", "--offline"]).expect_success();
+    env.pith(&["build", "app", "--offline"]).expect_success();
 }
 
 #[test]
 fn a_mirror_name_comes_from_the_configuration() {
-    let env = TestEnv::new();
-    let server = FileServer::start(&[("/pool/file", b"hello\n")]);
-    project(&env, &["mirror://inhouse/pool/file".into()], HELLO);
-    let error = env.pith(&["build", "file"]).expect_status(1).stderr;
+    let env = TestEnv::with_shared_store();
+    let (bytes, digest) = new_file();
+    let server = FileServer::start(&[("/pool/file", &bytes)]);
+    project(&env, &["mirror://inhouse/pool/file".into()], &digest);
+    let error = env.pith(&["build", "app"]).expect_status(1).stderr;
     assert!(error.contains("inhouse"), "{error}");
-    env.write(
-        "project/pith.toml",
-        &format!("[mirrors]\ninhouse = [\"{}\"]\n", server.url("")),
-    );
-    env.pith(&["build", "file"]).expect_success();
+    let settings = format!("[mirrors]\ninhouse = [\"{}\"]\n", server.url(""));
+    env.write("project/pith.toml", &settings);
+    env.pith(&["build", "app"]).expect_success();
 }
 
 #[test]
 fn offline_names_what_is_missing() {
-    let env = TestEnv::new();
-    project(&env, &["https://example.invalid/file".into()], HELLO);
+    let env = TestEnv::with_shared_store();
+    project(&env, &["https://example.invalid/file".into()], OTHER);
     let error = env
-        .pith(&["build", "file", "--offline"])
+        .pith(&["build", "app", "--offline"])
         .expect_status(1)
         .stderr;
     assert!(
