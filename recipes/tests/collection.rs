@@ -9,7 +9,7 @@ use recipes::model::{Builder, Derivation, Fetch};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
-/// Tools that a build needs and a result does not: their package is the seed's alone.
+/// The one package without version and license of its own: it is many, and no result has it.
 const SEED: &str = "seed";
 
 fn packages() -> Result<Vec<Package>, Box<dyn Error>> {
