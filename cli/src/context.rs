@@ -64,10 +64,10 @@ impl Context {
         let printer = self.printer.clone();
         let tell = move |event| match event {
             StoreEvent::WaitingForDatabase => {
-                printer.note("waiting for another pith that writes to the store")
+                printer.note("waiting for another pith that writes to the store");
             }
             StoreEvent::Recovering => {
-                printer.detail("the store was not closed properly; putting it right")
+                printer.detail("the store was not closed properly; putting it right");
             }
             StoreEvent::Damaged { path } => {
                 printer.always(&format!(

@@ -20,7 +20,7 @@ pub(crate) enum Selection {
         output: OutputRef,
     },
     /// An image that a project declares.
-    Image(ImageDeclaration),
+    Image(Box<ImageDeclaration>),
     /// A store object.
     Path(StorePath),
 }
@@ -159,14 +159,14 @@ fn only_one(
 
 fn image_itself(image: &ImageDeclaration, output: Option<&str>) -> Result<Selection, CommandError> {
     match output {
-        None => Ok(Selection::Image(image.clone())),
+        None => Ok(Selection::Image(Box::new(image.clone()))),
         Some(output) => Err(SelectError::NoOutputs(image.name.clone(), output.into()).into()),
     }
 }
 
 fn package(package: Package, output: Option<&str>, want: Want) -> Result<Selection, CommandError> {
     if let (Want::Image, None, [image]) = (want, output, package.images.as_slice()) {
-        return Ok(Selection::Image(image.clone()));
+        return Ok(Selection::Image(Box::new(image.clone())));
     }
     let output = match output {
         None => OutputRef::default_of(package.derivation.clone()),

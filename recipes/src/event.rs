@@ -133,6 +133,8 @@ pub enum Work {
     Fetched,
     /// A builder ran, or pith composed the object itself.
     Built,
+    /// Files of a recipe or a project were taken into the store as they are.
+    Added,
     /// Another process had finished the same work when its lock was free.
     Shared,
 }

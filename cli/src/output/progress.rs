@@ -58,44 +58,10 @@ impl<'a> BuildProgress<'a> {
                     .note(&format!("waiting for another pith that builds {name}"));
                 self.spin(*step, &format!("waiting for {name}"));
             }
-            Event::FetchStarted {
-                step,
-                name,
-                url,
-                resumed_bytes,
-            } => {
-                let resumed = match resumed_bytes {
-                    0 => String::new(),
-                    bytes => format!(", going on at {}", human_bytes(*bytes)),
-                };
-                self.printer
-                    .detail(&format!("fetching {name} from {url}{resumed}"));
-                if self.printer.verbosity() == Verbosity::Normal && !self.printer.is_interactive() {
-                    self.printer.note(&format!("fetching {name}"));
-                }
-                self.transfer(*step, name);
-            }
-            Event::FetchProgress {
-                step,
-                received_bytes,
-                total_bytes,
-            } => {
-                if let Some(bar) = self.lock().bars.get(step) {
-                    if let Some(total) = total_bytes {
-                        bar.set_length(*total);
-                    }
-                    bar.set_position(*received_bytes);
-                }
-            }
-            Event::FetchRetry {
-                url, reason, pause, ..
-            } => self.printer.note(&format!(
-                "{url}: {reason}; trying again in {}",
-                human_duration(*pause)
-            )),
-            Event::FetchGaveUp { url, reason, .. } => {
-                self.printer.note(&format!("{url}: {reason}"))
-            }
+            Event::FetchStarted { .. }
+            | Event::FetchProgress { .. }
+            | Event::FetchRetry { .. }
+            | Event::FetchGaveUp { .. } => self.show_transfer(event),
             Event::BuildStarted { step, name, round } => {
                 let round = if *round > 1 {
                     format!(", round {round}")
@@ -135,6 +101,50 @@ impl<'a> BuildProgress<'a> {
         }
     }
 
+    fn show_transfer(&self, event: &Event) {
+        match event {
+            Event::FetchStarted {
+                step,
+                name,
+                url,
+                resumed_bytes,
+            } => {
+                let resumed = match resumed_bytes {
+                    0 => String::new(),
+                    bytes => format!(", going on at {}", human_bytes(*bytes)),
+                };
+                self.printer
+                    .detail(&format!("fetching {name} from {url}{resumed}"));
+                if self.printer.verbosity() == Verbosity::Normal && !self.printer.is_interactive() {
+                    self.printer.note(&format!("fetching {name}"));
+                }
+                self.transfer(*step, name);
+            }
+            Event::FetchProgress {
+                step,
+                received_bytes,
+                total_bytes,
+            } => {
+                if let Some(bar) = self.lock().bars.get(step) {
+                    if let Some(total) = total_bytes {
+                        bar.set_length(*total);
+                    }
+                    bar.set_position(*received_bytes);
+                }
+            }
+            Event::FetchRetry {
+                url, reason, pause, ..
+            } => self.printer.note(&format!(
+                "{url}: {reason}; trying again in {}",
+                human_duration(*pause)
+            )),
+            Event::FetchGaveUp { url, reason, .. } => {
+                self.printer.note(&format!("{url}: {reason}"));
+            }
+            _ => {}
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is only shown: what a panicking thread left in it does no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -146,6 +156,7 @@ impl<'a> BuildProgress<'a> {
             Work::Fetched => &mut state.done.fetched,
             Work::Built => &mut state.done.built,
             Work::Shared => &mut state.done.shared,
+            Work::Added => return,
         };
         list.insert(name.to_owned());
     }

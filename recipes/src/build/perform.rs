@@ -51,7 +51,7 @@ impl Job<'_> {
     /// Does the work, or finds that another process has done it meanwhile.
     pub(super) fn perform(&self) -> Result<(Outputs, Work), Box<Failure>> {
         let Some(resolved) = &self.resolved else {
-            return Ok((self.add_local_files()?, Work::Built));
+            return Ok((self.add_local_files()?, Work::Added));
         };
         let waiting = || self.tell_waiting();
         let lock = BuildLock::acquire(&self.tools.locks, &resolved.digest, &waiting, self.stop)?;
@@ -76,10 +76,10 @@ impl Job<'_> {
                 };
                 Ok((
                     self.register_one(made, Some(resolved), Instant::now())?,
-                    Work::Built,
+                    Work::Added,
                 ))
             }
-            Builder::Source(Source::Local(_)) => Ok((self.add_local_files()?, Work::Built)),
+            Builder::Source(Source::Local(_)) => Ok((self.add_local_files()?, Work::Added)),
             Builder::Program(_) => Ok((self.run_program(resolved)?, Work::Built)),
         }
     }

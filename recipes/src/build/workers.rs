@@ -291,7 +291,7 @@ impl<'a> Workers<'a> {
                 });
                 let origin = match work {
                     Work::Fetched => Origin::Fetched,
-                    Work::Built => Origin::Built,
+                    Work::Built | Work::Added => Origin::Built,
                     Work::Shared => Origin::Shared,
                 };
                 state.set(node, outputs, origin);
