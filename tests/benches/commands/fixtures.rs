@@ -25,17 +25,17 @@ int main(void) {
 const TRIVIAL: &str = r#"
 writer = source("writer")
 
-def step(number, before):
-    return derivation(name = "step-%d" % number, builder = [writer], env = {"text": "step %d" % number, "before": before})
+def step(name, before):
+    return derivation(name = name, builder = [writer], env = {"text": name, "before": before})
 
 def make_chain():
     last = ""
-    for number in range(100):
-        last = step(number, last)
-    return last
+    for number in range(99):
+        last = step("step-%d" % number, last)
+    return step("chain", last)
 
 def make_parallel():
-    return derivation(name = "parallel", builder = [writer], env = {"text": "all", "before": [step(number, "") for number in range(99)]})
+    return step("parallel", [step("step-%d" % number, "") for number in range(99)])
 
 chain = make_chain()
 parallel = make_parallel()
