@@ -131,14 +131,15 @@ impl TestEnv {
         }
     }
 
-    /// Runs every command from now on as the unprivileged user `uid`, who owns the place.
-    /// Only root can.
+    /// Runs every command from now on as the unprivileged user `uid`, who owns the place and has a copy of the binary in
+    /// it: that user may not be able to reach the one in the target directory. Only root can.
     #[must_use]
     pub fn as_user(mut self, uid: u32) -> Self {
         for name in ["", "home", "project", "collection"] {
             let path = self.directory.path().join(name);
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("only root can give away");
         }
+        fs::copy(pith(), self.path("pith-binary")).expect("the place is ours");
         self.user = Some(uid);
         self
     }
@@ -176,7 +177,7 @@ impl TestEnv {
                         "--clear-groups".into(),
                         "--".into(),
                     ])
-                    .arg(pith());
+                    .arg(self.path("pith-binary"));
                 command
             }
         };

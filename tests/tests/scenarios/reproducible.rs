@@ -98,6 +98,9 @@ fn another_store_user_machine_load_and_environment_give_the_same_bits() {
     for ((target, here), there) in targets.iter().zip(here).zip(there) {
         assert_eq!(here, there, "{target}");
     }
+    // That user runs what they built as well.
+    let said = elsewhere.pith(&["run", "-q", "hello"]).expect_success();
+    assert_eq!(said.stdout, "Hello, world!\n");
 }
 
 #[test]
@@ -121,5 +124,11 @@ fn a_difference_between_rounds_is_shown_with_file_and_offset() {
         .expect_status(104);
     assert!(finished.stderr.contains("differs"), "{}", finished.stderr);
     assert!(!finished.stderr.contains("`same`"), "{}", finished.stderr);
-    assert!(finished.stderr.contains("`differs` of output `out` differs from byte 5 on"), "{}", finished.stderr);
+    assert!(
+        finished
+            .stderr
+            .contains("`differs` of output `out` differs from byte 5 on"),
+        "{}",
+        finished.stderr
+    );
 }
