@@ -25,7 +25,7 @@ pub(crate) struct PackArgs {
     /// archive (also oci-archive, docker-archive), oci, tar or dir
     #[arg(short, long, value_name = "FORMAT", default_value = "archive")]
     format: Format,
-    /// Where to write it; <name>.tar, or <name> for a directory, by default
+    /// Where to write it; NAME.tar, or NAME for a directory, by default
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// The name and tag of the image; the first target's name and `latest` by default
