@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sandbox::Launcher;
 use store::{Lease, LocalStore, ObjectId, PathDigest, ResolvedDigest, StorePath};
@@ -17,7 +17,7 @@ use super::workers::Workers;
 use super::{lock, private};
 use crate::event::{Event, StepId};
 use crate::model::{Builder as BuilderKind, Derivation};
-use crate::plan::{Answer, Goal, Graph, Lookup};
+use crate::plan::{Answer, Goal, Graph, Lookup, Outputs, RealisedOutput};
 use crate::source::{Fetcher, remove_expired};
 
 /// Realises goals in one store.
@@ -205,7 +205,7 @@ impl<'a> Builder<'a> {
     /// [`StepError::NotReproducible`] names the files and the first differing offsets.
     pub fn check(
         &self,
-        derivation: &std::sync::Arc<Derivation>,
+        derivation: &Arc<Derivation>,
         events: &(dyn Fn(Event) + Sync),
         cancel: &AtomicBool,
     ) -> Result<(), BuildError> {
@@ -258,20 +258,34 @@ impl<'a> Builder<'a> {
     /// [`read_log`](super::read_log) opens it.
     pub fn find_log(
         &self,
-        derivation: &std::sync::Arc<Derivation>,
+        derivation: &Arc<Derivation>,
     ) -> Result<Option<ResolvedDigest>, BuildError> {
         let graph = Graph::new(&[Goal::new(derivation.clone())])?;
         let mut lookup = Lookup::new(self.store, &graph);
         let last = graph.len().saturating_sub(1);
-        for node in 0..last {
-            match lookup.look(node)? {
-                Answer::Valid(outputs) => lookup.set(node, outputs),
-                Answer::Missing(_) | Answer::LocalFiles => return Ok(None),
-            }
+        for (node, input) in graph.derivations().iter().enumerate().take(last) {
+            let outputs = match lookup.look(node)? {
+                Answer::Valid(outputs) => outputs,
+                Answer::LocalFiles => self.add_local_files(input)?,
+                Answer::Missing(_) => return Ok(None),
+            };
+            lookup.set(node, outputs);
         }
         let resolved = lookup.resolve(last)?.digest;
         let log = super::log_path(&self.store.logs_dir(), &resolved);
         Ok(log.exists().then_some(resolved))
+    }
+
+    /// Takes files of a project into the store as they are now: nothing else tells which objects they are.
+    fn add_local_files(&self, derivation: &Arc<Derivation>) -> Result<Outputs, BuildError> {
+        let goals = [Goal::new(Arc::clone(derivation))];
+        let realised = self.realise(&goals, &|_| {}, &AtomicBool::new(false))?;
+        let outputs = realised.goals.into_iter().map(|one| RealisedOutput {
+            output: one.output,
+            path: one.path,
+            id: one.id,
+        });
+        Ok(outputs.collect())
     }
 
     fn tools(&self) -> Result<Tools<'_>, BuildError> {

@@ -129,3 +129,19 @@ fn a_second_pack_reads_nothing_of_the_store() {
     assert_eq!(first["manifest"], second["manifest"]);
     assert_eq!(second["bytes_read"], 0, "{second}");
 }
+
+#[test]
+fn the_log_of_a_project_with_sources_is_found() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/message", "from a file of the project\n");
+    env.write(
+        "project/pith.star",
+        "load(\"//seed/recipe.star\", \"base\")\n\
+         app = derivation(name = \"app\", seed = base, env = {\"message\": source(\"message\")},\n\
+         \x20   builder = [\"/usr/bin/bash\", \"-c\", \"cat $message; echo x > $out\"])\n",
+    );
+    env.pith(&["build", "app", "-q", "--rounds", "2"])
+        .expect_success();
+    let log = env.pith(&["log", "app"]).expect_success().stdout;
+    assert_eq!(log, "from a file of the project\n");
+}
