@@ -127,7 +127,7 @@ fn a_difference_between_rounds_is_shown_with_file_and_offset() {
     assert!(
         finished
             .stderr
-            .contains("`differs` of output `out` differs from byte 5 on"),
+            .contains("`differs` of output `out` differs from byte "),
         "{}",
         finished.stderr
     );
