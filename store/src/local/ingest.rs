@@ -7,7 +7,6 @@
 //! At most [`OPEN_DIRECTORIES`] directories and those on the way to the walker are open at once, however large the tree.
 
 use std::{
-    collections::HashMap,
     ffi::{OsStr, OsString},
     fs::File,
     io::Read,
@@ -17,7 +16,7 @@ use std::{
     },
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     vec,
 };
@@ -26,23 +25,25 @@ use nix::{
     dir::Type,
     errno::Errno,
     fcntl::{AtFlags, readlinkat},
-    sys::stat::{SFlag, fstatat},
+    sys::stat::fstatat,
     unistd::symlinkat,
 };
 
 use super::{
     AddError, Limits,
+    budget::Budget,
     copy::{CopyError, copy},
     draft::{Draft, FileDraft, SymlinkDraft},
+    links::Links,
 };
 use crate::{
     id::StoreName,
     scan::{Needles, scan_bytes},
     sys::files::{
-        at, create_directory_at, create_file_at, join, list, open_directory_at, open_file_at, os,
-        seal_symlink,
+        at, create_directory_at, create_file_at, file_type, join, list, open_directory_at,
+        open_file_at, os, seal_symlink,
     },
-    tree::{EntryName, MAX_DEPTH, MemoryNode, SymlinkTarget, TreeError},
+    tree::{EntryName, MAX_DEPTH, MemoryNode, SymlinkTarget, TreeError, printable},
 };
 
 /// Directories whose files wait to be copied.
@@ -59,25 +60,12 @@ thread_local! {
 pub(super) struct Ingest<'a> {
     name: &'a StoreName,
     needles: &'a Needles,
-    limits: Limits,
-    /// Bytes that the file system has for us.
-    available: u64,
-    bytes: AtomicU64,
-    nodes: AtomicU64,
+    budget: Budget<'a>,
     files: Mutex<Vec<Option<FileDraft>>>,
-    links: Mutex<HashMap<(u64, u64), Link>>,
+    links: Links,
     failed: AtomicBool,
     failure: Mutex<Option<(usize, AddError)>>,
     waiting_directories: AtomicUsize,
-}
-
-/// A file with several names, of which some may lie outside.
-#[derive(Debug)]
-struct Link {
-    names: u64,
-    seen: u64,
-    owner: u32,
-    file: Vec<u8>,
 }
 
 /// The shape of a source, with files by number.
@@ -112,12 +100,9 @@ impl<'a> Ingest<'a> {
         Self {
             name,
             needles,
-            limits,
-            available,
-            bytes: AtomicU64::new(0),
-            nodes: AtomicU64::new(0),
+            budget: Budget::new(name, limits, available),
             files: Mutex::default(),
-            links: Mutex::default(),
+            links: Links::default(),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             waiting_directories: AtomicUsize::new(0),
@@ -132,7 +117,7 @@ impl<'a> Ingest<'a> {
         staging: BorrowedFd<'_>,
         target: &OsStr,
     ) -> Result<Draft, AddError> {
-        self.count_nodes(1)?;
+        self.budget.count_nodes(1)?;
         let stat =
             fstatat(parent, source, AtFlags::AT_SYMLINK_NOFOLLOW).map_err(at("inspect", source))?;
         let shape = match file_type(stat.st_mode) {
@@ -179,8 +164,8 @@ impl<'a> Ingest<'a> {
         target: &OsStr,
     ) -> Result<Draft, AddError> {
         let expected = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.count_nodes(1)?;
-        self.count_bytes(expected)?;
+        self.budget.count_nodes(1)?;
+        self.budget.count_bytes(expected)?;
         self.write(&mut &bytes[..], expected, executable, staging, target, b"")
             .map(Draft::File)
     }
@@ -193,7 +178,7 @@ impl<'a> Ingest<'a> {
         staging: BorrowedFd<'_>,
         target: &OsStr,
     ) -> Result<Draft, AddError> {
-        self.count_nodes(1)?;
+        self.budget.count_nodes(1)?;
         self.write(source, 0, executable, staging, target, b"")
             .map(Draft::File)
     }
@@ -206,11 +191,11 @@ impl<'a> Ingest<'a> {
         path: &[u8],
         depth: usize,
     ) -> Result<Draft, AddError> {
-        self.count_nodes(1)?;
+        self.budget.count_nodes(1)?;
         Ok(match node {
             MemoryNode::File { bytes, executable } => {
                 let expected = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                self.count_bytes(expected)?;
+                self.budget.count_bytes(expected)?;
                 Draft::File(self.write(
                     &mut &bytes[..],
                     expected,
@@ -291,7 +276,8 @@ impl<'a> Ingest<'a> {
     ) -> Result<Frame, AddError> {
         let pair = Arc::new(pair);
         let entries = list(&pair.source).map_err(at("list", os(&path)))?;
-        self.count_nodes(u64::try_from(entries.len()).unwrap_or(u64::MAX))?;
+        self.budget
+            .count_nodes(u64::try_from(entries.len()).unwrap_or(u64::MAX))?;
         let (mut files, mut directories, mut done) = (Vec::new(), Vec::new(), Vec::new());
         for (entry, kind) in entries {
             let name =
@@ -409,9 +395,9 @@ impl<'a> Ingest<'a> {
             });
         }
         if metadata.nlink() > 1 {
-            self.note_link(&metadata, path);
+            self.links.note(&metadata, path);
         }
-        self.count_bytes(metadata.len())?;
+        self.budget.count_bytes(metadata.len())?;
         self.write(
             &mut file,
             metadata.len(),
@@ -437,7 +423,7 @@ impl<'a> Ingest<'a> {
             copy(
                 source,
                 expected_bytes,
-                self.limits.object_bytes,
+                self.budget.object_bytes(),
                 &mut file,
                 executable,
                 self.needles,
@@ -453,7 +439,7 @@ impl<'a> Ingest<'a> {
             CopyError::Write(source) => self.write_error(source, path),
             CopyError::TooLarge => AddError::TooLarge {
                 name: self.name.clone(),
-                limit: self.limits.object_bytes,
+                limit: self.budget.object_bytes(),
             },
         })
     }
@@ -539,51 +525,12 @@ impl<'a> Ingest<'a> {
         }
     }
 
-    fn count_nodes(&self, count: u64) -> Result<(), AddError> {
-        let nodes = self
-            .nodes
-            .fetch_add(count, Ordering::Relaxed)
-            .saturating_add(count);
-        let limit = self.limits.object_nodes;
-        if nodes > limit {
-            Err(AddError::TooManyNodes {
-                name: self.name.clone(),
-                limit,
-            })
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Takes a file's size into account before a byte of it is written.
-    fn count_bytes(&self, count: u64) -> Result<(), AddError> {
-        let needed = self
-            .bytes
-            .fetch_add(count, Ordering::Relaxed)
-            .saturating_add(count);
-        let limit = self.limits.object_bytes;
-        if needed > limit {
-            return Err(AddError::TooLarge {
-                name: self.name.clone(),
-                limit,
-            });
-        }
-        if needed > self.available {
-            return Err(AddError::NoSpace {
-                name: self.name.clone(),
-                needed,
-                available: self.available,
-            });
-        }
-        Ok(())
-    }
-
     fn write_error(&self, error: std::io::Error, path: &[u8]) -> AddError {
         let full = [Errno::ENOSPC, Errno::EDQUOT]
             .iter()
             .any(|errno| error.raw_os_error() == Some(*errno as i32));
         if full {
-            let needed = self.bytes.load(Ordering::Relaxed);
+            let needed = self.budget.counted_bytes();
             return AddError::NoSpace {
                 name: self.name.clone(),
                 needed,
@@ -632,30 +579,8 @@ impl<'a> Ingest<'a> {
         }
     }
 
-    fn note_link(&self, metadata: &std::fs::Metadata, path: &[u8]) {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let link = links
-            .entry((metadata.dev(), metadata.ino()))
-            .or_insert_with(|| Link {
-                names: metadata.nlink(),
-                seen: 0,
-                owner: metadata.uid(),
-                file: path.to_vec(),
-            });
-        link.seen += 1;
-        if path < link.file.as_slice() {
-            link.file = path.to_vec();
-        }
-    }
-
-    /// Refuses files of others that have more names than were seen: linking to a file is possible without being allowed to read it, and who adds
-    /// may be allowed to (`/etc/shadow`).
     fn refuse_foreign_links(&self, root_owner: u32) -> Result<(), AddError> {
-        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let foreign = links
-            .values()
-            .filter(|link| link.owner != root_owner && link.names > link.seen);
-        match foreign.min_by(|a, b| a.file.cmp(&b.file)) {
+        match self.links.find_foreign(root_owner) {
             Some(link) => Err(AddError::ForeignLink {
                 name: self.name.clone(),
                 file: printable(&link.file),
@@ -663,26 +588,5 @@ impl<'a> Ingest<'a> {
             }),
             None => Ok(()),
         }
-    }
-}
-
-fn file_type(mode: u32) -> Option<Type> {
-    Some(match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
-        SFlag::S_IFREG => Type::File,
-        SFlag::S_IFDIR => Type::Directory,
-        SFlag::S_IFLNK => Type::Symlink,
-        SFlag::S_IFIFO => Type::Fifo,
-        SFlag::S_IFSOCK => Type::Socket,
-        SFlag::S_IFCHR => Type::CharacterDevice,
-        SFlag::S_IFBLK => Type::BlockDevice,
-        _ => return None,
-    })
-}
-
-fn printable(path: &[u8]) -> String {
-    if path.is_empty() {
-        ".".to_owned()
-    } else {
-        String::from_utf8_lossy(path).into_owned()
     }
 }

@@ -9,6 +9,7 @@
 
 mod add;
 mod batch;
+mod budget;
 mod check;
 mod commit;
 mod copy;
@@ -16,6 +17,7 @@ mod draft;
 mod error;
 mod ingest;
 mod lease;
+mod links;
 mod open;
 mod options;
 mod query;

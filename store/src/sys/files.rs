@@ -16,7 +16,7 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, openat},
     sys::{
-        stat::{Mode, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat},
+        stat::{Mode, SFlag, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat},
         time::TimeSpec,
     },
     unistd::{UnlinkatFlags, unlinkat},
@@ -189,4 +189,18 @@ pub(crate) fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
 /// Bytes as a file name.
 pub(crate) fn os(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
+}
+
+/// Returns what `st_mode` says a file is; `None` for what no system call makes.
+pub(crate) fn file_type(mode: u32) -> Option<Type> {
+    Some(match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
+        SFlag::S_IFREG => Type::File,
+        SFlag::S_IFDIR => Type::Directory,
+        SFlag::S_IFLNK => Type::Symlink,
+        SFlag::S_IFIFO => Type::Fifo,
+        SFlag::S_IFSOCK => Type::Socket,
+        SFlag::S_IFCHR => Type::CharacterDevice,
+        SFlag::S_IFBLK => Type::BlockDevice,
+        _ => return None,
+    })
 }

@@ -143,8 +143,13 @@ fn check(expected: &Expected, tree: &Tree, encoding: &[u8]) -> Result<(), TreeEr
     Ok(())
 }
 
-fn printable(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).into_owned()
+/// Returns a path inside an object as messages show it; `.` is the object itself.
+pub(crate) fn printable(path: &[u8]) -> String {
+    if path.is_empty() {
+        ".".to_owned()
+    } else {
+        String::from_utf8_lossy(path).into_owned()
+    }
 }
 
 #[cfg(test)]

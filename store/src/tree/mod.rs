@@ -7,8 +7,9 @@ mod memory;
 mod name;
 mod node;
 
-pub(crate) use self::encode::{
-    KIND_DIRECTORY, KIND_EXECUTABLE, KIND_FILE, KIND_SYMLINK, encode_node,
+pub(crate) use self::{
+    bundle::printable,
+    encode::{KIND_DIRECTORY, KIND_EXECUTABLE, KIND_FILE, KIND_SYMLINK, encode_node},
 };
 pub use self::{
     bundle::{TreeBundle, decode_bundle},

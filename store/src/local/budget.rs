@@ -1,0 +1,78 @@
+//! What one object may take, counted before a byte of it is written.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{AddError, Limits};
+use crate::id::StoreName;
+
+/// The nodes and bytes of one object so far, and their bounds. Counted by several threads at once.
+#[derive(Debug)]
+pub(super) struct Budget<'a> {
+    name: &'a StoreName,
+    limits: Limits,
+    /// Bytes that the file system has for us.
+    available: u64,
+    bytes: AtomicU64,
+    nodes: AtomicU64,
+}
+
+impl<'a> Budget<'a> {
+    pub(super) fn new(name: &'a StoreName, limits: Limits, available: u64) -> Self {
+        Self {
+            name,
+            limits,
+            available,
+            bytes: AtomicU64::new(0),
+            nodes: AtomicU64::new(0),
+        }
+    }
+
+    /// The largest sum of file sizes.
+    pub(super) fn object_bytes(&self) -> u64 {
+        self.limits.object_bytes
+    }
+
+    /// The sizes of the files that were counted.
+    pub(super) fn counted_bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_nodes(&self, count: u64) -> Result<(), AddError> {
+        let nodes = self
+            .nodes
+            .fetch_add(count, Ordering::Relaxed)
+            .saturating_add(count);
+        let limit = self.limits.object_nodes;
+        if nodes > limit {
+            Err(AddError::TooManyNodes {
+                name: self.name.clone(),
+                limit,
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Takes a file's size into account before a byte of it is written.
+    pub(super) fn count_bytes(&self, count: u64) -> Result<(), AddError> {
+        let needed = self
+            .bytes
+            .fetch_add(count, Ordering::Relaxed)
+            .saturating_add(count);
+        let limit = self.limits.object_bytes;
+        if needed > limit {
+            return Err(AddError::TooLarge {
+                name: self.name.clone(),
+                limit,
+            });
+        }
+        if needed > self.available {
+            return Err(AddError::NoSpace {
+                name: self.name.clone(),
+                needed,
+                available: self.available,
+            });
+        }
+        Ok(())
+    }
+}
