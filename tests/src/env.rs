@@ -1,7 +1,6 @@
 //! A temporary home, project and store, and the binary run in them with a cleared environment.
 
 use std::ffi::OsStr;
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -205,21 +204,6 @@ impl TestEnv {
             .args(arguments)
             .current_dir(self.directory.path())
             .stdin(Stdio::null()))
-    }
-
-    /// Everything that lies below the store's temporary directories: what a command must clean.
-    #[must_use]
-    pub fn leftovers(&self) -> String {
-        let mut text = String::new();
-        for place in ["store/.staging", "store/.trash", "var/tmp"] {
-            let Ok(entries) = fs::read_dir(self.store.join(place)) else {
-                continue;
-            };
-            for entry in entries.flatten() {
-                let _ = writeln!(text, "{place}/{}", entry.file_name().to_string_lossy());
-            }
-        }
-        text
     }
 }
 

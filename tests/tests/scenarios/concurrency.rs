@@ -77,11 +77,6 @@ fn an_interrupted_build_leaves_nothing() {
 
 #[test]
 fn a_killed_build_is_cleaned_up_by_the_next_command() {
-    let env = TestEnv::new();
-    env.write(
-        "project/pith.star",
-        "writer = fetch(name = \"x\", urls = [\"file:///etc/hostname\"], sha256 = \"0\")\n",
-    );
     let env = TestEnv::with_shared_store();
     project(&env, "echo started; sleep 86419");
     let mut child = start(&env);
