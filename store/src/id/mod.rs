@@ -18,6 +18,7 @@ mod digest;
 mod name;
 mod scratch;
 mod store_path;
+mod text;
 
 pub use self::{
     base32::{ALPHABET, is_digit},

@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use super::IdError;
+use super::{IdError, text::serde_as_text};
 
 /// Bytes of a name at most: with the digest and a dash before it, and room for a suffix, a file name (255) holds it.
 const MAX_LENGTH: usize = 200;
@@ -66,19 +64,7 @@ impl AsRef<str> for StoreName {
     }
 }
 
-impl Serialize for StoreName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for StoreName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
-    }
-}
+serde_as_text!(StoreName);
 
 #[cfg(test)]
 mod tests {

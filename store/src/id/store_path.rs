@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use super::{IdError, PathDigest, StoreName};
+use super::{IdError, PathDigest, StoreName, text::serde_as_text};
 
 /// The *logical* store directory: the same on every machine, wherever the objects really lie.
 pub const STORE_DIR: &str = "/pith/store";
@@ -85,19 +83,7 @@ impl fmt::Debug for StorePath {
     }
 }
 
-impl Serialize for StorePath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for StorePath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(de::Error::custom)
-    }
-}
+serde_as_text!(StorePath);
 
 #[cfg(test)]
 mod tests {
