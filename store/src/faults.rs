@@ -1,52 +1,91 @@
-//! Makes operations fail or the process die at named points (feature `faults`; for tests only).
+//! Makes the n-th I/O operation of this process fail, or ends the process there (feature `faults`; for tests only).
 //!
-//! The points of [`LocalStore::add`](crate::LocalStore::add), in order, are in [`ADD_POINTS`].
+//! Every operation of the store on files, directories, locks and the database passes one point *before* it is done. So "dies at n" is a process that
+//! has done n − 1 operations, and a test that counts n up until nothing happens any more has seen all of them. Operations of all threads are
+//! counted together.
 
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The points of an add, in the order in which it passes them.
-pub const ADD_POINTS: &[&str] = &[
-    "add.leased",
-    "add.staged",
-    "add.copied",
-    "add.rewritten",
-    "add.recorded",
-    "commit.synced",
-    "commit.record_renamed",
-    "commit.object_renamed",
-    "commit.renames_synced",
-    "commit.inserted",
-    "commit.committed",
-];
+use nix::errno::Errno;
 
-/// What happens at an armed point.
+/// What happens at an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The operation fails as if the disk were full.
-    Fail,
+    /// The operation fails; those after it do not.
+    Fail(Errno),
+    /// This operation and all after it fail, as on a disk that is gone or full.
+    FailFromHere(Errno),
     /// The process ends at once, without destructors.
     Die,
 }
 
-static ARMED: Mutex<Option<(String, Fault)>> = Mutex::new(None);
-
-/// Arms one point of this process, or none.
-pub fn set(fault: Option<(&str, Fault)>) {
-    *ARMED.lock().unwrap_or_else(PoisonError::into_inner) =
-        fault.map(|(name, fault)| (name.to_owned(), fault));
+#[derive(Debug)]
+struct State {
+    armed: Option<(u64, Fault)>,
+    passed: u64,
+    operations: Vec<&'static str>,
+    fired: bool,
 }
 
-/// Reaches a point.
-pub(crate) fn point(name: &'static str) -> io::Result<()> {
-    let armed = ARMED.lock().unwrap_or_else(PoisonError::into_inner);
-    match armed.as_ref() {
-        Some((point, Fault::Fail)) if point == name => Err(io::Error::from_raw_os_error(
-            nix::errno::Errno::ENOSPC as i32,
-        )),
-        Some((point, Fault::Die)) if point == name => std::process::abort(),
+static STATE: Mutex<State> = Mutex::new(State {
+    armed: None,
+    passed: 0,
+    operations: Vec::new(),
+    fired: false,
+});
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Arms the `nth` operation from now; 1 is the next one.
+pub fn arm(nth: u64, fault: Fault) {
+    *state() = State {
+        armed: Some((nth, fault)),
+        passed: 0,
+        operations: Vec::new(),
+        fired: false,
+    };
+}
+
+/// Counts operations from now without letting any fail.
+pub fn count() {
+    arm(0, Fault::Die);
+}
+
+/// What was seen since the last [`arm`] or [`count`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The operations that were begun, by their verbs, in order; a failed one included.
+    pub operations: Vec<&'static str>,
+    /// Whether the armed operation came.
+    pub fired: bool,
+}
+
+/// Lets all operations succeed again, and returns what was seen.
+pub fn disarm() -> Seen {
+    let mut state = state();
+    state.armed = None;
+    Seen {
+        operations: std::mem::take(&mut state.operations),
+        fired: state.fired,
+    }
+}
+
+/// Passes the point of an operation.
+pub(crate) fn point(operation: &'static str) -> nix::Result<()> {
+    let mut state = state();
+    let Some((nth, fault)) = state.armed else {
+        return Ok(());
+    };
+    state.passed += 1;
+    state.operations.push(operation);
+    let here = state.passed == nth;
+    state.fired |= here;
+    match fault {
+        Fault::Fail(errno) if here => Err(errno),
+        Fault::FailFromHere(errno) if state.fired => Err(errno),
+        Fault::Die if here => std::process::abort(),
         _ => Ok(()),
     }
 }

@@ -13,9 +13,7 @@ use std::{
 
 use store::{
     AddBatch, AddObject, AddSource, DbError, LocalStore, MemoryNode, NewRealisation, OpenError,
-    PathInfo, ResolvedDigest, StorePath,
-    faults::{self, ADD_POINTS, Fault},
-    scratch_path,
+    PathInfo, ResolvedDigest, StorePath, scratch_path,
     testing::{StoreDirectory, TempStore, add_tree, find_faults, memory_tree, open},
 };
 
@@ -45,17 +43,6 @@ fn role() -> TestResult {
     };
     let root = Path::new(&root);
     match role.split(' ').collect::<Vec<_>>().as_slice() {
-        ["add", point, "fail"] => {
-            let store = open(root)?;
-            faults::set(Some((point, Fault::Fail)));
-            let failed = add(&store).is_err();
-            assert_eq!(failed, *point != "commit.committed");
-        }
-        ["add", point, _] => {
-            let store = open(root)?;
-            faults::set(Some((point, Fault::Die)));
-            add(&store)?;
-        }
         ["many", seed] => {
             let seed: usize = seed.parse()?;
             let store = open(root)?;
@@ -126,38 +113,6 @@ fn add(store: &LocalStore) -> Result<Vec<PathInfo>, Box<dyn Error>> {
         ..AddBatch::default()
     };
     Ok(store.add(batch)?)
-}
-
-#[test]
-fn a_failure_or_death_at_any_point_leaves_a_good_store_and_a_retry_succeeds() -> TestResult {
-    let good = TempStore::new();
-    let expected = add(&good)?;
-    for point in ADD_POINTS {
-        for fault in ["fail", "die"] {
-            let case = format!("{point} {fault}");
-            let directory = StoreDirectory::new();
-            let status = child(&format!("add {case}"), directory.path())?
-                .wait_with_output()?
-                .status;
-            assert_eq!(status.success(), fault == "fail", "{case}: {status}");
-            let store = open(directory.path())?;
-            // A lease that nobody holds any more is removed by who reads leases.
-            assert_eq!(store.leased()?, BTreeSet::new(), "{case}");
-            assert_eq!(find_faults(&store), NONE, "{case}");
-            let valid = store.find_by_prefix("")?.len();
-            assert!(valid == 0 || valid == 1 || valid == 2, "{case}: {valid}");
-            assert_eq!(add(&store)?, expected, "{case}");
-            assert_eq!(find_faults(&store), NONE, "{case}, after the retry");
-            assert_eq!(
-                store
-                    .find_realisations(&ResolvedDigest::from_bytes([9; 32]))?
-                    .len(),
-                1,
-                "{case}"
-            );
-        }
-    }
-    Ok(())
 }
 
 #[test]

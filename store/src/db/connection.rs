@@ -6,9 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use nix::errno::Errno;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::{DbError, migrations};
+use crate::sys::fault;
 
 /// How long a statement waits inside SQLite for the rare locks that readers meet (recovery of the log, the last close).
 const STATEMENT_WAIT: Duration = Duration::from_secs(10);
@@ -39,6 +41,7 @@ impl Database {
             path: path.to_owned(),
             source,
         };
+        fault::point("db.open").map_err(|errno| open(refused(errno)))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -58,6 +61,8 @@ impl Database {
 
     /// Begins a transaction that writes, waiting for other writers. `on_wait` is called once if that takes more than a second.
     pub(crate) fn begin(&mut self, on_wait: &dyn Fn()) -> Result<Write<'_>, DbError> {
+        fault::point("db.begin")
+            .map_err(|errno| DbError::query("begin a transaction")(refused(errno)))?;
         let started = Instant::now();
         let mut noticed = false;
         let mut pause = Duration::from_micros(200);
@@ -92,6 +97,8 @@ impl Database {
 
     /// Moves the log into the file and syncs it, so that nothing is left that a power cut could undo.
     pub(crate) fn checkpoint(&self) -> Result<(), DbError> {
+        fault::point("db.checkpoint")
+            .map_err(|errno| DbError::query("write the log")(refused(errno)))?;
         self.connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(DbError::query("write the log"))
@@ -130,10 +137,22 @@ impl Write<'_> {
 
     /// Makes the changes visible to all.
     pub(crate) fn commit(self) -> Result<(), DbError> {
+        fault::point("db.commit")
+            .map_err(|errno| DbError::query("commit a transaction")(refused(errno)))?;
         self.transaction
             .commit()
             .map_err(DbError::query("commit a transaction"))
     }
+}
+
+/// What SQLite says when the operation below it fails.
+fn refused(errno: Errno) -> rusqlite::Error {
+    let code = match errno {
+        Errno::ENOSPC => ffi::SQLITE_FULL,
+        Errno::EMFILE => ffi::SQLITE_CANTOPEN,
+        _ => ffi::SQLITE_IOERR,
+    };
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(errno.desc().to_owned()))
 }
 
 fn set_pragma(

@@ -23,7 +23,7 @@ use crate::{
     info::{PathInfo, Realisation},
     object::{ModuloNode, ObjectSeal, seal},
     scan::Needles,
-    sys::{fault, files::at},
+    sys::files::at,
 };
 
 /// Bytes that an add leaves free, so that deleting stays possible: database log, records, directories.
@@ -42,9 +42,7 @@ impl LocalStore {
         } else {
             None
         };
-        fault::point("add.leased").map_err(at("write", self.root()))?;
         let staging = self.create_staging()?;
-        fault::point("add.staged").map_err(at("write", staging.path()))?;
 
         let targets = Targets::of(&batch);
         let needles = targets.needles();
@@ -52,7 +50,6 @@ impl LocalStore {
         for (index, object) in batch.objects.iter_mut().enumerate() {
             drafts.push(self.ingest(object, &needles, &staging, index)?);
         }
-        fault::point("add.copied").map_err(at("write", staging.path()))?;
 
         let evidence: Vec<Evidence> = batch
             .objects
@@ -73,7 +70,6 @@ impl LocalStore {
             let info = sealing.seal_object(*index, &mut drafts[*index], &evidence[*index])?;
             infos.insert(*index, info);
         }
-        fault::point("add.rewritten").map_err(at("write", staging.path()))?;
 
         let lease = batch.lease.or(own_lease.as_ref());
         self.publish(&batch, lease, staging, &order, infos)
@@ -203,7 +199,6 @@ impl LocalStore {
         if !paths.is_empty() {
             staging.write_publish(&paths)?;
         }
-        fault::point("add.recorded").map_err(at("write", staging.path()))?;
         if let Err(error) = self.commit(publish) {
             // Some objects may be in place without being registered; the next who opens the store decides about them.
             staging.abandon();

@@ -11,18 +11,15 @@ use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
-use nix::{
-    errno::Errno,
-    fcntl::{FlockArg, RenameFlags, renameat2},
-    unistd::{fsync, syncfs},
-};
+use nix::{errno::Errno, fcntl::FlockArg};
 
 use super::{AddError, LocalStore, StoreEvent, record::StagedRecord};
 use crate::{
     db::DbError,
     info::{PathInfo, Realisation},
     sys::{
-        FileError, fault,
+        FileError,
+        change::{rename_new, sync, sync_file_system},
         files::{at, open_directory_at, os, remove_at, seal_directory, unseal},
         lock::lock_file,
     },
@@ -197,19 +194,19 @@ impl LocalStore {
         if group.iter().all(|ticket| ticket.publish.new.is_empty()) {
             return Ok(());
         }
-        syncfs(self.store_fd()).map_err(|errno| Failed {
+        sync_file_system(self.store_fd()).map_err(|errno| Failed {
             action: "sync",
             path: self.store_directory(),
             errno,
         })?;
         if self.is_split() {
-            syncfs(self.meta_fd()).map_err(|errno| Failed {
+            sync_file_system(self.meta_fd()).map_err(|errno| Failed {
                 action: "sync",
                 path: self.meta_directory(),
                 errno,
             })?;
         }
-        reach("commit.synced", self)
+        Ok(())
     }
 
     fn rename(&self, publish: &Publish) -> Result<(), AddError> {
@@ -220,10 +217,8 @@ impl LocalStore {
                 self.meta_fd(),
             )?;
         }
-        fault::point("commit.record_renamed").map_err(at("write", self.root()))?;
         for item in &publish.new {
             self.rename_object(publish, item)?;
-            fault::point("commit.object_renamed").map_err(at("write", self.root()))?;
         }
         Ok(())
     }
@@ -232,12 +227,11 @@ impl LocalStore {
         let name: OsString = item.info.path.to_string().into();
         let path = self.real_path(&item.info.path);
         loop {
-            match renameat2(
-                &publish.staging,
-                item.target.as_os_str(),
+            match rename_new(
+                publish.staging.as_fd(),
+                &item.target,
                 self.store_fd(),
-                name.as_os_str(),
-                RenameFlags::RENAME_NOREPLACE,
+                &name,
             ) {
                 Ok(()) => break,
                 Err(Errno::EEXIST) => {
@@ -268,12 +262,11 @@ impl LocalStore {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(error) => return Err(at("change", self.real_path(path))(error)),
         }
-        match renameat2(
+        match rename_new(
             self.store_fd(),
-            name.as_str(),
+            os(name.as_bytes()),
             self.trash_fd(),
-            trashed.as_str(),
-            RenameFlags::RENAME_NOREPLACE,
+            os(trashed.as_bytes()),
         ) {
             Ok(()) => remove_at(self.trash_fd(), os(trashed.as_bytes()))
                 .map_err(at("remove", self.real_path(path))),
@@ -305,18 +298,18 @@ impl LocalStore {
             }
         };
         if shards.len() > DIRECTORIES_TO_SYNC {
-            syncfs(self.meta_fd()).map_err(failed(self.meta_directory()))?;
+            sync_file_system(self.meta_fd()).map_err(failed(self.meta_directory()))?;
         } else {
             for shard in shards {
                 let path = self.meta_directory().join(shard);
                 let directory = open_directory_at(self.meta_fd(), os(shard.as_bytes()))
                     .map_err(failed(path.clone()))?;
-                fsync(directory).map_err(failed(path))?;
+                sync(directory).map_err(failed(path))?;
             }
-            fsync(self.meta_fd()).map_err(failed(self.meta_directory()))?;
+            sync(self.meta_fd()).map_err(failed(self.meta_directory()))?;
         }
-        fsync(self.store_fd()).map_err(failed(self.store_directory()))?;
-        reach("commit.renames_synced", self)
+        sync(self.store_fd()).map_err(failed(self.store_directory()))?;
+        Ok(())
     }
 
     /// Registers the group in one transaction; a batch that is refused does not hold up the others.
@@ -334,15 +327,10 @@ impl LocalStore {
                     for realisation in &ticket.publish.realisations {
                         write.add_realisation(realisation)?;
                     }
-                    fault::point("commit.inserted").map_err(at("write", self.root()))?;
                     Ok::<(), AddError>(())
                 }));
             }
             Ok(results)
-        })
-        .inspect(|_| {
-            // Past this point the objects are valid: a failure here has nothing left to undo.
-            let _reached: std::io::Result<()> = fault::point("commit.committed");
         })
     }
 
@@ -368,12 +356,4 @@ struct Failed {
     action: &'static str,
     path: PathBuf,
     errno: Errno,
-}
-
-fn reach(point: &'static str, store: &LocalStore) -> Result<(), Failed> {
-    fault::point(point).map_err(|error| Failed {
-        action: "write",
-        path: store.root().to_owned(),
-        errno: Errno::try_from(error).unwrap_or(Errno::EIO),
-    })
 }

@@ -2,13 +2,16 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom},
 };
 
 use super::draft::FileDraft;
 use crate::{
     scan::{Container, Needles, Scanner, scan_members},
-    sys::files::{seal_file, unseal_file},
+    sys::{
+        change::write_all,
+        files::{seal_file, unseal_file},
+    },
 };
 
 /// Bytes read at once: small enough to stay in the second-level cache between hash, scan and write.
@@ -64,7 +67,7 @@ pub(super) fn copy(
             scanner.update(block);
         }
         edges.update(block);
-        target.write_all(block).map_err(CopyError::Write)?;
+        write_all(target, block).map_err(CopyError::Write)?;
     }
     let mut findings = scanner.finish();
     if !needles.is_empty()

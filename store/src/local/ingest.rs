@@ -26,7 +26,6 @@ use nix::{
     errno::Errno,
     fcntl::{AtFlags, readlinkat},
     sys::stat::fstatat,
-    unistd::symlinkat,
 };
 
 use super::{
@@ -39,9 +38,12 @@ use super::{
 use crate::{
     id::StoreName,
     scan::{Needles, scan_bytes},
-    sys::files::{
-        at, create_directory_at, create_file_at, file_type, join, list, open_directory_at,
-        open_file_at, os, seal_symlink,
+    sys::{
+        change::symlink_at,
+        files::{
+            at, create_directory_at, create_file_at, file_type, join, list, open_directory_at,
+            open_file_at, os, seal_symlink,
+        },
     },
     tree::{EntryName, MAX_DEPTH, MemoryNode, SymlinkTarget, TreeError, printable},
 };
@@ -463,7 +465,7 @@ impl<'a> Ingest<'a> {
         parent: BorrowedFd<'_>,
         target: &OsStr,
     ) -> Result<SymlinkDraft, AddError> {
-        symlinkat(os(to.as_bytes()), parent, target).map_err(at("create", target))?;
+        symlink_at(os(to.as_bytes()), parent, target).map_err(at("create", target))?;
         seal_symlink(parent, target).map_err(at("change", target))?;
         let findings = scan_bytes(self.needles, to.as_bytes());
         Ok(SymlinkDraft {

@@ -9,7 +9,6 @@
 use std::{
     collections::BTreeSet,
     fs::OpenOptions,
-    io::Write,
     os::{
         fd::OwnedFd,
         unix::fs::{MetadataExt, OpenOptionsExt},
@@ -22,6 +21,8 @@ use crate::{
     id::PathDigest,
     sys::{
         FileError,
+        change::{remove_file, write_all},
+        fault,
         files::at,
         lock::{Lock, try_lock},
     },
@@ -39,6 +40,7 @@ impl Lease {
     pub(super) fn create(directory: &Path, stem: &str) -> Result<Self, LeaseError> {
         let path = directory.join(stem);
         loop {
+            fault::point("create").map_err(at("create", &path))?;
             let file = OpenOptions::new()
                 .append(true)
                 .create(true)
@@ -63,9 +65,7 @@ impl Lease {
             .flat_map(|digest| digest.to_digits().into_iter().chain([b'\n']))
             .collect();
         // One write in append mode: a reader sees whole lines.
-        (&*self.file)
-            .write_all(&lines)
-            .map_err(at("write", &self.path))?;
+        write_all(&self.file, &lines).map_err(at("write", &self.path))?;
         Ok(())
     }
 }
@@ -73,22 +73,24 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         // What stays behind is unlocked, so it protects nothing and is removed by the next who reads leases.
-        let _removed: std::io::Result<()> = std::fs::remove_file(&self.path);
+        let _removed: Result<(), FileError> = remove_file(&self.path);
     }
 }
 
 /// Returns the digests that living processes lease, and removes the leases of dead ones.
 pub(super) fn leased(directory: &Path) -> Result<BTreeSet<PathDigest>, FileError> {
     let mut digests = BTreeSet::new();
+    fault::point("list").map_err(at("list", directory))?;
     for entry in std::fs::read_dir(directory).map_err(at("list", directory))? {
         let path = entry.map_err(at("list", directory))?.path();
+        fault::point("open").map_err(at("open", &path))?;
         let file = match OpenOptions::new().read(true).open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(at("open", &path)(error)),
         };
         if let Some(_stale) = try_lock(OwnedFd::from(file)).map_err(at("lock", &path))? {
-            let _removed: std::io::Result<()> = std::fs::remove_file(&path);
+            let _removed: Result<(), FileError> = remove_file(&path);
             continue;
         }
         let text = match std::fs::read_to_string(&path) {

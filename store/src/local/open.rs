@@ -1,7 +1,7 @@
 //! Opens a store, and closes it.
 
 use std::{
-    fs, io,
+    fs,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::{DirBuilderExt, MetadataExt},
@@ -24,6 +24,8 @@ use crate::{
     id::StorePath,
     sys::{
         FileError,
+        change::{remove_file, write_file},
+        fault,
         files::{at, open_directory},
         lock::{Lock, lock_file},
     },
@@ -191,7 +193,7 @@ impl LocalStore {
             let lock = lock_file(&self.root.join("var/lock/writers"), FlockArg::LockShared)?;
             let marker = self.marker_path();
             if fs::read(&marker).ok().as_deref() != Some(self.boot.as_bytes()) {
-                fs::write(&marker, &self.boot).map_err(at("write", &marker))?;
+                write_file(&marker, self.boot.as_bytes())?;
             }
             *writing = Some(lock);
         }
@@ -280,13 +282,14 @@ impl Drop for LocalStore {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
         if reader.checkpoint().is_ok() {
-            let _removed: io::Result<()> = fs::remove_file(self.root.join("var/unclean"));
+            let _removed: Result<(), FileError> = remove_file(&self.root.join("var/unclean"));
         }
     }
 }
 
 fn create_directories(root: &Path) -> Result<(), FileError> {
     let create = |path: &Path, mode: u32| {
+        fault::point("mkdir").map_err(at("create", path))?;
         fs::DirBuilder::new()
             .recursive(true)
             .mode(mode)

@@ -5,16 +5,11 @@
 
 use std::{
     ffi::OsString,
-    io::Write,
     os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
 };
 
-use nix::{
-    errno::Errno,
-    fcntl::{RenameFlags, renameat2},
-    sys::stat::{Mode, mkdirat},
-};
+use nix::errno::Errno;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -22,6 +17,7 @@ use crate::{
     info::{PathInfo, Realisation},
     sys::{
         FileError,
+        change::{make_directory_at, rename_over, write_all},
         files::{at, create_file_at, list, open_directory_at, open_file_at, os},
     },
 };
@@ -85,9 +81,9 @@ fn stage(
     let mut json =
         serde_json::to_vec(value).map_err(|error| failed()(std::io::Error::from(error)))?;
     json.push(b'\n');
-    let mut file = create_file_at(staging, os(staged.as_bytes()), false)
+    let file = create_file_at(staging, os(staged.as_bytes()), false)
         .map_err(at("create", path.join(&staged)))?;
-    file.write_all(&json).map_err(failed())?;
+    write_all(&file, &json).map_err(failed())?;
     Ok(StagedRecord {
         shard: name.chars().take(2).collect(),
         name,
@@ -105,22 +101,10 @@ impl StagedRecord {
     ) -> Result<(), FileError> {
         let failed = || at("write", meta.join(&self.shard).join(&self.name));
         let target = format!("{}/{}", self.shard, self.name);
-        let rename = || {
-            renameat2(
-                staging,
-                self.staged.as_os_str(),
-                meta_fd,
-                target.as_str(),
-                RenameFlags::empty(),
-            )
-        };
+        let rename = || rename_over(staging, &self.staged, meta_fd, os(target.as_bytes()));
         match rename() {
             Err(Errno::ENOENT) => {
-                match mkdirat(
-                    meta_fd,
-                    self.shard.as_str(),
-                    Mode::from_bits_truncate(0o755),
-                ) {
+                match make_directory_at(meta_fd, os(self.shard.as_bytes())) {
                     Ok(()) | Err(Errno::EEXIST) => {}
                     Err(error) => return Err(failed()(error)),
                 }

@@ -22,6 +22,7 @@ use crate::{
     id::StorePath,
     info::PathInfo,
     sys::{
+        change::remove_file,
         files::{at, list, open_directory_at, os, remove_at, seal_directory},
         lock::lock_file,
     },
@@ -71,7 +72,7 @@ impl LocalStore {
             .unwrap_or_else(PoisonError::into_inner)
             .checkpoint()?;
         let marker = self.marker_path();
-        fs::remove_file(&marker).map_err(at("remove", &marker))?;
+        remove_file(&marker)?;
         Ok(())
     }
 

@@ -8,13 +8,9 @@ use std::{
     ffi::OsStr,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    os::{
-        fd::{AsFd, BorrowedFd},
-        unix::fs::FileExt,
-    },
+    os::fd::{AsFd, BorrowedFd},
 };
 
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use rayon::prelude::*;
 
 use super::{
@@ -26,6 +22,7 @@ use crate::{
     object::{ModuloHasher, ModuloNode, ModuloTree, symlink_modulo},
     sys::{
         FileError,
+        change::{symlink_at, unlink_at, write_all_at},
         files::{at, join, os, reopen_file_at, seal_directory, seal_file, seal_symlink},
     },
     tree::{EntryName, Node, SymlinkTarget, Tree, TreeEntry, TreeError},
@@ -140,8 +137,8 @@ impl Rewriter<'_> {
         if target == link.target.as_bytes() {
             return Ok(());
         }
-        unlinkat(self.staging, path, UnlinkatFlags::NoRemoveDir).map_err(at("remove", path))?;
-        symlinkat(os(&target), self.staging, path).map_err(at("create", path))?;
+        unlink_at(self.staging, path).map_err(at("remove", path))?;
+        symlink_at(os(&target), self.staging, path).map_err(at("create", path))?;
         seal_symlink(self.staging, path).map_err(at("change", path))?;
         link.target = SymlinkTarget::new(&target).expect("digits keep the length and have no NUL");
         Ok(())
@@ -173,7 +170,7 @@ fn collect<'a>(draft: &'a mut Draft, path: &[u8], leaves: &mut Vec<(Leaf<'a>, Ve
 fn patch(handle: &File, file: &FileDraft, finals: &Finals) -> io::Result<()> {
     for occurrence in &file.findings.occurrences {
         if let Some(digest) = finals.get(&occurrence.scratch) {
-            handle.write_all_at(&digest.to_digits(), occurrence.offset)?;
+            write_all_at(handle, &digest.to_digits(), occurrence.offset)?;
         }
     }
     Ok(())

@@ -6,7 +6,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::Write,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::MetadataExt,
@@ -20,6 +19,7 @@ use crate::{
     id::StorePath,
     sys::{
         FileError,
+        change::write_all,
         files::{
             at, create_directory_at, create_file_at, list, open_directory_at, open_file_at,
             remove_at,
@@ -83,9 +83,8 @@ impl<'a> Staging<'a> {
     pub(super) fn write_publish(&self, paths: &[&StorePath]) -> Result<(), FileError> {
         let path = self.path.join(PUBLISH);
         let text: String = paths.iter().map(|path| format!("{path}\n")).collect();
-        let mut file =
-            create_file_at(self, OsStr::new(PUBLISH), false).map_err(at("create", &path))?;
-        file.write_all(text.as_bytes()).map_err(at("write", path))
+        let file = create_file_at(self, OsStr::new(PUBLISH), false).map_err(at("create", &path))?;
+        write_all(&file, text.as_bytes()).map_err(at("write", path))
     }
 }
 

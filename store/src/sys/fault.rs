@@ -1,11 +1,12 @@
-//! Named points where a test can make an operation fail or its process die.
+//! The one point that every I/O operation of the store passes before it is done.
 //!
-//! Without the feature `faults` each point is an empty function.
+//! Without the feature `faults` it is an empty function. With it, a test can let the n-th operation fail or the process die there; see
+//! [`crate::faults`].
 
-/// Reaches a point. With the feature `faults`, does what [`crate::faults::set`] armed there.
+/// Passes the point of an operation, which is named by its verb.
 #[cfg(not(feature = "faults"))]
 #[inline]
-pub(crate) fn point(_name: &'static str) -> std::io::Result<()> {
+pub(crate) const fn point(_operation: &'static str) -> nix::Result<()> {
     Ok(())
 }
 

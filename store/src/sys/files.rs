@@ -19,10 +19,13 @@ use nix::{
         stat::{Mode, SFlag, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat},
         time::TimeSpec,
     },
-    unistd::{UnlinkatFlags, unlinkat},
 };
 
-use super::FileError;
+use super::{
+    FileError,
+    change::{remove_directory_at, unlink_at},
+    fault,
+};
 
 /// The modification time of everything in the store, in seconds since 1970.
 const STORE_TIME: TimeSpec = TimeSpec::new(1, 0);
@@ -41,12 +44,14 @@ pub(crate) fn at<E: Into<io::Error>>(
 
 /// Opens a directory below another; fails with `ELOOP` or `ENOTDIR` for anything else, a symlink included.
 pub(crate) fn open_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Result<OwnedFd> {
+    fault::point("open")?;
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     openat(parent, name, flags, Mode::empty())
 }
 
 /// Opens one of the store's own directories by its path.
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, FileError> {
+    fault::point("open").map_err(at("open", path))?;
     nix::fcntl::open(
         path,
         OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
@@ -57,6 +62,7 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, FileError> {
 
 /// Opens a file to read; never blocks on a fifo and never follows a symlink.
 pub(crate) fn open_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<File> {
+    fault::point("open")?;
     let flags = OFlag::O_RDONLY
         | OFlag::O_NOFOLLOW
         | OFlag::O_NONBLOCK
@@ -73,6 +79,7 @@ pub(crate) fn create_file_at(
     name: &OsStr,
     executable: bool,
 ) -> nix::Result<File> {
+    fault::point("create")?;
     let flags =
         OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     openat(parent, name, flags, file_mode(executable)).map(File::from)
@@ -80,6 +87,7 @@ pub(crate) fn create_file_at(
 
 /// Opens a file of the staging directory again, to change it.
 pub(crate) fn reopen_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<File> {
+    fault::point("open")?;
     openat(
         parent,
         name,
@@ -91,12 +99,14 @@ pub(crate) fn reopen_file_at(parent: impl AsFd, name: &OsStr) -> nix::Result<Fil
 
 /// Creates a directory that must not exist, for its owner alone, and opens it.
 pub(crate) fn create_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Result<OwnedFd> {
+    fault::point("mkdir")?;
     mkdirat(&parent, name, Mode::S_IRWXU)?;
     open_directory_at(&parent, name)
 }
 
 /// The entries of a directory, in no order, without `.` and `..`.
 pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Type>)>> {
+    fault::point("list")?;
     // A descriptor of its own: reading moves the position that duplicates share.
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut stream = Dir::openat(directory, ".", flags, Mode::empty())?;
@@ -113,6 +123,7 @@ pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Ty
 
 /// Gives a file of the store its final mode and time.
 pub(crate) fn seal_file(file: impl AsFd, executable: bool) -> nix::Result<()> {
+    fault::point("seal")?;
     let mode = file_mode(executable);
     if Mode::from_bits_truncate(fstat(&file)?.st_mode) != mode {
         fchmod(&file, mode)?;
@@ -122,6 +133,7 @@ pub(crate) fn seal_file(file: impl AsFd, executable: bool) -> nix::Result<()> {
 
 /// Lets the owner write a file of the staging directory again.
 pub(crate) fn unseal_file(file: impl AsFd) -> nix::Result<()> {
+    fault::point("unseal")?;
     fchmod(file, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
@@ -131,12 +143,14 @@ const fn file_mode(executable: bool) -> Mode {
 
 /// Gives a directory of the store its final mode and time. Nothing can be made in it afterwards, but by root.
 pub(crate) fn seal_directory(directory: impl AsFd) -> nix::Result<()> {
+    fault::point("seal")?;
     fchmod(&directory, Mode::from_bits_truncate(0o555))?;
     futimens(directory, &STORE_TIME, &STORE_TIME)
 }
 
 /// Gives a symlink of the store its final time.
 pub(crate) fn seal_symlink(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
+    fault::point("seal")?;
     utimensat(
         parent,
         name,
@@ -149,7 +163,10 @@ pub(crate) fn seal_symlink(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
 /// Makes what lies at a name writable by its owner if it is a directory, as renaming a directory to another parent demands of ordinary users.
 pub(crate) fn unseal(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
     match open_directory_at(&parent, name) {
-        Ok(directory) => fchmod(directory, Mode::S_IRWXU),
+        Ok(directory) => {
+            fault::point("unseal")?;
+            fchmod(directory, Mode::S_IRWXU)
+        }
         Err(Errno::ENOTDIR | Errno::ELOOP) => Ok(()),
         Err(error) => Err(error),
     }
@@ -157,7 +174,7 @@ pub(crate) fn unseal(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
 
 /// Removes what lies at a name, whatever it is, walking by descriptors. What is already gone is not an error.
 pub(crate) fn remove_at(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
-    match unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir) {
+    match unlink_at(&parent, name) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(()),
         Err(Errno::EISDIR | Errno::EPERM) => {}
         Err(error) => return Err(error),
@@ -167,11 +184,12 @@ pub(crate) fn remove_at(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
         Err(Errno::ENOENT) => return Ok(()),
         Err(error) => return Err(error),
     };
+    fault::point("unseal")?;
     fchmod(&directory, Mode::S_IRWXU)?;
     for (entry, _) in list(&directory)? {
         remove_at(&directory, &entry)?;
     }
-    match unlinkat(&parent, name, UnlinkatFlags::RemoveDir) {
+    match remove_directory_at(&parent, name) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(error) => Err(error),
     }

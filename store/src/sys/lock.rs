@@ -12,13 +12,14 @@ use nix::{
     fcntl::{Flock, FlockArg},
 };
 
-use super::{FileError, files::at};
+use super::{FileError, fault, files::at};
 
 /// A held lock on an open file or directory.
 pub(crate) type Lock = Flock<File>;
 
 /// Opens a lock file, creating it if needed, and waits for the lock.
 pub(crate) fn lock_file(path: &Path, kind: FlockArg) -> Result<Lock, FileError> {
+    fault::point("lock").map_err(at("lock", path))?;
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -37,6 +38,7 @@ pub(crate) fn lock_file(path: &Path, kind: FlockArg) -> Result<Lock, FileError> 
 
 /// Locks an open file or directory for this process alone if nobody has it locked.
 pub(crate) fn try_lock(fd: OwnedFd) -> io::Result<Option<Lock>> {
+    fault::point("lock")?;
     match Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),

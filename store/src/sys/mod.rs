@@ -1,7 +1,8 @@
-//! Files below directory descriptors, locks, and the named points where tests make an operation fail.
+//! Files below directory descriptors, locks, and the point of each operation where tests make it fail.
 //!
 //! Invariant: nothing here follows a symlink, and nothing but the store's own fixed directories is opened by an absolute path.
 
+pub(crate) mod change;
 pub(crate) mod fault;
 pub(crate) mod files;
 pub(crate) mod lock;

@@ -1,0 +1,168 @@
+//! Runs an operation with faults, in processes of its own, and looks at what is left.
+
+use std::{
+    env,
+    error::Error,
+    fs, io,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use nix::errno::Errno;
+use store::{
+    LocalStore,
+    faults::{self, Fault},
+    testing::{StoreDirectory, find_faults, open},
+};
+
+use crate::operations::{Operation, find};
+
+pub(crate) type TestResult<T = ()> = Result<T, Box<dyn Error>>;
+
+const ROLE: &str = "PITH_FAULTS_ROLE";
+const ROOT: &str = "PITH_FAULTS_ROOT";
+/// Said by a child whose operation succeeded.
+const SUCCEEDED: i32 = 10;
+/// Said by a child whose operation failed.
+const FAILED: i32 = 11;
+/// Said by a child whose operation ended before the fault came: all points have been tried.
+const PAST_THE_END: i32 = 12;
+
+/// The failures that each point is tried with, by their names.
+const FAILURES: &[(&str, Fault)] = &[
+    ("EIO", Fault::Fail(Errno::EIO)),
+    ("ENOSPC", Fault::Fail(Errno::ENOSPC)),
+    ("EMFILE", Fault::Fail(Errno::EMFILE)),
+    ("EIO-from-here", Fault::FailFromHere(Errno::EIO)),
+    ("die", Fault::Die),
+];
+
+/// Runs an operation with every fault at every point.
+#[expect(
+    clippy::print_stdout,
+    reason = "the numbers are what a reader of the log wants"
+)]
+pub(crate) fn run(name: &str) -> TestResult {
+    let operation = find(name)?;
+    let prepared = StoreDirectory::new();
+    (operation.prepare)(&open(prepared.path())?)?;
+    for (kind, _) in FAILURES {
+        let mut points = 0;
+        for nth in 1.. {
+            let case = format!("{name}, {kind} at operation {nth}");
+            let directory = StoreDirectory::new();
+            copy(prepared.path(), directory.path())?;
+            let code = child(name, kind, nth, directory.path())?;
+            if code == Some(PAST_THE_END) {
+                break;
+            }
+            check(operation, directory.path(), code == Some(SUCCEEDED))
+                .map_err(|error| format!("{case}: {error}"))?;
+            points += 1;
+        }
+        println!("{name}: {points} points with {kind}, all clean");
+        if points == 0 {
+            return Err(format!("{name} has no points").into());
+        }
+    }
+    Ok(())
+}
+
+/// Opens the store as the next command would, and holds it to the invariants.
+fn check(operation: &Operation, root: &Path, succeeded: bool) -> TestResult {
+    let store = open(root)?;
+    // Leases of the dead are removed by who reads leases.
+    store.leased()?;
+    clean(&store, "after recovery")?;
+    if !(operation.is_done)(&store)? {
+        if succeeded {
+            return Err("it said that it succeeded, and nothing has happened".into());
+        }
+        (operation.is_undone)(&store)?;
+    }
+    (operation.act)(&store).map_err(|error| format!("the retry failed: {error}"))?;
+    if !(operation.is_done)(&store)? {
+        return Err("the retry succeeded, and nothing has happened".into());
+    }
+    clean(&store, "after the retry")
+}
+
+fn clean(store: &LocalStore, when: &str) -> TestResult {
+    let faults = find_faults(store);
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{when}: {}", faults.join("; ")).into())
+    }
+}
+
+/// Runs this test program again, with one fault in one operation on one store.
+fn child(name: &str, kind: &str, nth: u64, root: &Path) -> TestResult<Option<i32>> {
+    let status = Command::new(env::current_exe()?)
+        .args(["--exact", "role", "--nocapture"])
+        .env(ROLE, format!("{name} {kind} {nth}"))
+        .env(ROOT, root)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    match status.code() {
+        Some(SUCCEEDED | FAILED | PAST_THE_END) => Ok(status.code()),
+        None if kind == "die" => Ok(None),
+        _ => Err(
+            format!("{name}, {kind} at operation {nth}: the process ended with {status}").into(),
+        ),
+    }
+}
+
+/// The child's part.
+#[expect(clippy::exit, reason = "the exit status is what a child tells")]
+pub(crate) fn role() -> TestResult {
+    let (Ok(role), Ok(root)) = (env::var(ROLE), env::var(ROOT)) else {
+        return Ok(());
+    };
+    let words: Vec<&str> = role.split(' ').collect();
+    let &[name, kind, nth] = words.as_slice() else {
+        return Err(format!("unknown role `{role}`").into());
+    };
+    let operation = find(name)?;
+    let (_, fault) = FAILURES
+        .iter()
+        .find(|(known, _)| *known == kind)
+        .ok_or("unknown fault")?;
+    faults::arm(nth.parse()?, *fault);
+    let result = open(Path::new(&root))
+        .map_err(Into::into)
+        .and_then(|store| (operation.act)(&store));
+    let seen = faults::disarm();
+    std::process::exit(match (seen.fired, result) {
+        (false, Ok(())) => PAST_THE_END,
+        (false, Err(error)) => return Err(error),
+        (true, Ok(())) => SUCCEEDED,
+        (true, Err(_)) => FAILED,
+    })
+}
+
+/// Copies a store, modes included.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_symlink() {
+            symlink(fs::read_link(&source)?, &target)?;
+        } else if kind.is_dir() {
+            fs::create_dir(&target)?;
+            copy(&source, &target)?;
+            fs::set_permissions(
+                &target,
+                PermissionsExt::from_mode(entry.metadata()?.permissions().mode()),
+            )?;
+        } else {
+            fs::copy(&source, &target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Every I/O operation of the store fails once, and at every one the process dies once; afterwards the store is whole and a retry succeeds.
+//!
+//! An [`Operation`](operations::Operation) is run in processes of its own: for n = 1, 2, 3 … with the n-th I/O operation failing (see [`FAILURES`]), and again with the process ending there,
+//! each time on a fresh copy of a prepared store. Then the store is opened as the next command would, and must have the invariants:
+//!
+//! * every valid object hashes to its id, its references are valid, its record says what the database says;
+//! * no rooted object is gone; the operation has happened wholly or not at all, and if it said that it succeeded, it has;
+//! * nothing is left over of unfinished work;
+//! * the same operation, tried again, succeeds.
+//!
+//! The numbers of points are printed. CI tries every point; the store is small.
+
+mod harness;
+mod operations;
+
+use harness::{TestResult, run};
+
+/// What this test program does as a child process. Nothing when the tests run as such.
+#[test]
+fn role() -> TestResult {
+    harness::role()
+}
+
+#[test]
+fn add_survives_every_fault() -> TestResult {
+    run("add")
+}
+
+#[test]
+fn adding_a_realisation_survives_every_fault() -> TestResult {
+    run("realise")
+}
+
+#[test]
+fn setting_a_root_survives_every_fault() -> TestResult {
+    run("root")
+}
