@@ -1,8 +1,9 @@
-//! `pith store`: the store itself.
+//! `pith store path-info`: all that is known of store paths.
 
-use clap::{Args, Subcommand};
-use serde::Serialize;
 use std::fmt::Write as _;
+
+use clap::Args;
+use serde::Serialize;
 use store::PathInfo;
 
 use crate::context::Context;
@@ -11,32 +12,12 @@ use crate::output::human_bytes;
 use crate::realise::realise_one;
 use crate::select::SelectError;
 
-/// Look into the store
+/// Show all that is known of store paths
 #[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    #[command(subcommand)]
-    command: StoreCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum StoreCommand {
-    /// Show where the store is and how much it holds
-    Info,
-    /// Show all that is known of store paths
-    PathInfo {
-        /// Store paths, or targets that are built already or will be
-        #[arg(required = true, value_name = "PATH")]
-        targets: Vec<String>,
-    },
-}
-
-/// The report of `store info`; sizes count every object whole.
-#[derive(Debug, Serialize)]
-struct StoreReport {
-    root: String,
-    store_dir: &'static str,
-    objects: u64,
-    size_bytes: u64,
+pub(super) struct PathInfoArgs {
+    /// Store paths, or targets that are built already or will be
+    #[arg(required = true, value_name = "PATH")]
+    targets: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,41 +25,11 @@ struct PathReport {
     paths: Vec<PathInfo>,
 }
 
-/// Runs the subcommand.
-pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<(), CommandError> {
-    match &args.command {
-        StoreCommand::Info => info(context),
-        StoreCommand::PathInfo { targets } => path_info(targets, context),
-    }
-}
-
-fn info(context: &Context) -> Result<(), CommandError> {
-    let store = context.open_store()?;
-    let (objects, size_bytes) = store.count_objects()?;
-    let report = StoreReport {
-        root: store.root().to_string_lossy().into_owned(),
-        store_dir: store::STORE_DIR,
-        objects,
-        size_bytes,
-    };
-    if context.printer().is_json() {
-        context.printer().json(&report)?;
-    } else {
-        context.printer().result(&format!(
-            "store    {}\nshown as {}\nobjects  {}\nsize     {}\n",
-            report.root,
-            report.store_dir,
-            report.objects,
-            human_bytes(report.size_bytes)
-        ))?;
-    }
-    Ok(())
-}
-
-fn path_info(targets: &[String], context: &Context) -> Result<(), CommandError> {
+/// Runs the command.
+pub(super) fn path_info(args: &PathInfoArgs, context: &Context) -> Result<(), CommandError> {
     let store = context.open_store()?;
     let mut paths = Vec::new();
-    for target in targets {
+    for target in &args.targets {
         let path = realise_one(context, &store, target)?;
         let info = store
             .path_info(&path)?
