@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use sandbox::Level;
 
 use crate::commands;
 
@@ -45,6 +46,9 @@ pub(crate) struct GlobalArgs {
     /// How many processors one build may use
     #[arg(long, global = true, value_name = "N")]
     pub(crate) cores: Option<usize>,
+    /// The weakest sandbox to build in: full, or no-proc where a container forbids a fresh /proc
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) sandbox: Option<Level>,
     /// Use only what is on this machine
     #[arg(long, global = true)]
     pub(crate) offline: bool,

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 
-use recipes::build::{BuildError, FailureKind};
+use recipes::build::{BuildError, FailureKind, StepError};
 use recipes::plan::Goal;
+use sandbox::{Missing, SandboxError};
 
 /// The exit statuses of `pith`; scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,7 @@ statuses! {
     crate::target::TargetError => Usage,
     recipes::model::ModelError => Failed,
     crate::program::ProgramError => Failed,
-    sandbox::SandboxError => Failed,
+    SandboxError => Failed,
     store::ClosureError => Failed,
     store::DbError => Failed,
     store::OpenError => Failed,
@@ -155,6 +156,15 @@ pub(crate) fn build_failed(error: BuildError, goals: &[Goal]) -> CommandError {
     let mut notes = Vec::new();
     let mut hints = Vec::new();
     for step in error.failed_steps() {
+        if let StepError::Sandbox(error) = &step.error
+            && let SandboxError::Forbidden {
+                missing: Missing::FreshProc,
+                ..
+            } = **error
+        {
+            hints.push("`--sandbox no-proc` builds without `/proc`, and records that".to_owned());
+            continue;
+        }
         if let Some(log) = &step.log {
             if !log.tail.is_empty() {
                 notes.push(format!(

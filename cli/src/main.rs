@@ -10,6 +10,7 @@ mod program;
 mod realise;
 mod select;
 mod settings;
+mod size;
 mod target;
 
 use std::env;

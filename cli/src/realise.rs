@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use recipes::build::scheduler::OnFailure;
-use recipes::build::{BuildOptions, Builder, Origin, Realisations};
+use recipes::build::{BuildLimits, BuildOptions, Builder, Origin, Realisations};
 use recipes::event::Event;
 use recipes::model::Builder as Kind;
 use recipes::plan::Goal;
@@ -17,6 +17,7 @@ use crate::error::{CommandError, build_failed};
 use crate::output::{BuildProgress, Done};
 use crate::select::{SelectError, Selection, Want, select};
 use crate::settings::Settings;
+use crate::size::Size;
 
 /// How a command wants things built.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,10 @@ pub(crate) struct RealiseOptions {
     pub(crate) keep_going: bool,
     /// A limit for every builder.
     pub(crate) timeout: Option<Duration>,
+    /// How much each builder may keep on disk, if not the usual.
+    pub(crate) max_disk: Option<Size>,
+    /// How much memory each builder may use.
+    pub(crate) max_memory: Option<Size>,
 }
 
 impl Default for RealiseOptions {
@@ -38,6 +43,8 @@ impl Default for RealiseOptions {
             keep_failed: false,
             keep_going: false,
             timeout: None,
+            max_disk: None,
+            max_memory: None,
         }
     }
 }
@@ -156,6 +163,8 @@ pub(crate) fn build_options(
             OnFailure::Stop
         },
         timeout: options.timeout,
+        limits: limits(options),
+        weakest_level: settings.sandbox,
         fetch: FetchOptions {
             offline: settings.offline,
             proxies: proxies(settings),
@@ -164,6 +173,15 @@ pub(crate) fn build_options(
         mirrors: mirrors(settings),
         ..BuildOptions::new(helper, seconds_now)
     })
+}
+
+fn limits(options: &RealiseOptions) -> BuildLimits {
+    let usual = BuildLimits::default();
+    BuildLimits {
+        disk_bytes: options.max_disk.map_or(usual.disk_bytes, |size| size.bytes),
+        memory_bytes: options.max_memory.map(|size| size.bytes),
+        ..usual
+    }
 }
 
 /// Seconds since 1970; a clock before that counts as 1970.

@@ -214,7 +214,11 @@ impl Default for TestEnv {
 }
 
 /// Runs `command` to its end and collects what it says.
-fn run(command: &mut Command) -> Finished {
+///
+/// # Panics
+/// When it cannot be started.
+#[must_use]
+pub fn run(command: &mut Command) -> Finished {
     use std::os::unix::process::ExitStatusExt as _;
     let output = command
         .output()

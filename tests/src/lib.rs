@@ -3,5 +3,5 @@
 mod env;
 mod server;
 
-pub use env::{Finished, TestEnv, is_root, shared_store};
+pub use env::{Finished, TestEnv, is_root, run, shared_store};
 pub use server::FileServer;

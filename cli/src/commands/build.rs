@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::realise::{RealiseOptions, Realised, realise};
 use crate::select::select_all;
+use crate::size::Size;
 
 /// Build targets and print their store paths
 #[derive(Debug, Args)]
@@ -34,6 +35,12 @@ pub(crate) struct BuildArgs {
     /// End a build that takes longer than SECONDS
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// End a build that keeps more than SIZE on disk, such as 8G
+    #[arg(long, value_name = "SIZE")]
+    max_disk: Option<Size>,
+    /// Give a build at most SIZE of memory, such as 4G
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<Size>,
     /// Make LINK a symlink to the first store path, which then stays until the link is removed
     #[arg(short, long, value_name = "LINK")]
     output: Option<PathBuf>,
@@ -71,6 +78,8 @@ pub(crate) fn build(args: &BuildArgs, context: &Context) -> Result<(), CommandEr
         keep_failed: args.keep_failed,
         keep_going: args.keep_going,
         timeout: args.timeout.map(Duration::from_secs),
+        max_disk: args.max_disk,
+        max_memory: args.max_memory,
     };
     let realised = realise(context, &store, &selections, &options)?;
     if let (Some(link), Some(first)) = (&args.output, realised.paths.first()) {

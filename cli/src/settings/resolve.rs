@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use nix::unistd::{AccessFlags, access};
+use sandbox::{Level, UnknownLevel};
 use thiserror::Error;
 
 use super::file::{SettingsFile, SettingsFileError};
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) jobs: usize,
     /// Processors for one build, at least 1.
     pub(crate) cores: usize,
+    /// The weakest sandbox that builders may run in.
+    pub(crate) sandbox: Level,
     /// No network.
     pub(crate) offline: bool,
     /// Base URLs for `mirror://NAME/…`; the project's come before the user's and the system's.
@@ -55,6 +58,9 @@ pub(crate) enum SettingsError {
         /// What it says.
         value: std::ffi::OsString,
     },
+    /// A level of the sandbox is none.
+    #[error("`PITH_SANDBOX` is wrong")]
+    Sandbox(#[source] UnknownLevel),
     /// There is no place for a store.
     #[error("there is no directory for the store: `/pith` is not writable and `HOME` is not set")]
     NoStore,
@@ -105,6 +111,14 @@ impl Settings {
                 layers.iter().find_map(|file| file.cores),
             )?)
             .unwrap_or(processors);
+        let sandbox = match (flags.sandbox, &variables.sandbox) {
+            (Some(level), _) => level,
+            (None, Some(text)) => text
+                .to_string_lossy()
+                .parse()
+                .map_err(SettingsError::Sandbox)?,
+            (None, None) => Level::default(),
+        };
         let offline = flags.offline
             || variables.offline
             || layers.iter().find_map(|file| file.offline).unwrap_or(false);
@@ -120,6 +134,7 @@ impl Settings {
             project,
             jobs,
             cores,
+            sandbox,
             offline,
             mirrors,
             variables,
@@ -192,6 +207,7 @@ mod tests {
             collection: None,
             jobs: None,
             cores: None,
+            sandbox: None,
             offline: false,
             quiet: false,
             verbose: 0,
@@ -235,5 +251,27 @@ mod tests {
             error.to_string(),
             "`PITH_JOBS` is `0`, which is not a whole number above 0"
         );
+    }
+
+    #[test]
+    fn a_level_of_the_sandbox_is_weakened_only_by_its_name() {
+        let level = |text: Option<&str>| {
+            let variables = Variables {
+                sandbox: text.map(Into::into),
+                ..Variables::default()
+            };
+            let variables = Variables {
+                root: Some("/nonexistent".into()),
+                ..variables
+            };
+            Settings::resolve(&no_flags(), variables, Path::new("/nonexistent"))
+                .map(|settings| settings.sandbox)
+        };
+        assert_eq!(level(None).unwrap(), Level::Full);
+        assert_eq!(level(Some("no-proc")).unwrap(), Level::NoProc);
+        assert!(matches!(
+            level(Some("none")),
+            Err(SettingsError::Sandbox(_))
+        ));
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Variables {
     pub(crate) jobs: Option<OsString>,
     /// `PITH_CORES`: as `--cores`.
     pub(crate) cores: Option<OsString>,
+    /// `PITH_SANDBOX`: as `--sandbox`.
+    pub(crate) sandbox: Option<OsString>,
     /// `PITH_OFFLINE`: any value but empty and `0` means `--offline`.
     pub(crate) offline: bool,
     /// `HOME`.
@@ -57,6 +59,7 @@ impl Variables {
             collection: path("PITH_COLLECTION"),
             jobs: set("PITH_JOBS"),
             cores: set("PITH_CORES"),
+            sandbox: set("PITH_SANDBOX"),
             offline: set("PITH_OFFLINE").is_some_and(|value| value != "0"),
             data_home: below_home("XDG_DATA_HOME", ".local/share"),
             config_home: below_home("XDG_CONFIG_HOME", ".config"),

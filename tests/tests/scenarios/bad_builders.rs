@@ -75,6 +75,24 @@ fn a_flood_of_output_is_cut() {
 }
 
 #[test]
+fn a_full_disk_quota_is_stopped() {
+    refused(
+        "mkdir $out; head -c 1G /dev/zero > $out/zeros; sleep 86400",
+        &["--max-disk", "8M"],
+        "stopped after filling its 8388608 bytes of disk",
+    );
+}
+
+#[test]
+fn memory_above_the_limit_is_not_given() {
+    refused(
+        "set -o pipefail; head -c 1G /dev/zero | tail -c 1G | wc -c > $out",
+        &["--max-memory", "64M"],
+        "cannot build `bad`",
+    );
+}
+
+#[test]
 fn a_daemon_that_is_left_running_dies_with_the_build() {
     let env = TestEnv::with_shared_store();
     let script = "(setsid sleep 86417 >/dev/null 2>&1 &)\necho done > $out";

@@ -9,3 +9,4 @@ mod early_cutoff;
 mod engines;
 mod image_content;
 mod reproducible;
+mod sandbox_levels;
