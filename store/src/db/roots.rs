@@ -16,6 +16,8 @@ pub enum RootKind {
     Explicit,
     /// It is the result of a build.
     BuildResult,
+    /// It is a generation of a profile; the root's name is the path of the generation's link, relative to the store's root if the link lies below it.
+    Profile,
 }
 
 /// A named reason to keep an object and its closure.
@@ -50,6 +52,7 @@ impl Database {
                 let kind = match kind {
                     0 => RootKind::Explicit,
                     1 => RootKind::BuildResult,
+                    2 => RootKind::Profile,
                     _ => return Err(DbError::damaged(&name, "kind")),
                 };
                 Ok(Root {
@@ -69,6 +72,7 @@ impl Write<'_> {
         let kind: i64 = match root.kind {
             RootKind::Explicit => 0,
             RootKind::BuildResult => 1,
+            RootKind::Profile => 2,
         };
         let changed = self
             .connection()
