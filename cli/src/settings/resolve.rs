@@ -243,6 +243,7 @@ mod tests {
     fn zero_jobs_are_refused_by_name() {
         let variables = Variables {
             jobs: Some("0".into()),
+            root: Some("/nonexistent".into()),
             ..Variables::default()
         };
         let error =
@@ -258,11 +259,8 @@ mod tests {
         let level = |text: Option<&str>| {
             let variables = Variables {
                 sandbox: text.map(Into::into),
-                ..Variables::default()
-            };
-            let variables = Variables {
                 root: Some("/nonexistent".into()),
-                ..variables
+                ..Variables::default()
             };
             Settings::resolve(&no_flags(), variables, Path::new("/nonexistent"))
                 .map(|settings| settings.sandbox)
