@@ -10,7 +10,7 @@ use std::{
 use store::{
     AddBatch, AddObject, AddSource, MemoryNode, NewRealisation, Node, ResolvedDigest, StorePath,
     scratch_path,
-    testing::{TempStore, memory_tree as tree},
+    testing::{self, TempStore, memory_tree as tree},
 };
 
 type TestResult = Result<(), Box<dyn Error>>;
@@ -292,5 +292,33 @@ fn files_and_symlinks_can_be_objects() -> TestResult {
         fs::read_link(store.real_path(&link.path))?.to_str(),
         Some("/nowhere")
     );
+    Ok(())
+}
+
+#[test]
+fn several_large_files_are_written_at_once() -> TestResult {
+    let work = tempfile::tempdir()?;
+    for index in 0..24u8 {
+        // One directory each: the files of one directory are one job.
+        let directory = work.path().join(index.to_string());
+        fs::create_dir(&directory)?;
+        fs::write(directory.join("large"), vec![index; 5 << 20])?;
+    }
+    let store = TempStore::new();
+    let parent = fs::File::open(work.path())?;
+    let source = AddSource::Entry {
+        parent: parent.as_fd(),
+        name: ".".as_ref(),
+    };
+    let candidate = store.add_tree("candidate", MemoryNode::file("x"), &[])?;
+    let batch = AddBatch {
+        objects: vec![AddObject::new("large".parse()?, source)],
+        candidates: vec![(candidate.path, candidate.id)],
+        ..AddBatch::default()
+    };
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(8).build()?;
+    let infos = threads.install(|| store.add(batch))?;
+    assert_eq!(infos[0].size_bytes, 24 * (5 << 20));
+    assert_eq!(testing::find_faults(&store), Vec::<String>::new());
     Ok(())
 }

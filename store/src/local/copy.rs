@@ -5,7 +5,10 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
 };
 
-use super::draft::FileDraft;
+use super::{
+    buffer::{is_large, with_buffer},
+    draft::FileDraft,
+};
 use crate::{
     scan::{Container, Needles, Scanner, scan_members},
     sys::{
@@ -13,13 +16,6 @@ use crate::{
         files::{seal_file, unseal_file},
     },
 };
-
-/// Bytes read at once: small enough to stay in the second-level cache between hash, scan and write.
-const BLOCK: usize = 128 << 10;
-/// From this size on, a file is worth the work of several threads.
-const LARGE: u64 = 4 << 20;
-/// Bytes read at once of a large file: BLAKE3 splits a block over threads down to 128 KiB.
-const LARGE_BLOCK: usize = 2 << 20;
 
 /// Which side of a copy failed.
 #[derive(Debug)]
@@ -40,10 +36,30 @@ pub(super) fn copy(
     target: &mut File,
     executable: bool,
     needles: &Needles,
-    buffer: &mut Vec<u8>,
 ) -> Result<FileDraft, CopyError> {
-    let large = expected_bytes >= LARGE;
-    buffer.resize(if large { LARGE_BLOCK } else { BLOCK }, 0);
+    with_buffer(expected_bytes, |buffer| {
+        copy_through(
+            buffer,
+            source,
+            expected_bytes,
+            limit_bytes,
+            target,
+            executable,
+            needles,
+        )
+    })
+}
+
+fn copy_through(
+    buffer: &mut [u8],
+    source: &mut dyn Read,
+    expected_bytes: u64,
+    limit_bytes: u64,
+    target: &mut File,
+    executable: bool,
+    needles: &Needles,
+) -> Result<FileDraft, CopyError> {
+    let large = is_large(expected_bytes);
     let mut hasher = blake3::Hasher::new();
     let mut scanner = Scanner::new(needles);
     let mut edges = Edges::default();

@@ -53,10 +53,6 @@ const OPEN_DIRECTORIES: usize = 64;
 /// Files of one directory that one job copies.
 const FILES_A_JOB: usize = 16;
 
-thread_local! {
-    static BUFFER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
 /// What is common to all files of one object that is being written.
 #[derive(Debug)]
 pub(super) struct Ingest<'a> {
@@ -421,17 +417,14 @@ impl<'a> Ingest<'a> {
     ) -> Result<FileDraft, AddError> {
         let mut file: File = create_file_at(parent, target, executable)
             .map_err(|error| self.write_error(error.into(), path))?;
-        let copied = BUFFER.with_borrow_mut(|buffer| {
-            copy(
-                source,
-                expected_bytes,
-                self.budget.object_bytes(),
-                &mut file,
-                executable,
-                self.needles,
-                buffer,
-            )
-        });
+        let copied = copy(
+            source,
+            expected_bytes,
+            self.budget.object_bytes(),
+            &mut file,
+            executable,
+            self.needles,
+        );
         copied.map_err(|error| match error {
             CopyError::Read(source) if path.is_empty() => AddError::Read {
                 name: self.name.clone(),

@@ -10,6 +10,7 @@
 mod add;
 mod batch;
 mod budget;
+mod buffer;
 mod check;
 mod commit;
 mod copy;
