@@ -10,8 +10,10 @@
 //! * [`info`]: facts about store paths
 //! * [`db`]: which objects are valid
 //! * [`closure`]: sets of store paths that are complete under references
+//! * [`cache`]: objects shared between machines
 //! * [`local`]: the store on this disk
 
+pub mod cache;
 pub mod closure;
 pub mod db;
 #[cfg(feature = "faults")]
