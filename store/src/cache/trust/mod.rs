@@ -16,18 +16,24 @@
 //!
 //! Signatures are ed25519 (RFC 8032), verified strictly: no keys or commitments of small order, one encoding for each number and point.
 
+mod date;
 mod encoding;
 mod key;
+mod policy;
 mod signature;
+mod signed;
 mod statement;
 
 pub use self::{
+    date::Date,
     key::{KeyName, PublicKey, SecretKey},
+    policy::{Group, Policy, PolicyRules, Reason, Revocation, TrustedKey, Verdict},
     signature::{MAX_SIGNATURES, Signature, SignatureSet},
+    signed::SignedRealisation,
     statement::Statement,
 };
 
-/// Why a text is no key or no signature. Holds no part of a text but the name before its colon, since the rest may be a secret.
+/// Why a text is no key, no signature or no day. Holds no part of a key but the name before its colon, since the rest may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
     /// A name is empty or too long.
@@ -87,6 +93,12 @@ pub enum TrustError {
     TooManySignatures {
         /// How many.
         count: usize,
+    },
+    /// A text is no day.
+    #[error("`{text}` is no day from 1970-01-01 to 9999-12-31, written `YYYY-MM-DD`")]
+    Date {
+        /// What was given.
+        text: String,
     },
     /// The system has no randomness for a new key.
     #[error("the system gives no random bytes")]
