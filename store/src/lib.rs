@@ -11,6 +11,7 @@
 //! * [`db`]: which objects are valid
 //! * [`closure`]: sets of store paths that are complete under references
 //! * [`cache`]: objects shared between machines
+//! * [`pool`]: one inode for each file content
 //! * [`local`]: the store on this disk
 
 pub mod cache;
@@ -22,6 +23,7 @@ pub mod id;
 pub mod info;
 pub mod local;
 pub mod object;
+pub mod pool;
 pub mod scan;
 mod sys;
 #[cfg(any(test, feature = "testing"))]
@@ -40,5 +42,6 @@ pub use self::{
         AddBatch, AddError, AddObject, AddSource, FileError, Lease, LeaseError, Limits, LocalStore,
         NewRealisation, OpenError, StoreEvent, StoreOptions,
     },
+    pool::{Collected, Pool, PoolEntry, PoolKey},
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Totals, Tree, TreeEntry, TreeError},
 };

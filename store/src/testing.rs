@@ -9,6 +9,7 @@ use crate::{
     id::{BlobId, ObjectId, PathDigest, StoreName, StorePath, TreeId},
     info::PathInfo,
     local::{AddBatch, AddError, AddObject, AddSource, LocalStore, OpenError, StoreOptions},
+    pool::PoolKey,
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Tree, TreeEntry},
 };
 
@@ -193,6 +194,7 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
             None => faults.push(format!("unknown: store/{}", name.display())),
         }
     }
+    faults.extend(find_pool_faults(store));
     let valid = store.find_by_prefix("").expect("a store answers");
     faults.extend(
         present
@@ -215,6 +217,31 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
             if !valid.contains(&reference.path) {
                 faults.push(format!("dangling: {path} -> {}", reference.path));
             }
+        }
+    }
+    faults
+}
+
+/// Everything in the pool that is not an entry, or not what its name says.
+fn find_pool_faults(store: &LocalStore) -> Vec<String> {
+    let mut faults = Vec::new();
+    let pool = store.store_directory().join(".pool");
+    let read = |directory: &Path| {
+        std::fs::read_dir(directory)
+            .expect("a store can be listed")
+            .map(|entry| entry.expect("a store can be listed").path())
+            .collect::<Vec<_>>()
+    };
+    for file in read(&pool).iter().flat_map(|shard| read(shard)) {
+        let name = file.strip_prefix(&pool).expect("it was listed there");
+        let metadata = file.metadata().expect("a store can be read");
+        let bytes = std::fs::read(&file).expect("a store can be read");
+        let mode = metadata.permissions().mode() & 0o7777;
+        let blob = BlobId::from_bytes(*blake3::hash(&bytes).as_bytes());
+        let key = PoolKey::of(blob, metadata.len(), mode == 0o555);
+        let named = name.to_str().and_then(|name| name.parse().ok());
+        if key.is_none() || key != named || !matches!(mode, 0o444 | 0o555) {
+            faults.push(format!("wrong: .pool/{}", name.display()));
         }
     }
     faults

@@ -16,6 +16,7 @@ use super::{
     record::{stage_info, stage_realisation},
     rewrite::{Finals, Rewriter, final_node, modulo_node, seal_directories},
     seal::Targets,
+    share::{NewContents, Sharing},
     staging::Staging,
 };
 use crate::{
@@ -46,9 +47,10 @@ impl LocalStore {
 
         let targets = Targets::of(&batch);
         let needles = targets.needles();
+        let sharing = Sharing::new(self.pool(), staging.as_fd());
         let mut drafts = Vec::with_capacity(batch.objects.len());
         for (index, object) in batch.objects.iter_mut().enumerate() {
-            drafts.push(self.ingest(object, &needles, &staging, index)?);
+            drafts.push(self.ingest(object, &needles, &sharing, &staging, index)?);
         }
 
         let evidence: Vec<Evidence> = batch
@@ -62,6 +64,7 @@ impl LocalStore {
             store: self,
             batch: &batch,
             targets: &targets,
+            sharing: &sharing,
             staging: staging.as_fd(),
             sealed: BTreeMap::new(),
         };
@@ -71,8 +74,9 @@ impl LocalStore {
             infos.insert(*index, info);
         }
 
+        let contents = sharing.into_new_contents();
         let lease = batch.lease.or(own_lease.as_ref());
-        self.publish(&batch, lease, staging, &order, infos)
+        self.publish(&batch, lease, staging, &order, infos, &contents)
     }
 
     /// Records what valid objects were built from. Those that are not valid are recorded as well, and found once they are.
@@ -98,6 +102,7 @@ impl LocalStore {
         &self,
         object: &mut AddObject<'_>,
         needles: &Needles,
+        sharing: &Sharing<'_>,
         staging: &Staging<'_>,
         index: usize,
     ) -> Result<Draft, AddError> {
@@ -106,8 +111,15 @@ impl LocalStore {
             .blocks_available()
             .saturating_mul(space.fragment_size())
             .saturating_sub(RESERVE);
-        let ingest = Ingest::new(&object.name, needles, self.options().limits, available);
         let target = target_name(index);
+        let ingest = Ingest::new(
+            &object.name,
+            &target,
+            needles,
+            sharing,
+            self.options().limits,
+            available,
+        );
         match &mut object.source {
             AddSource::Entry { parent, name } => {
                 ingest.entry(*parent, name, staging.as_fd(), &target)
@@ -127,7 +139,7 @@ impl LocalStore {
         }
     }
 
-    /// Writes the records and hands all over to the committer.
+    /// Writes the records, hands all over to the committer, and enters what is new into the pool.
     fn publish(
         &self,
         batch: &AddBatch<'_>,
@@ -135,6 +147,7 @@ impl LocalStore {
         staging: Staging<'_>,
         order: &[usize],
         mut infos: BTreeMap<usize, PathInfo>,
+        contents: &NewContents,
     ) -> Result<Vec<PathInfo>, AddError> {
         // Leased first and asked for second: see `lease`.
         if let Some(lease) = lease {
@@ -199,11 +212,17 @@ impl LocalStore {
         if !paths.is_empty() {
             staging.write_publish(&paths)?;
         }
+        let valid: BTreeMap<OsString, StorePath> = publish
+            .new
+            .iter()
+            .map(|item| (item.target.clone(), item.info.path.clone()))
+            .collect();
         if let Err(error) = self.commit(publish) {
             // Some objects may be in place without being registered; the next who opens the store decides about them.
             staging.abandon();
             return Err(error);
         }
+        self.enter(contents, &valid);
         Ok(infos.into_values().collect())
     }
 }
@@ -217,6 +236,7 @@ struct Sealing<'a, 'b> {
     store: &'a LocalStore,
     batch: &'a AddBatch<'b>,
     targets: &'a Targets,
+    sharing: &'a Sharing<'a>,
     staging: BorrowedFd<'a>,
     sealed: BTreeMap<usize, (StorePath, ObjectId)>,
 }
@@ -238,6 +258,7 @@ impl Sealing<'_, '_> {
         let rewriter = Rewriter {
             staging: self.staging,
             target: &target,
+            sharing: self.sharing,
             own: self.targets.scratch_of(index),
         };
         rewriter.replace_others(draft, &self.finals())?;

@@ -1,19 +1,26 @@
 //! One file into staging: read, hashed, scanned and written in one pass.
+//!
+//! A file that fits into the buffer is hashed before it is written, and not written at all if it can be linked to known bytes; a longer one is
+//! written block by block, and a link takes its place.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    os::fd::BorrowedFd,
 };
 
 use super::{
     buffer::{is_large, with_buffer},
     draft::FileDraft,
+    share::Sharing,
 };
 use crate::{
+    pool::Found,
     scan::{Container, Needles, Scanner, scan_members},
     sys::{
         change::write_all,
-        files::{seal_file, unseal_file},
+        files::{create_file_at, seal_file, unseal_file},
     },
 };
 
@@ -26,85 +33,166 @@ pub(super) enum CopyError {
     TooLarge,
 }
 
-/// Copies a stream into a new file, and returns what it is.
-///
-/// A file with scratch digits stays writable, for they will be replaced; all others get their final mode and time here.
-pub(super) fn copy(
-    source: &mut dyn Read,
-    expected_bytes: u64,
-    limit_bytes: u64,
-    target: &mut File,
-    executable: bool,
-    needles: &Needles,
-) -> Result<FileDraft, CopyError> {
-    with_buffer(expected_bytes, |buffer| {
-        copy_through(
-            buffer,
-            source,
-            expected_bytes,
-            limit_bytes,
-            target,
-            executable,
-            needles,
-        )
-    })
+/// Where a file goes.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    /// The directory in staging.
+    pub(super) parent: BorrowedFd<'a>,
+    /// The name in it.
+    pub(super) name: &'a OsStr,
+    /// The same place, from the staging directory.
+    pub(super) staged: Vec<u8>,
+    pub(super) executable: bool,
 }
 
-fn copy_through(
-    buffer: &mut [u8],
-    source: &mut dyn Read,
-    expected_bytes: u64,
-    limit_bytes: u64,
-    target: &mut File,
-    executable: bool,
-    needles: &Needles,
-) -> Result<FileDraft, CopyError> {
-    let large = is_large(expected_bytes);
-    let mut hasher = blake3::Hasher::new();
-    let mut scanner = Scanner::new(needles);
-    let mut edges = Edges::default();
-    let mut size = 0u64;
-    loop {
-        let count = match source.read(buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(CopyError::Read(error)),
+/// What is common to all files of an object.
+#[derive(Debug)]
+pub(super) struct Copier<'a> {
+    pub(super) needles: &'a Needles,
+    pub(super) sharing: &'a Sharing<'a>,
+    pub(super) limit_bytes: u64,
+}
+
+impl Copier<'_> {
+    /// Copies a stream into a new file, or links to a file of the same bytes, and returns what it is.
+    ///
+    /// A file with scratch digits stays writable and by itself, for they will be replaced; all others get their final mode and time here.
+    pub(super) fn copy(
+        &self,
+        source: &mut dyn Read,
+        expected_bytes: u64,
+        target: &Target<'_>,
+    ) -> Result<FileDraft, CopyError> {
+        with_buffer(expected_bytes, |buffer| {
+            let first = fill(source, buffer)?;
+            if first < buffer.len() {
+                return self.whole(&buffer[..first], target);
+            }
+            self.stream(source, is_large(expected_bytes), target, buffer)
+        })
+    }
+
+    /// Writes a file whose bytes are all known, unless it can be linked.
+    fn whole(&self, bytes: &[u8], target: &Target<'_>) -> Result<FileDraft, CopyError> {
+        let size = u64::try_from(bytes.len()).map_err(|_| CopyError::TooLarge)?;
+        self.check_size(size)?;
+        let mut scanner = Scanner::new(self.needles);
+        scanner.update(bytes);
+        let mut findings = scanner.finish();
+        let head = &bytes[..bytes.len().min(Container::HEAD)];
+        let tail = &bytes[bytes.len().saturating_sub(Container::TAIL)..];
+        if !self.needles.is_empty()
+            && let Some(container) = Container::detect(head, tail)
+        {
+            scan_members(self.needles, container, &mut &*bytes, &mut findings);
+        }
+        let draft = FileDraft {
+            blob: *blake3::hash(bytes).as_bytes(),
+            size,
+            executable: target.executable,
+            findings,
+            modulo: None,
         };
-        let block = &buffer[..count];
-        size += u64::try_from(count).map_err(|_| CopyError::TooLarge)?;
-        if size > limit_bytes {
-            return Err(CopyError::TooLarge);
-        }
-        if large {
-            rayon::join(|| hasher.update_rayon(block), || scanner.update(block));
+        let found = if draft.is_final() {
+            self.sharing.link(&draft, target.parent, target.name)
         } else {
-            hasher.update(block);
-            scanner.update(block);
+            Found::Absent
+        };
+        if found != Found::Linked {
+            let file = create(target)?;
+            write_all(&file, bytes).map_err(CopyError::Write)?;
+            seal(&file, &draft)?;
+            if draft.is_final() && !self.sharing.remember(&draft, &target.staged, found) {
+                self.sharing.settle(&draft, &target.staged);
+            }
         }
-        edges.update(block);
-        write_all(target, block).map_err(CopyError::Write)?;
+        Ok(draft)
     }
-    let mut findings = scanner.finish();
-    if !needles.is_empty()
-        && let Some(container) = Container::detect(&edges.head, &edges.tail)
-    {
-        target.seek(SeekFrom::Start(0)).map_err(CopyError::Write)?;
-        scan_members(needles, container, target, &mut findings);
+
+    /// Writes a file block by block; the buffer holds the first one.
+    fn stream(
+        &self,
+        source: &mut dyn Read,
+        large: bool,
+        target: &Target<'_>,
+        buffer: &mut [u8],
+    ) -> Result<FileDraft, CopyError> {
+        let mut file = create(target)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut scanner = Scanner::new(self.needles);
+        let mut edges = Edges::default();
+        let mut size = 0u64;
+        let mut count = buffer.len();
+        while count > 0 {
+            let block = &buffer[..count];
+            size += u64::try_from(count).map_err(|_| CopyError::TooLarge)?;
+            self.check_size(size)?;
+            if large {
+                rayon::join(|| hasher.update_rayon(block), || scanner.update(block));
+            } else {
+                hasher.update(block);
+                scanner.update(block);
+            }
+            edges.update(block);
+            write_all(&file, block).map_err(CopyError::Write)?;
+            count = fill(source, buffer)?;
+        }
+        let mut findings = scanner.finish();
+        if !self.needles.is_empty()
+            && let Some(container) = Container::detect(&edges.head, &edges.tail)
+        {
+            file.seek(SeekFrom::Start(0)).map_err(CopyError::Write)?;
+            scan_members(self.needles, container, &mut file, &mut findings);
+        }
+        let draft = FileDraft {
+            blob: *hasher.finalize().as_bytes(),
+            size,
+            executable: target.executable,
+            findings,
+            modulo: None,
+        };
+        seal(&file, &draft)?;
+        if draft.is_final() {
+            self.sharing.settle(&draft, &target.staged);
+        }
+        Ok(draft)
     }
-    let sealed = if findings.occurrences.is_empty() {
-        seal_file(&*target, executable)
+
+    fn check_size(&self, size: u64) -> Result<(), CopyError> {
+        if size > self.limit_bytes {
+            Err(CopyError::TooLarge)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn create(target: &Target<'_>) -> Result<File, CopyError> {
+    create_file_at(target.parent, target.name, target.executable)
+        .map_err(|error| CopyError::Write(error.into()))
+}
+
+fn seal(file: &File, draft: &FileDraft) -> Result<(), CopyError> {
+    let sealed = if draft.is_final() {
+        seal_file(file, draft.executable)
     } else {
-        unseal_file(&*target)
+        unseal_file(file)
     };
-    sealed.map_err(|error| CopyError::Write(error.into()))?;
-    Ok(FileDraft {
-        blob: *hasher.finalize().as_bytes(),
-        size,
-        executable,
-        findings,
-        modulo: None,
-    })
+    sealed.map_err(|error| CopyError::Write(error.into()))
+}
+
+/// Reads until the buffer is full or the stream ends, and returns how many bytes there are.
+fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, CopyError> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(CopyError::Read(error)),
+        }
+    }
+    Ok(filled)
 }
 
 /// The first and last bytes of a stream.

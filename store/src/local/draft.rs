@@ -29,6 +29,11 @@ pub(super) struct FileDraft {
 }
 
 impl FileDraft {
+    /// Tells whether its bytes are what they will be: there are no scratch digits in it.
+    pub(super) fn is_final(&self) -> bool {
+        self.findings.occurrences.is_empty()
+    }
+
     pub(super) const fn node(&self) -> Node {
         Node::File {
             blob: crate::BlobId::from_bytes(self.blob),

@@ -8,7 +8,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
     io::Read,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
@@ -31,9 +30,10 @@ use nix::{
 use super::{
     AddError, Limits,
     budget::Budget,
-    copy::{CopyError, copy},
+    copy::{Copier, CopyError, Target},
     draft::{Draft, FileDraft, SymlinkDraft},
     links::Links,
+    share::Sharing,
 };
 use crate::{
     id::StoreName,
@@ -41,8 +41,8 @@ use crate::{
     sys::{
         change::symlink_at,
         files::{
-            at, create_directory_at, create_file_at, file_type, join, list, open_directory_at,
-            open_file_at, os, seal_symlink,
+            at, create_directory_at, file_type, join, list, open_directory_at, open_file_at, os,
+            seal_symlink,
         },
     },
     tree::{EntryName, MAX_DEPTH, MemoryNode, SymlinkTarget, TreeError, printable},
@@ -57,7 +57,9 @@ const FILES_A_JOB: usize = 16;
 #[derive(Debug)]
 pub(super) struct Ingest<'a> {
     name: &'a StoreName,
-    needles: &'a Needles,
+    /// Where the object is in staging.
+    target: &'a OsStr,
+    copier: Copier<'a>,
     budget: Budget<'a>,
     files: Mutex<Vec<Option<FileDraft>>>,
     links: Links,
@@ -91,13 +93,20 @@ struct Frame {
 impl<'a> Ingest<'a> {
     pub(super) fn new(
         name: &'a StoreName,
+        target: &'a OsStr,
         needles: &'a Needles,
+        sharing: &'a Sharing<'a>,
         limits: Limits,
         available: u64,
     ) -> Self {
         Self {
             name,
-            needles,
+            target,
+            copier: Copier {
+                needles,
+                sharing,
+                limit_bytes: limits.object_bytes,
+            },
             budget: Budget::new(name, limits, available),
             files: Mutex::default(),
             links: Links::default(),
@@ -415,16 +424,18 @@ impl<'a> Ingest<'a> {
         target: &OsStr,
         path: &[u8],
     ) -> Result<FileDraft, AddError> {
-        let mut file: File = create_file_at(parent, target, executable)
-            .map_err(|error| self.write_error(error.into(), path))?;
-        let copied = copy(
-            source,
-            expected_bytes,
-            self.budget.object_bytes(),
-            &mut file,
+        let staged = if path.is_empty() {
+            self.target.as_bytes().to_vec()
+        } else {
+            join(self.target.as_bytes(), path)
+        };
+        let place = Target {
+            parent,
+            name: target,
+            staged,
             executable,
-            self.needles,
-        );
+        };
+        let copied = self.copier.copy(source, expected_bytes, &place);
         copied.map_err(|error| match error {
             CopyError::Read(source) if path.is_empty() => AddError::Read {
                 name: self.name.clone(),
@@ -460,7 +471,7 @@ impl<'a> Ingest<'a> {
     ) -> Result<SymlinkDraft, AddError> {
         symlink_at(os(to.as_bytes()), parent, target).map_err(at("create", target))?;
         seal_symlink(parent, target).map_err(at("change", target))?;
-        let findings = scan_bytes(self.needles, to.as_bytes());
+        let findings = scan_bytes(self.copier.needles, to.as_bytes());
         Ok(SymlinkDraft {
             target: to,
             findings,

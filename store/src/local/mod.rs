@@ -26,6 +26,7 @@ mod record;
 mod recover;
 mod rewrite;
 mod seal;
+mod share;
 mod staging;
 
 #[cfg(any(test, feature = "testing"))]

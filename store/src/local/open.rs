@@ -22,6 +22,7 @@ use super::{
 use crate::{
     db::Database,
     id::StorePath,
+    pool::Pool,
     sys::{
         FileError,
         change::{remove_file, write_file},
@@ -67,6 +68,7 @@ pub struct LocalStore {
     staging: OwnedFd,
     trash: OwnedFd,
     meta: OwnedFd,
+    pool: Pool,
     /// Records lie on another file system than objects.
     split: bool,
     boot: String,
@@ -106,6 +108,7 @@ impl LocalStore {
             });
         }
         let split = device(&store, "store")? != device(&meta, "var/meta")?;
+        let pool = Pool::open(store.as_fd(), &root.join("store"))?;
         let this = Self {
             reader: Mutex::new(Database::open(&root.join("var/db.sqlite"))?),
             root: root.to_owned(),
@@ -114,6 +117,7 @@ impl LocalStore {
             staging,
             trash,
             meta,
+            pool,
             split,
             boot: boot_id(),
             numbers: AtomicU64::new(0),
@@ -159,6 +163,12 @@ impl LocalStore {
     #[must_use]
     pub fn tmp_dir(&self) -> PathBuf {
         self.root.join("var/tmp")
+    }
+
+    /// Returns the hard-link pool.
+    #[must_use]
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Makes a lease, which keeps what it lists until it is dropped or the process ends.

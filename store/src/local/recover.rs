@@ -94,7 +94,10 @@ impl LocalStore {
             }
             match read_info(self.meta_fd(), &path) {
                 Some(info) if check(self.store_fd(), &info).is_ok() => orphans.push(info),
-                _ => self.discard(&path)?,
+                _ => {
+                    self.unpool(&path)?;
+                    self.discard(&path)?;
+                }
             }
         }
         // References first, as they become valid; what is left refers to something that is not here.
@@ -161,6 +164,7 @@ impl LocalStore {
                 continue;
             };
             if check(self.store_fd(), &info).is_err() {
+                self.unpool(&path)?;
                 self.write(|write| write.mark_damaged(&path))?;
                 self.options().tell(StoreEvent::Damaged { path });
             }

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use super::{
     AddError,
     draft::{Draft, FileDraft, SymlinkDraft},
+    share::Sharing,
 };
 use crate::{
     id::PathDigest,
@@ -39,6 +40,7 @@ pub(super) struct Rewriter<'a> {
     pub(super) staging: BorrowedFd<'a>,
     /// The object's name in staging.
     pub(super) target: &'a OsStr,
+    pub(super) sharing: &'a Sharing<'a>,
     /// The index of the object's own scratch digest.
     pub(super) own: Option<usize>,
 }
@@ -56,8 +58,7 @@ impl Rewriter<'_> {
                 patch(&handle, file, finals).map_err(at("write", path))?;
                 let own = self.own_offsets(&file.findings.occurrences);
                 if own.is_empty() {
-                    file.blob = hash(&handle).map_err(at("read", path))?;
-                    seal_file(&handle, file.executable).map_err(at("change", path))
+                    self.finish(&handle, file, path)
                 } else {
                     file.modulo =
                         Some(modulo(&handle, &own, file.executable).map_err(at("read", path))?);
@@ -85,12 +86,19 @@ impl Rewriter<'_> {
             Leaf::File(file) if file.modulo.is_some() => {
                 let handle = self.open(path)?;
                 patch(&handle, file, &finals).map_err(at("write", path))?;
-                file.blob = hash(&handle).map_err(at("read", path))?;
-                seal_file(&handle, file.executable).map_err(at("change", path))
+                self.finish(&handle, file, path)
             }
             Leaf::Symlink(link) if link.modulo.is_some() => self.retarget(link, path, &finals),
             _ => Ok(()),
         })
+    }
+
+    /// Hashes a file that has its final bytes, seals it, and links it to others of these bytes.
+    fn finish(&self, handle: &File, file: &mut FileDraft, path: &OsStr) -> Result<(), FileError> {
+        file.blob = hash(handle).map_err(at("read", path))?;
+        seal_file(handle, file.executable).map_err(at("change", path))?;
+        self.sharing.settle(file, path.as_encoded_bytes());
+        Ok(())
     }
 
     /// Calls `change` for all files and symlinks that have occurrences, in parallel.

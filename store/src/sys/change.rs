@@ -15,9 +15,9 @@ use std::{
 };
 
 use nix::{
-    fcntl::{RenameFlags, renameat2},
+    fcntl::{AtFlags, RenameFlags, renameat2},
     sys::stat::{Mode, mkdirat},
-    unistd::{UnlinkatFlags, fsync, symlinkat, syncfs, unlinkat},
+    unistd::{UnlinkatFlags, fsync, linkat, symlinkat, syncfs, unlinkat},
 };
 
 use super::{FileError, fault, files::at};
@@ -56,6 +56,17 @@ pub(crate) fn make_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Result<
 pub(crate) fn symlink_at(target: &OsStr, parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
     fault::point("symlink")?;
     symlinkat(target, parent, name)
+}
+
+/// Gives a file one more name, which must be free.
+pub(crate) fn link_at(
+    from: BorrowedFd<'_>,
+    old: &OsStr,
+    to: BorrowedFd<'_>,
+    new: &OsStr,
+) -> nix::Result<()> {
+    fault::point("link")?;
+    linkat(from, old, to, new, AtFlags::empty())
 }
 
 /// Renames; fails with `EEXIST` if the new name is taken.

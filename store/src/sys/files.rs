@@ -14,9 +14,12 @@ use std::{
 use nix::{
     dir::{Dir, Type},
     errno::Errno,
-    fcntl::{OFlag, openat},
+    fcntl::{AtFlags, OFlag, openat},
     sys::{
-        stat::{Mode, SFlag, UtimensatFlags, fchmod, fstat, futimens, mkdirat, utimensat},
+        stat::{
+            FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstat, fstatat, futimens, mkdirat,
+            utimensat,
+        },
         time::TimeSpec,
     },
 };
@@ -104,8 +107,19 @@ pub(crate) fn create_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Resul
     open_directory_at(&parent, name)
 }
 
+/// One entry of a directory, as a listing shows it.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// Its name.
+    pub(crate) name: OsString,
+    /// What it is; some file systems do not say it in a listing.
+    pub(crate) kind: Option<Type>,
+    /// The number of its inode.
+    pub(crate) inode: u64,
+}
+
 /// The entries of a directory, in no order, without `.` and `..`.
-pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Type>)>> {
+pub(crate) fn list_entries(directory: impl AsFd) -> nix::Result<Vec<Listed>> {
     fault::point("list")?;
     // A descriptor of its own: reading moves the position that duplicates share.
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -115,10 +129,36 @@ pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Ty
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
-            entries.push((OsString::from_vec(name.to_vec()), entry.file_type()));
+            entries.push(Listed {
+                name: OsString::from_vec(name.to_vec()),
+                kind: entry.file_type(),
+                inode: entry.ino(),
+            });
         }
     }
     Ok(entries)
+}
+
+/// The names in a directory and what they are, in no order, without `.` and `..`.
+pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Type>)>> {
+    let entries = list_entries(directory)?;
+    Ok(entries
+        .into_iter()
+        .map(|entry| (entry.name, entry.kind))
+        .collect())
+}
+
+/// Returns what is known of a name in a directory, of a symlink itself.
+pub(crate) fn inspect_at(parent: impl AsFd, name: &OsStr) -> nix::Result<FileStat> {
+    fault::point("inspect")?;
+    fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+/// Tells whether a file has the mode and time of the files of the store, so that nobody has changed it since it was sealed unless they hid that.
+pub(crate) fn is_sealed_file(stat: &FileStat, executable: bool) -> bool {
+    stat.st_mode == (SFlag::S_IFREG.bits() | file_mode(executable).bits())
+        && stat.st_mtime == STORE_TIME.tv_sec()
+        && stat.st_mtime_nsec == STORE_TIME.tv_nsec()
 }
 
 /// Gives a file of the store its final mode and time.

@@ -1,11 +1,13 @@
 //! Runs an operation with faults, in processes of its own, and looks at what is left.
 
 use std::{
+    collections::HashMap,
     env,
     error::Error,
-    fs, io,
-    os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
+    fs::{self, File},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -145,23 +147,31 @@ pub(crate) fn role() -> TestResult {
     })
 }
 
-/// Copies a store, modes included.
+/// Copies a store, modes, times and hard links included.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    copy_below(from, to, &mut HashMap::new())
+}
+
+fn copy_below(from: &Path, to: &Path, links: &mut HashMap<u64, PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type()?;
+        let (kind, metadata) = (entry.file_type()?, entry.metadata()?);
         if kind.is_symlink() {
             symlink(fs::read_link(&source)?, &target)?;
         } else if kind.is_dir() {
             fs::create_dir(&target)?;
-            copy(&source, &target)?;
+            copy_below(&source, &target, links)?;
             fs::set_permissions(
                 &target,
-                PermissionsExt::from_mode(entry.metadata()?.permissions().mode()),
+                PermissionsExt::from_mode(metadata.permissions().mode()),
             )?;
+        } else if let Some(first) = links.get(&metadata.ino()) {
+            fs::hard_link(first, &target)?;
         } else {
             fs::copy(&source, &target)?;
+            File::open(&target)?.set_modified(metadata.modified()?)?;
+            links.insert(metadata.ino(), target);
         }
     }
     Ok(())

@@ -11,6 +11,7 @@
 //! The numbers of points are printed. CI tries every point; the store is small.
 
 mod harness;
+mod linking;
 mod operations;
 
 use harness::{TestResult, run};
@@ -34,4 +35,14 @@ fn adding_a_realisation_survives_every_fault() -> TestResult {
 #[test]
 fn setting_a_root_survives_every_fault() -> TestResult {
     run("root")
+}
+
+#[test]
+fn an_add_that_links_survives_every_fault() -> TestResult {
+    run("link")
+}
+
+#[test]
+fn collecting_the_pool_survives_every_fault() -> TestResult {
+    run("collect-pool")
 }

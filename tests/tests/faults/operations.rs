@@ -6,11 +6,11 @@ use store::{
     testing::{add_tree, memory_tree},
 };
 
-use crate::harness::TestResult;
+use crate::{harness::TestResult, linking};
 
 /// Something that a command does to a store.
 pub(crate) struct Operation {
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// Makes the store on which it is tried.
     pub(crate) prepare: fn(&LocalStore) -> TestResult,
     /// Does it. May be done twice.
@@ -23,7 +23,8 @@ pub(crate) struct Operation {
 
 /// Returns an operation by its name.
 pub(crate) fn find(name: &str) -> TestResult<&'static Operation> {
-    let operation = OPERATIONS.iter().find(|operation| operation.name == name);
+    let mut operations = OPERATIONS.iter().chain(linking::OPERATIONS);
+    let operation = operations.find(|operation| operation.name == name);
     Ok(operation.ok_or("unknown operation")?)
 }
 
