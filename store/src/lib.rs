@@ -13,6 +13,7 @@
 //! * [`cache`]: objects shared between machines
 //! * [`pool`]: one inode for each file content
 //! * [`local`]: the store on this disk
+//! * [`profile`]: sets of installed packages, with generations
 
 pub mod cache;
 pub mod closure;
@@ -24,6 +25,7 @@ pub mod info;
 pub mod local;
 pub mod object;
 pub mod pool;
+pub mod profile;
 pub mod scan;
 mod sys;
 #[cfg(any(test, feature = "testing"))]

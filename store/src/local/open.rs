@@ -4,7 +4,7 @@ use std::{
     fs,
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::fs::{DirBuilderExt, MetadataExt},
+        unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
     sync::{
@@ -25,8 +25,7 @@ use crate::{
     pool::Pool,
     sys::{
         FileError,
-        change::{remove_file, write_file},
-        fault,
+        change::{make_directories, remove_file, write_file},
         files::{at, open_directory},
         lock::{Lock, lock_file},
     },
@@ -42,6 +41,7 @@ const SHARED: &[&str] = &[
     "var/tmp",
     "var/layers",
     "var/lock",
+    "var/profiles",
 ];
 /// Directories of a store that hold what is unfinished.
 const PRIVATE: &[&str] = &["store/.staging", "store/.trash"];
@@ -171,6 +171,12 @@ impl LocalStore {
         &self.pool
     }
 
+    /// Returns the directory in which the store's own profiles lie, each in a directory of its own.
+    #[must_use]
+    pub fn profiles_dir(&self) -> PathBuf {
+        self.root.join("var/profiles")
+    }
+
     /// Makes a lease, which keeps what it lists until it is dropped or the process ends.
     pub fn lease(&self) -> Result<Lease, LeaseError> {
         Lease::create(&self.lease_directory(), &self.next_name())
@@ -255,7 +261,7 @@ impl LocalStore {
         &self.boot
     }
 
-    pub(super) fn store_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn store_fd(&self) -> BorrowedFd<'_> {
         self.store.as_fd()
     }
 
@@ -298,20 +304,12 @@ impl Drop for LocalStore {
 }
 
 fn create_directories(root: &Path) -> Result<(), FileError> {
-    let create = |path: &Path, mode: u32| {
-        fault::point("mkdir").map_err(at("create", path))?;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(path)
-            .map_err(at("create", path))
-    };
-    create(root, 0o755)?;
+    make_directories(root, 0o755)?;
     for name in SHARED {
-        create(&root.join(name), 0o755)?;
+        make_directories(&root.join(name), 0o755)?;
     }
     for name in PRIVATE {
-        create(&root.join(name), 0o700)?;
+        make_directories(&root.join(name), 0o700)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
     io::{self, Write},
     os::{
         fd::{AsFd, BorrowedFd},
-        unix::fs::FileExt,
+        unix::fs::{DirBuilderExt, FileExt},
     },
     path::Path,
 };
@@ -44,6 +44,16 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 pub(crate) fn remove_file(path: &Path) -> Result<(), FileError> {
     fault::point("unlink").map_err(at("remove", path))?;
     fs::remove_file(path).map_err(at("remove", path))
+}
+
+/// Makes one of the store's own directories by its path, with those above it; one that exists stays as it is.
+pub(crate) fn make_directories(path: &Path, mode: u32) -> Result<(), FileError> {
+    fault::point("mkdir").map_err(at("create", path))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(at("create", path))
 }
 
 /// Makes a directory that others may read, below another.

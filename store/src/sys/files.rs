@@ -14,7 +14,7 @@ use std::{
 use nix::{
     dir::{Dir, Type},
     errno::Errno,
-    fcntl::{AtFlags, OFlag, openat},
+    fcntl::{AtFlags, OFlag, openat, readlinkat},
     sys::{
         stat::{
             FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstat, fstatat, futimens, mkdirat,
@@ -159,6 +159,23 @@ pub(crate) fn is_sealed_file(stat: &FileStat, executable: bool) -> bool {
     stat.st_mode == (SFlag::S_IFREG.bits() | file_mode(executable).bits())
         && stat.st_mtime == STORE_TIME.tv_sec()
         && stat.st_mtime_nsec == STORE_TIME.tv_nsec()
+}
+
+/// What a symlink says.
+pub(crate) fn read_link_at(parent: impl AsFd, name: &OsStr) -> nix::Result<OsString> {
+    fault::point("readlink")?;
+    readlinkat(parent, name)
+}
+
+/// What lies at a name, for file systems that do not tell it in their listings; `None` for what no system call makes.
+pub(crate) fn type_at(parent: impl AsFd, name: &OsStr) -> nix::Result<Option<Type>> {
+    Ok(file_type(inspect_at(parent, name)?.st_mode))
+}
+
+/// Reads one of the store's own files by its path.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
+    fault::point("open").map_err(at("read", path))?;
+    std::fs::read(path).map_err(at("read", path))
 }
 
 /// Gives a file of the store its final mode and time.

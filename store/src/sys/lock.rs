@@ -19,14 +19,34 @@ pub(crate) type Lock = Flock<File>;
 
 /// Opens a lock file, creating it if needed, and waits for the lock.
 pub(crate) fn lock_file(path: &Path, kind: FlockArg) -> Result<Lock, FileError> {
+    let file = open_lock(path)?;
+    wait(file, path, kind)
+}
+
+/// Opens a lock file, creating it if needed, and takes the lock for this process alone; calls `on_wait` if it has to wait for that.
+pub(crate) fn lock_file_telling(path: &Path, on_wait: &dyn Fn()) -> Result<Lock, FileError> {
+    match Flock::lock(open_lock(path)?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err((file, Errno::EWOULDBLOCK)) => {
+            on_wait();
+            wait(file, path, FlockArg::LockExclusive)
+        }
+        Err((_, error)) => Err(at("lock", path)(error)),
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File, FileError> {
     fault::point("lock").map_err(at("lock", path))?;
-    let mut file = OpenOptions::new()
+    OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .read(true)
         .open(path)
-        .map_err(at("open", path))?;
+        .map_err(at("open", path))
+}
+
+fn wait(mut file: File, path: &Path, kind: FlockArg) -> Result<Lock, FileError> {
     loop {
         match Flock::lock(file, kind) {
             Ok(lock) => return Ok(lock),
