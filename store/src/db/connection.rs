@@ -95,6 +95,17 @@ impl Database {
         }
     }
 
+    /// Decides what the transactions from now on survive.
+    pub(crate) fn set_durability(&self, durability: Durability) -> Result<(), DbError> {
+        let level = match durability {
+            Durability::Kill => "NORMAL",
+            Durability::PowerCut => "FULL",
+        };
+        self.connection
+            .pragma_update(None, "synchronous", level)
+            .map_err(DbError::query("set how transactions are synced"))
+    }
+
     /// Moves the log into the file and syncs it, so that nothing is left that a power cut could undo.
     pub(crate) fn checkpoint(&self) -> Result<(), DbError> {
         fault::point("db.checkpoint")
@@ -103,6 +114,15 @@ impl Database {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(DbError::query("write the log"))
     }
+}
+
+/// What a committed transaction survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The end of the process; a power cut may undo the last ones.
+    Kill,
+    /// A power cut, and so do all before it.
+    PowerCut,
 }
 
 /// A transaction that writes; undone unless committed.

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use crate::id::StorePath;
 
-pub(crate) use self::connection::{Database, Write};
+pub(crate) use self::connection::{Database, Durability, Write};
 pub use self::roots::{Root, RootKind};
 
 /// Why the database did not answer.

@@ -15,7 +15,7 @@ use nix::{errno::Errno, fcntl::FlockArg};
 
 use super::{AddError, LocalStore, StoreEvent, record::StagedRecord};
 use crate::{
-    db::DbError,
+    db::{Database, DbError, Durability, Write},
     info::{PathInfo, Realisation},
     sys::{
         FileError,
@@ -334,16 +334,26 @@ impl LocalStore {
         })
     }
 
-    /// Runs one writing transaction.
+    /// Runs one writing transaction that recovery can make again if a power cut undoes it.
     pub(super) fn write<T>(
         &self,
-        change: impl FnOnce(&crate::db::Write<'_>) -> Result<T, DbError>,
+        change: impl FnOnce(&Write<'_>) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
+        self.write_with(Durability::Kill, change)
+    }
+
+    /// Runs one writing transaction.
+    pub(super) fn write_with<T>(
+        &self,
+        durability: Durability,
+        change: impl FnOnce(&Write<'_>) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let mut writer = self.writer().lock().unwrap_or_else(PoisonError::into_inner);
         let database = match &mut *writer {
             Some(database) => database,
-            empty => empty.insert(crate::db::Database::open(&self.database_path())?),
+            empty => empty.insert(Database::open(&self.database_path())?),
         };
+        database.set_durability(durability)?;
         let write = database.begin(&|| self.options().tell(StoreEvent::WaitingForDatabase))?;
         let result = change(&write)?;
         write.commit()?;

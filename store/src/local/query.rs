@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::PoisonError};
 use super::{LeaseError, LocalStore, lease::leased};
 use crate::{
     closure::{Closure, ClosureError},
-    db::{Database, DbError, Root, RootKind},
+    db::{Database, DbError, Durability, Root, RootKind},
     id::{ObjectId, PathDigest, ResolvedDigest, StorePath, is_digit},
     info::{PathInfo, Realisation},
 };
@@ -64,7 +64,7 @@ impl LocalStore {
         self.read(Database::list_roots)
     }
 
-    /// Makes a valid path a root, replacing the root of that name.
+    /// Makes a valid path a root, replacing the root of that name. When it returns, no crash loses the root.
     pub fn add_root(&self, name: &str, path: &StorePath, kind: RootKind) -> Result<(), DbError> {
         let root = Root {
             name: name.to_owned(),
@@ -72,12 +72,13 @@ impl LocalStore {
             kind,
             created: (self.options().clock)(),
         };
-        self.write(|write| write.set_root(&root))
+        // No record tells of roots, so nothing could make this transaction again.
+        self.write_with(Durability::PowerCut, |write| write.set_root(&root))
     }
 
     /// Removes a root. Tells whether there was one.
     pub fn remove_root(&self, name: &str) -> Result<bool, DbError> {
-        self.write(|write| write.remove_root(name))
+        self.write_with(Durability::PowerCut, |write| write.remove_root(name))
     }
 
     /// Returns the digests that living processes hold leases on, and removes the leases of dead ones.
