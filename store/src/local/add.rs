@@ -208,7 +208,8 @@ impl LocalStore {
             )?);
             publish.realisations.push(realisation);
         }
-        let paths: Vec<&StorePath> = publish.new.iter().map(|item| &item.info.path).collect();
+        let new = publish.new.iter().map(|item| &item.info);
+        let paths: Vec<&StorePath> = new.chain(&publish.known).map(|info| &info.path).collect();
         if !paths.is_empty() {
             staging.write_publish(&paths)?;
         }

@@ -49,6 +49,11 @@ pub(super) struct Item {
 }
 
 impl Publish {
+    /// Whether it holds more than realisations, whose loss costs a build and not a byte.
+    fn holds_objects(&self) -> bool {
+        !self.new.is_empty() || !self.known.is_empty()
+    }
+
     pub(super) fn new(staging: BorrowedFd<'_>) -> std::io::Result<Self> {
         Ok(Self {
             staging: staging.try_clone_to_owned()?,
@@ -189,9 +194,9 @@ impl LocalStore {
 
     /// Brings all files of the group to disk before any gets its final name.
     ///
-    /// A group without new objects needs no sync: losing a realisation costs a build, not a byte.
+    /// A group without objects needs no sync. The record of an object that is valid already does: it is renamed over a good one.
     fn sync_staged(&self, group: &[Arc<Ticket>]) -> Result<(), Failed> {
-        if group.iter().all(|ticket| ticket.publish.new.is_empty()) {
+        if !group.iter().any(|ticket| ticket.publish.holds_objects()) {
             return Ok(());
         }
         sync_file_system(self.store_fd()).map_err(|errno| Failed {
@@ -277,7 +282,7 @@ impl LocalStore {
 
     /// Makes the new names survive a crash.
     fn sync_renames(&self, group: &[&Arc<Ticket>]) -> Result<(), Failed> {
-        if group.iter().all(|ticket| ticket.publish.new.is_empty()) {
+        if !group.iter().any(|ticket| ticket.publish.holds_objects()) {
             return Ok(());
         }
         let shards: BTreeSet<&str> = group
@@ -314,7 +319,14 @@ impl LocalStore {
 
     /// Registers the group in one transaction; a batch that is refused does not hold up the others.
     fn register(&self, group: &[&Arc<Ticket>]) -> Result<Vec<Result<(), AddError>>, DbError> {
-        self.write(|write| {
+        // Recovery makes a transaction again that registered objects. Not one that changed a component: it would have to compare all records.
+        let changes = group.iter().any(|ticket| !ticket.publish.known.is_empty());
+        let durability = if changes {
+            Durability::PowerCut
+        } else {
+            Durability::Kill
+        };
+        self.write_with(durability, |write| {
             let mut results = Vec::with_capacity(group.len());
             for ticket in group {
                 results.push(write.part(|| {

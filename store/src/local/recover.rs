@@ -19,6 +19,7 @@ use super::{
     staging::find_stale,
 };
 use crate::{
+    db::Durability,
     id::StorePath,
     info::PathInfo,
     sys::{
@@ -50,6 +51,7 @@ impl LocalStore {
                 orphans.extend(self.list_objects()?);
             }
             self.settle(orphans)?;
+            self.catch_up(stale.iter().flat_map(|stale| &stale.publish))?;
             if crashed {
                 self.check_last_registered()?;
                 self.clear_marker()?;
@@ -147,6 +149,21 @@ impl LocalStore {
                 .iter()
                 .try_for_each(|realisation| write.add_realisation(realisation))
         })?;
+        Ok(())
+    }
+
+    /// Takes over components that a dead process recorded and did not register.
+    fn catch_up<'a>(&self, paths: impl Iterator<Item = &'a StorePath>) -> Result<(), OpenError> {
+        for path in paths {
+            let (Some(info), Some(record)) =
+                (self.path_info(path)?, read_info(self.meta_fd(), path))
+            else {
+                continue;
+            };
+            if record.component.is_some() && record.component != info.component {
+                self.write_with(Durability::PowerCut, |write| write.register(&record))?;
+            }
+        }
         Ok(())
     }
 

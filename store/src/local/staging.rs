@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// The list of objects about to be renamed into place.
+/// The list of objects about to be renamed into place, or to get another component.
 const PUBLISH: &str = "publish";
 
 /// A locked staging directory; removed with all that is in it when dropped.
@@ -79,7 +79,7 @@ impl<'a> Staging<'a> {
         self.abandoned = true;
     }
 
-    /// Writes which objects will be renamed out of here, in that order.
+    /// Writes which objects will be renamed out of here, in that order, and which get another component.
     pub(super) fn write_publish(&self, paths: &[&StorePath]) -> Result<(), FileError> {
         let path = self.path.join(PUBLISH);
         let text: String = paths.iter().map(|path| format!("{path}\n")).collect();
@@ -108,7 +108,7 @@ impl Drop for Staging<'_> {
 #[derive(Debug)]
 pub(super) struct Stale {
     pub(super) name: OsString,
-    /// What may lie in the store without being registered, references first.
+    /// What may lie in the store without being registered, references first, and what may have a newer component in its record than in its row.
     pub(super) publish: Vec<StorePath>,
     _directory: Lock,
 }

@@ -33,6 +33,11 @@ fn adding_a_realisation_survives_every_fault() -> TestResult {
 }
 
 #[test]
+fn changing_a_component_survives_every_fault() -> TestResult {
+    run("component")
+}
+
+#[test]
 fn setting_a_root_survives_every_fault() -> TestResult {
     run("root")
 }

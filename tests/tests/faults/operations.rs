@@ -1,9 +1,8 @@
 //! The operations that are tried.
 
 use store::{
-    AddBatch, AddObject, AddSource, LocalStore, MemoryNode, NewRealisation, ResolvedDigest,
-    RootKind, StorePath, scratch_path,
-    testing::{add_tree, memory_tree},
+    AddBatch, AddObject, AddSource, Component, LocalStore, MemoryNode, NewRealisation, PathInfo,
+    ResolvedDigest, RootKind, StorePath, scratch_path, testing::memory_tree,
 };
 
 use crate::{harness::TestResult, linking};
@@ -65,6 +64,21 @@ const OPERATIONS: &[Operation] = &[
         is_undone: |_| Ok(()),
     },
     Operation {
+        name: "component",
+        prepare: |store| with_library(store).map(drop),
+        act: |store| {
+            let mut batch = library()?;
+            batch.objects[0].component = Some(component());
+            store.add(batch)?;
+            Ok(())
+        },
+        is_done: |store| Ok(library_info(store)?.component == Some(component())),
+        is_undone: |store| match library_info(store)?.component {
+            None => Ok(()),
+            Some(other) => Err(format!("in part: {other:?}").into()),
+        },
+    },
+    Operation {
         name: "root",
         prepare: |store| with_library(store).map(drop),
         act: |store| Ok(store.add_root("library", &with_library(store)?, RootKind::Explicit)?),
@@ -73,14 +87,39 @@ const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// Makes sure of one object, which others may refer to.
-fn with_library(store: &LocalStore) -> TestResult<StorePath> {
+/// One object, which others may refer to.
+fn library() -> TestResult<AddBatch<'static>> {
     let tree = memory_tree(&[("lib/base.so", MemoryNode::file("base"))]);
-    Ok(add_tree(store, "base", tree, &[])?.path)
+    Ok(AddBatch {
+        objects: vec![AddObject::new("base".parse()?, AddSource::Tree(tree))],
+        ..AddBatch::default()
+    })
+}
+
+/// Makes sure of that object.
+fn with_library(store: &LocalStore) -> TestResult<StorePath> {
+    let infos = store.add(library()?)?;
+    Ok(infos[0].path.clone())
+}
+
+fn library_info(store: &LocalStore) -> TestResult<PathInfo> {
+    let paths = store.find_by_prefix("")?;
+    let [path] = paths.as_slice() else {
+        return Err(format!("more than the library is valid, or less: {paths:?}").into());
+    };
+    Ok(store.path_info(path)?.ok_or("the library is valid")?)
+}
+
+fn component() -> Component {
+    Component {
+        name: "base".into(),
+        version: Some("1".into()),
+        ..Component::default()
+    }
 }
 
 /// Adds two outputs, one referring to the other, with self-references and a realisation: all steps of an add.
-fn add_outputs(store: &LocalStore) -> TestResult<Vec<store::PathInfo>> {
+fn add_outputs(store: &LocalStore) -> TestResult<Vec<PathInfo>> {
     let (out, dev) = (
         scratch_path(&"lib".parse()?, "out"),
         scratch_path(&"lib-dev".parse()?, "dev"),
