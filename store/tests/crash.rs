@@ -239,6 +239,19 @@ fn transactions_that_a_power_cut_undid_are_made_again() -> TestResult {
 }
 
 #[test]
+fn directories_that_a_power_cut_undid_are_made_again() -> TestResult {
+    let directory = StoreDirectory::new();
+    drop(open(directory.path())?);
+    for name in ["store", "var/meta", "var/leases", "var/lock"] {
+        fs::remove_dir_all(directory.path().join(name))?;
+    }
+    let store = open(directory.path())?;
+    assert_eq!(add(&store)?.len(), 2);
+    assert_eq!(find_faults(&store), NONE);
+    Ok(())
+}
+
+#[test]
 fn an_orphan_with_wrong_bytes_is_removed_and_so_is_what_refers_to_it() -> TestResult {
     let directory = StoreDirectory::new();
     let infos = with_three_objects(directory.path())?;

@@ -86,7 +86,8 @@ impl LocalStore {
     /// Takes less than a millisecond when nothing was. `root` should be absolute if the process changes its directory.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         let fresh = !root.join("var/db.sqlite").exists();
-        if fresh {
+        // A power cut may have left the database without the directories that were made before it.
+        if fresh || !has_directories(root) {
             create_directories(root)?;
         }
         let open = |name: &str| open_directory(&root.join(name));
@@ -301,6 +302,11 @@ impl Drop for LocalStore {
             let _removed: Result<(), FileError> = remove_file(&self.root.join("var/unclean"));
         }
     }
+}
+
+fn has_directories(root: &Path) -> bool {
+    let mut names = SHARED.iter().chain(PRIVATE);
+    names.all(|name| root.join(name).is_dir())
 }
 
 fn create_directories(root: &Path) -> Result<(), FileError> {
