@@ -75,5 +75,6 @@ pub(crate) enum Command {
     Why(commands::why::WhyArgs),
     Size(commands::size::SizeArgs),
     Log(commands::log::LogArgs),
+    Key(commands::key::KeyArgs),
     Store(commands::store::StoreArgs),
 }

@@ -121,6 +121,7 @@ statuses! {
     crate::target::TargetError => Usage,
     recipes::model::ModelError => Failed,
     crate::program::ProgramError => Failed,
+    crate::key_file::KeyFileError => Failed,
     SandboxError => Failed,
     store::ClosureError => Failed,
     store::DbError => Failed,

@@ -5,6 +5,7 @@ mod commands;
 mod context;
 mod error;
 mod image;
+mod key_file;
 mod output;
 mod program;
 mod realise;

@@ -8,5 +8,6 @@ mod concurrency;
 mod early_cutoff;
 mod engines;
 mod image_content;
+mod keys;
 mod reproducible;
 mod sandbox_levels;

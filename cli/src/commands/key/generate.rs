@@ -1,0 +1,49 @@
+//! `pith key generate`: a new key pair.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use store::cache::trust::{KeyName, SecretKey, TrustError};
+
+use super::show::print_public;
+use crate::context::Context;
+use crate::error::{CommandError, ExitStatus};
+use crate::key_file;
+
+/// Make a key pair: the secret key in FILE, the public key in FILE.pub
+#[derive(Debug, Args)]
+pub(super) struct GenerateArgs {
+    /// Where the secret key goes, readable by you alone; nothing is ever replaced
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// What the key is called in signatures and settings; without it, the name of FILE
+    #[arg(long, value_name = "NAME")]
+    name: Option<KeyName>,
+}
+
+/// Runs the command.
+pub(super) fn generate(args: &GenerateArgs, context: &Context) -> Result<(), CommandError> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => name_of(&args.output).map_err(|error| {
+            CommandError::new(ExitStatus::Usage, error)
+                .hint("`--name NAME` gives the key another name than its file's")
+        })?,
+    };
+    let key = SecretKey::generate(name).map_err(CommandError::failed)?;
+    key_file::write(&args.output, &key)?;
+    context.printer().note(&format!(
+        "wrote the secret key to `{}` and the public key to `{}`",
+        args.output.display(),
+        key_file::public_path(&args.output).display()
+    ));
+    print_public(&key.public(), context)
+}
+
+/// The name of the file, as the name of the key in it.
+fn name_of(path: &Path) -> Result<KeyName, TrustError> {
+    path.file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default()
+        .parse()
+}

@@ -1,0 +1,7 @@
+//! `pith key`: keys that sign what goes into caches. One file a subcommand.
+
+mod generate;
+mod key_command;
+mod show;
+
+pub(crate) use key_command::{KeyArgs, key};

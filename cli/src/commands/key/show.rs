@@ -1,0 +1,44 @@
+//! `pith key show`: the public key of a key file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use store::cache::trust::{KeyName, PublicKey};
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::key_file::read_public;
+
+/// Show the public key of a file made by `pith key generate`
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// A file with a secret or a public key
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// The report of `key show` and `key generate`.
+#[derive(Debug, Serialize)]
+struct KeyReport {
+    name: KeyName,
+    public: PublicKey,
+}
+
+/// Runs the command.
+pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<(), CommandError> {
+    print_public(&read_public(&args.file)?, context)
+}
+
+/// Prints a public key, which whoever shall trust it puts into their settings.
+pub(super) fn print_public(key: &PublicKey, context: &Context) -> Result<(), CommandError> {
+    if context.printer().is_json() {
+        context.printer().json(&KeyReport {
+            name: key.name().clone(),
+            public: key.clone(),
+        })?;
+    } else {
+        context.printer().result(&key.to_string())?;
+    }
+    Ok(())
+}
