@@ -82,7 +82,7 @@ pub(crate) struct Run {
 
 impl Machines {
     pub(crate) fn new(kind: FileSystem) -> Result<Self, Box<dyn Error>> {
-        let directory = tempfile::tempdir()?;
+        let directory = tempfile::Builder::new().prefix("powercut-").tempdir()?;
         for name in ["disk", "mnt"] {
             fs::create_dir(directory.path().join(name))?;
         }
