@@ -15,6 +15,8 @@ pub enum Fault {
     Fail(Errno),
     /// This operation and all after it fail, as on a disk that is gone or full.
     FailFromHere(Errno),
+    /// From this operation on, all of this name fail, and no others.
+    FailEvery(&'static str, Errno),
     /// The process ends at once, without destructors.
     Die,
 }
@@ -83,6 +85,7 @@ pub(crate) fn point(operation: &'static str) -> nix::Result<()> {
     let here = state.passed == nth;
     state.fired |= here;
     match fault {
+        Fault::FailEvery(name, errno) if state.fired && name == operation => Err(errno),
         Fault::Fail(errno) if here => Err(errno),
         Fault::FailFromHere(errno) if state.fired => Err(errno),
         Fault::Die if here => std::process::abort(),

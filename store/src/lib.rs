@@ -34,15 +34,16 @@ pub mod tree;
 
 pub use self::{
     closure::{Closure, ClosureError},
-    db::{DbError, Root, RootKind},
+    db::{DbError, ObjectState, Root, RootKind},
     id::{
         BlobId, IdError, ObjectId, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR, StoreName,
         StorePath, TreeId, scratch_path,
     },
     info::{Component, ComponentSource, PathInfo, Realisation, Reference},
     local::{
-        AddBatch, AddError, AddObject, AddSource, FileError, Lease, LeaseError, Limits, LocalStore,
-        NewRealisation, OpenError, StoreEvent, StoreOptions,
+        AddBatch, AddError, AddObject, AddSource, FileError, Finding, Lease, LeaseError, Limits,
+        LocalStore, NewRealisation, OpenError, Problem, Progress, StoreEvent, StoreOptions,
+        VerifyDepth, VerifyError, VerifyOptions, VerifyReport, Watch,
     },
     pool::{Collected, Pool, PoolEntry, PoolKey},
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Totals, Tree, TreeEntry, TreeError},

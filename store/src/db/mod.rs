@@ -12,13 +12,18 @@ mod migrations;
 mod objects;
 mod realisations;
 mod roots;
+mod stored;
 
 use std::path::PathBuf;
 
 use crate::id::StorePath;
 
 pub(crate) use self::connection::{Database, Durability, Write};
-pub use self::roots::{Root, RootKind};
+pub(crate) use self::stored::StoredObject;
+pub use self::{
+    roots::{Root, RootKind},
+    stored::ObjectState,
+};
 
 /// Why the database did not answer.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ use crate::{
     tree::Node,
 };
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "id, digest, name, full, root, self_reference, size_bytes, nodes, registered, component";
 const VALID: i64 = 0;
 const DAMAGED: i64 = 2;
@@ -123,11 +123,11 @@ impl Write<'_> {
         }
     }
 
-    /// Takes validity from an object whose bytes are not what they should be.
+    /// Takes validity from an object whose bytes are not what they should be, if it is valid.
     pub(crate) fn mark_damaged(&self, path: &StorePath) -> Result<(), DbError> {
         self.connection()
             .execute(
-                "UPDATE object SET state = ?2 WHERE digest = ?1",
+                "UPDATE object SET state = ?2 WHERE digest = ?1 AND state = 0",
                 params![path.digest().as_bytes(), DAMAGED],
             )
             .map(|_| ())
@@ -204,7 +204,8 @@ fn component_json(info: &PathInfo) -> Result<Option<String>, DbError> {
     json.map_err(|_| DbError::damaged(&info.path.to_string(), "component"))
 }
 
-struct ObjectRow {
+/// The columns of an object, without its references.
+pub(super) struct ObjectRow {
     id: i64,
     digest: Vec<u8>,
     name: String,
@@ -218,7 +219,8 @@ struct ObjectRow {
 }
 
 impl ObjectRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    /// Reads [`COLUMNS`].
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             digest: row.get(1)?,
@@ -230,6 +232,27 @@ impl ObjectRow {
             nodes: row.get(7)?,
             registered: row.get(8)?,
             component: row.get(9)?,
+        })
+    }
+
+    /// Reads the references, and puts all together.
+    pub(super) fn into_info(self, connection: &Connection) -> Result<PathInfo, DbError> {
+        let path = store_path(&self.digest, &self.name)?;
+        let damaged = |column| DbError::damaged(&path.to_string(), column);
+        Ok(PathInfo {
+            id: ObjectId::from_bytes(self.full),
+            root: Node::decode(&self.root).map_err(|_| damaged("root"))?,
+            references: references(connection, self.id)?,
+            self_reference: self.self_reference,
+            size_bytes: from_sql(self.size_bytes),
+            nodes: from_sql(self.nodes),
+            registered: from_sql(self.registered),
+            component: self
+                .component
+                .map(|json| serde_json::from_str(&json))
+                .transpose()
+                .map_err(|_| damaged("component"))?,
+            path,
         })
     }
 }
@@ -245,24 +268,7 @@ fn find(
         ))
         .and_then(|mut statement| statement.query_row([key], ObjectRow::read).optional())
         .map_err(DbError::query("find a path"))?;
-    let Some(row) = row else { return Ok(None) };
-    let path = store_path(&row.digest, &row.name)?;
-    let damaged = |column| DbError::damaged(&path.to_string(), column);
-    Ok(Some(PathInfo {
-        id: ObjectId::from_bytes(row.full),
-        root: Node::decode(&row.root).map_err(|_| damaged("root"))?,
-        references: references(connection, row.id)?,
-        self_reference: row.self_reference,
-        size_bytes: from_sql(row.size_bytes),
-        nodes: from_sql(row.nodes),
-        registered: from_sql(row.registered),
-        component: row
-            .component
-            .map(|json| serde_json::from_str(&json))
-            .transpose()
-            .map_err(|_| damaged("component"))?,
-        path,
-    }))
+    row.map(|row| row.into_info(connection)).transpose()
 }
 
 fn references(connection: &Connection, referrer: i64) -> Result<Vec<Reference>, DbError> {

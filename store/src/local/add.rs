@@ -14,7 +14,7 @@ use super::{
     draft::{Draft, Evidence},
     ingest::Ingest,
     record::{stage_info, stage_realisation},
-    rewrite::{Finals, Rewriter, final_node, modulo_node, seal_directories},
+    rewrite::{Finals, Rewriter, final_contents, modulo_node, seal_directories},
     seal::Targets,
     share::{NewContents, Sharing},
     staging::Staging,
@@ -22,9 +22,10 @@ use super::{
 use crate::{
     id::{ObjectId, StorePath},
     info::{PathInfo, Realisation},
-    object::{ModuloNode, ObjectSeal, seal},
+    object::{ObjectSeal, seal},
     scan::Needles,
-    sys::files::at,
+    sys::{FileError, files::at},
+    tree::Contents,
 };
 
 /// Bytes that an add leaves free, so that deleting stays possible: database log, records, directories.
@@ -50,13 +51,15 @@ impl LocalStore {
         let sharing = Sharing::new(self.pool(), staging.as_fd());
         let mut drafts = Vec::with_capacity(batch.objects.len());
         for (index, object) in batch.objects.iter_mut().enumerate() {
-            drafts.push(self.ingest(object, &needles, &sharing, &staging, index)?);
+            drafts.push(Some(
+                self.ingest(object, &needles, &sharing, &staging, index)?,
+            ));
         }
 
         let evidence: Vec<Evidence> = batch
             .objects
             .iter()
-            .zip(&drafts)
+            .zip(drafts.iter().flatten())
             .map(|(object, draft)| targets.evidence(object, draft, &needles))
             .collect::<Result<_, _>>()?;
         let order = targets.order(&batch, &evidence)?;
@@ -68,15 +71,20 @@ impl LocalStore {
             staging: staging.as_fd(),
             sealed: BTreeMap::new(),
         };
-        let mut infos: BTreeMap<usize, PathInfo> = BTreeMap::new();
+        let mut sealed: BTreeMap<usize, Sealed> = BTreeMap::new();
         for index in &order {
-            let info = sealing.seal_object(*index, &mut drafts[*index], &evidence[*index])?;
-            infos.insert(*index, info);
+            let Some(draft) = drafts[*index].take() else {
+                continue;
+            };
+            sealed.insert(
+                *index,
+                sealing.seal_object(*index, draft, &evidence[*index])?,
+            );
         }
 
-        let contents = sharing.into_new_contents();
+        let written = sharing.into_new_contents();
         let lease = batch.lease.or(own_lease.as_ref());
-        self.publish(&batch, lease, staging, &order, infos, &contents)
+        self.publish(&batch, lease, staging, &order, sealed, &written)
     }
 
     /// Records what valid objects were built from. Those that are not valid are recorded as well, and found once they are.
@@ -146,18 +154,21 @@ impl LocalStore {
         lease: Option<&Lease>,
         staging: Staging<'_>,
         order: &[usize],
-        mut infos: BTreeMap<usize, PathInfo>,
-        contents: &NewContents,
+        mut sealed: BTreeMap<usize, Sealed>,
+        written: &NewContents,
     ) -> Result<Vec<PathInfo>, AddError> {
         // Leased first and asked for second: see `lease`.
         if let Some(lease) = lease {
-            let digests: Vec<_> = infos.values().map(|info| *info.path.digest()).collect();
+            let digests: Vec<_> = sealed
+                .values()
+                .map(|sealed| *sealed.info.path.digest())
+                .collect();
             lease.protect(&digests)?;
         }
         let mut publish = Publish::new(staging.as_fd()).map_err(at("open", staging.path()))?;
         let mut seen = BTreeSet::new();
         for (number, index) in order.iter().enumerate() {
-            let Some(info) = infos.get_mut(index) else {
+            let Some(Sealed { info, contents }) = sealed.get_mut(index) else {
                 continue;
             };
             if !seen.insert(info.path.clone()) {
@@ -175,9 +186,13 @@ impl LocalStore {
                     continue;
                 }
             }
-            publish
-                .records
-                .push(stage_info(&staging, number, info, staging.path())?);
+            publish.records.push(stage_info(
+                &staging,
+                number,
+                info,
+                contents,
+                staging.path(),
+            )?);
             if known.is_some() {
                 publish.known.push(info.clone());
             } else {
@@ -187,27 +202,7 @@ impl LocalStore {
                 });
             }
         }
-        for (number, new) in batch.realisations.iter().enumerate() {
-            let Some(info) = infos.get(&new.object) else {
-                continue;
-            };
-            let realisation = Realisation {
-                resolved: new.resolved,
-                output: new.output.clone(),
-                object: info.id,
-                path: info.path.clone(),
-                sandbox: new.sandbox.clone(),
-                built_at: new.built_at,
-                duration_ms: new.duration_ms,
-            };
-            publish.records.push(stage_realisation(
-                &staging,
-                number,
-                &realisation,
-                staging.path(),
-            )?);
-            publish.realisations.push(realisation);
-        }
+        stage_realisations(batch, &sealed, &staging, &mut publish)?;
         let new = publish.new.iter().map(|item| &item.info);
         let paths: Vec<&StorePath> = new.chain(&publish.known).map(|info| &info.path).collect();
         if !paths.is_empty() {
@@ -223,13 +218,50 @@ impl LocalStore {
             staging.abandon();
             return Err(error);
         }
-        self.enter(contents, &valid);
-        Ok(infos.into_values().collect())
+        self.enter(written, &valid);
+        Ok(sealed.into_values().map(|sealed| sealed.info).collect())
     }
+}
+
+/// Writes the records of what the objects were built from.
+fn stage_realisations(
+    batch: &AddBatch<'_>,
+    sealed: &BTreeMap<usize, Sealed>,
+    staging: &Staging<'_>,
+    publish: &mut Publish,
+) -> Result<(), FileError> {
+    for (number, new) in batch.realisations.iter().enumerate() {
+        let Some(Sealed { info, .. }) = sealed.get(&new.object) else {
+            continue;
+        };
+        let realisation = Realisation {
+            resolved: new.resolved,
+            output: new.output.clone(),
+            object: info.id,
+            path: info.path.clone(),
+            sandbox: new.sandbox.clone(),
+            built_at: new.built_at,
+            duration_ms: new.duration_ms,
+        };
+        publish.records.push(stage_realisation(
+            staging,
+            number,
+            &realisation,
+            staging.path(),
+        )?);
+        publish.realisations.push(realisation);
+    }
+    Ok(())
 }
 
 fn target_name(index: usize) -> OsString {
     format!("object.{index}").into()
+}
+
+/// An object that lies in staging with its final bytes.
+struct Sealed {
+    info: PathInfo,
+    contents: Contents,
 }
 
 /// Gives the objects of a batch their ids, one after another.
@@ -247,9 +279,9 @@ impl Sealing<'_, '_> {
     fn seal_object(
         &mut self,
         index: usize,
-        draft: &mut Draft,
+        mut draft: Draft,
         evidence: &Evidence,
-    ) -> Result<PathInfo, AddError> {
+    ) -> Result<Sealed, AddError> {
         let object = &self.batch.objects[index];
         let tree_error = |source| AddError::Tree {
             name: object.name.clone(),
@@ -262,12 +294,12 @@ impl Sealing<'_, '_> {
             sharing: self.sharing,
             own: self.targets.scratch_of(index),
         };
-        rewriter.replace_others(draft, &self.finals())?;
+        rewriter.replace_others(&mut draft, &self.finals())?;
         let find = |path: &StorePath| Ok(self.store.path_info(path)?.map(|info| info.id));
         let references = self
             .targets
             .references(index, object, evidence, &self.sealed, &find)?;
-        let modulo = modulo_node(draft).map_err(tree_error)?;
+        let modulo = modulo_node(&draft).map_err(tree_error)?;
         let ids: Vec<ObjectId> = references.iter().map(|reference| reference.id).collect();
         let id = seal(&ObjectSeal {
             name: &object.name,
@@ -276,17 +308,14 @@ impl Sealing<'_, '_> {
         });
         let path = StorePath::new(id.path_digest(), object.name.clone());
         let self_reference = modulo.has_self_reference();
-        let root = match modulo {
-            ModuloNode::Plain(node) => node,
-            _ => {
-                rewriter.replace_own(draft, path.digest())?;
-                final_node(draft).map_err(tree_error)?
-            }
-        };
-        seal_directories(draft, self.staging, OsStr::new(&target))?;
+        if self_reference {
+            rewriter.replace_own(&mut draft, path.digest())?;
+        }
+        seal_directories(&draft, self.staging, OsStr::new(&target))?;
+        let (root, contents) = final_contents(draft).map_err(tree_error)?;
         self.sealed.insert(index, (path.clone(), id));
         let totals = root.totals().map_err(tree_error)?;
-        Ok(PathInfo {
+        let info = PathInfo {
             path,
             id,
             root,
@@ -296,7 +325,8 @@ impl Sealing<'_, '_> {
             nodes: totals.nodes,
             registered: (self.store.options().clock)(),
             component: object.component.clone(),
-        })
+        };
+        Ok(Sealed { info, contents })
     }
 
     /// The digits of the objects that have their ids.

@@ -6,7 +6,7 @@ use std::cell::Cell;
 const BUFFER: usize = 128 << 10;
 /// From this size on, a file is worth the work of several threads.
 const LARGE: u64 = 4 << 20;
-/// Bytes read at once of a large file: BLAKE3 splits a block over threads down to 128 KiB.
+/// Bytes read at once of a large file: 32 blocks to share among threads.
 const LARGE_BUFFER: usize = 2 << 20;
 
 thread_local! {

@@ -1,7 +1,7 @@
 //! Hashes an object on disk again.
 
 use std::{
-    io::{self, Read, Seek, SeekFrom},
+    io,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::ffi::OsStrExt,
@@ -14,18 +14,15 @@ use nix::{
     sys::stat::{SFlag, fstatat},
 };
 
-use super::rewrite::directory_modulo;
+use super::{hash::hash_file, rewrite::directory_modulo};
 use crate::{
     id::ObjectId,
     info::PathInfo,
-    object::{ModuloHasher, ModuloNode, ObjectSeal, seal, symlink_modulo},
-    scan::{Needles, Scanner, scan_bytes},
+    object::{ModuloNode, ObjectSeal, seal, symlink_modulo},
+    scan::{Needles, scan_bytes},
     sys::files::{list, open_directory_at, open_file_at, os},
     tree::{EntryName, MAX_DEPTH, Node, SymlinkTarget, Tree, TreeEntry, TreeError},
 };
-
-/// Bytes read at once.
-const BLOCK: usize = 1 << 20;
 
 /// Why an object on disk is not what its record says. Only told apart from "cannot be read" by those who decide.
 #[derive(Debug)]
@@ -33,7 +30,7 @@ pub(crate) enum Mismatch {
     /// Nothing lies there.
     Absent,
     /// Something cannot be read.
-    Unreadable,
+    Unreadable(io::Error),
     /// It was read, and is something else.
     Different,
 }
@@ -43,14 +40,14 @@ impl From<Errno> for Mismatch {
         if errno == Errno::ENOENT {
             Self::Absent
         } else {
-            Self::Unreadable
+            Self::Unreadable(errno.into())
         }
     }
 }
 
 impl From<io::Error> for Mismatch {
-    fn from(_: io::Error) -> Self {
-        Self::Unreadable
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
     }
 }
 
@@ -95,7 +92,10 @@ pub(crate) fn check_in(store: &super::LocalStore, info: &PathInfo) -> Result<(),
 /// Tells whether the record of a valid object says what the database says.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn is_recorded(store: &super::LocalStore, info: &PathInfo) -> bool {
-    super::record::read_info(store.meta_fd(), &info.path).as_ref() == Some(info)
+    matches!(
+        super::record::compare(store.meta_fd(), info),
+        super::record::RecordState::Same
+    )
 }
 
 fn node(
@@ -148,39 +148,15 @@ fn file(
     needles: &Needles,
 ) -> Result<(Node, ModuloNode), Mismatch> {
     let mut file = open_file_at(parent, name)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut scanner = Scanner::new(needles);
-    let mut buffer = vec![0; BLOCK];
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        hasher.update_rayon(&buffer[..count]);
-        scanner.update(&buffer[..count]);
-    }
-    let blob = crate::BlobId::from_bytes(*hasher.finalize().as_bytes());
+    let size = file.metadata()?.len();
+    let found = hash_file(&mut file, size, executable, needles, &|_| {})?;
     let plain = Node::File {
-        blob,
-        size: hasher.count(),
+        blob: found.digest.blob,
+        size: found.digest.size,
         executable,
     };
-    let own: Vec<u64> = scanner
-        .finish()
-        .occurrences
-        .iter()
-        .map(|occurrence| occurrence.offset)
-        .collect();
-    if own.is_empty() {
-        return Ok((plain.clone(), ModuloNode::Plain(plain)));
-    }
-    file.seek(SeekFrom::Start(0))?;
-    let mut modulo = ModuloHasher::new(&own);
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok((plain, modulo.finish(executable)));
-        }
-        modulo.update(&mut buffer[..count]);
-    }
+    let modulo = found
+        .modulo
+        .unwrap_or_else(|| ModuloNode::Plain(plain.clone()));
+    Ok((plain, modulo))
 }

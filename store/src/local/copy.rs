@@ -22,6 +22,7 @@ use crate::{
         change::write_all,
         files::{create_file_at, seal_file, unseal_file},
     },
+    tree::BlobHasher,
 };
 
 /// Which side of a copy failed.
@@ -86,9 +87,10 @@ impl Copier<'_> {
         {
             scan_members(self.needles, container, &mut &*bytes, &mut findings);
         }
+        let mut hasher = BlobHasher::new();
+        hasher.update(bytes);
         let draft = FileDraft {
-            blob: *blake3::hash(bytes).as_bytes(),
-            size,
+            digest: hasher.finish(),
             executable: target.executable,
             findings,
             modulo: None,
@@ -118,7 +120,7 @@ impl Copier<'_> {
         buffer: &mut [u8],
     ) -> Result<FileDraft, CopyError> {
         let mut file = create(target)?;
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = BlobHasher::new();
         let mut scanner = Scanner::new(self.needles);
         let mut edges = Edges::default();
         let mut size = 0u64;
@@ -128,7 +130,7 @@ impl Copier<'_> {
             size += u64::try_from(count).map_err(|_| CopyError::TooLarge)?;
             self.check_size(size)?;
             if large {
-                rayon::join(|| hasher.update_rayon(block), || scanner.update(block));
+                rayon::join(|| hasher.update_parallel(block), || scanner.update(block));
             } else {
                 hasher.update(block);
                 scanner.update(block);
@@ -145,8 +147,7 @@ impl Copier<'_> {
             scan_members(self.needles, container, &mut file, &mut findings);
         }
         let draft = FileDraft {
-            blob: *hasher.finalize().as_bytes(),
-            size,
+            digest: hasher.finish(),
             executable: target.executable,
             findings,
             modulo: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     object::ModuloNode,
     scan::{Findings, Occurrence},
-    tree::{EntryName, Node, SymlinkTarget},
+    tree::{BlobDigest, EntryName, Node, SymlinkTarget},
 };
 
 /// One node in staging.
@@ -20,8 +20,7 @@ pub(super) enum Draft {
 /// A file in staging, hashed as it was written.
 #[derive(Debug)]
 pub(super) struct FileDraft {
-    pub(super) blob: [u8; 32],
-    pub(super) size: u64,
+    pub(super) digest: BlobDigest,
     pub(super) executable: bool,
     pub(super) findings: Findings,
     /// Set for a file that has the object's own digits, once the other digits in it are final.
@@ -36,8 +35,8 @@ impl FileDraft {
 
     pub(super) const fn node(&self) -> Node {
         Node::File {
-            blob: crate::BlobId::from_bytes(self.blob),
-            size: self.size,
+            blob: self.digest.blob,
+            size: self.digest.size,
             executable: self.executable,
         }
     }

@@ -16,6 +16,7 @@ mod commit;
 mod copy;
 mod draft;
 mod error;
+mod hash;
 mod ingest;
 mod lease;
 mod links;
@@ -28,6 +29,8 @@ mod rewrite;
 mod seal;
 mod share;
 mod staging;
+mod verify;
+mod watch;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::check::{check_in as check, is_recorded};
@@ -37,5 +40,7 @@ pub use self::{
     lease::Lease,
     open::LocalStore,
     options::{Limits, StoreEvent, StoreOptions},
+    verify::{Finding, Problem, VerifyDepth, VerifyError, VerifyOptions, VerifyReport},
+    watch::{Progress, Watch},
 };
 pub use crate::sys::FileError;

@@ -16,8 +16,7 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 
 use super::{
-    AddError, Lease, LeaseError, OpenError, StoreOptions, commit::Committer, record,
-    staging::Staging,
+    Lease, LeaseError, OpenError, StoreOptions, commit::Committer, record, staging::Staging,
 };
 use crate::{
     db::Database,
@@ -204,7 +203,7 @@ impl LocalStore {
     }
 
     /// Records, before the first write of this process, that the store must be looked at if the machine goes down.
-    pub(super) fn mark_unclean(&self) -> Result<(), AddError> {
+    pub(super) fn mark_unclean(&self) -> Result<(), FileError> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if writing.is_none() {
             let lock = lock_file(&self.root.join("var/lock/writers"), FlockArg::LockShared)?;

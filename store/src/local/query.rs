@@ -86,7 +86,7 @@ impl LocalStore {
         Ok(leased(&self.lease_directory())?)
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         question: impl FnOnce(&Database) -> Result<T, DbError>,
     ) -> Result<T, DbError> {

@@ -1,10 +1,14 @@
 //! Records under `var/meta`, from which the database can be rebuilt.
 //!
 //! `<aa>/<digest>` is the [`PathInfo`] of an object, `<aa>/<digest>.<16 digits>` a [`Realisation`] that ends in it; `<aa>` are the first two
-//! digits. JSON on one line. A record is in place before its object is, and is never changed but by renaming a new one over it.
+//! digits. JSON on one line. After its line the record of an object has its [`Contents`]: so what is damaged in an object can be named, and what
+//! is in a file of it be found, without reading the object. A record is in place before its object is, and is never changed but by
+//! renaming a new one over it.
 
 use std::{
     ffi::OsString,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
     os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
 };
@@ -20,6 +24,7 @@ use crate::{
         change::{make_directory_at, rename_over, write_all},
         files::{at, create_file_at, list, open_directory_at, open_file_at, os},
     },
+    tree::Contents,
 };
 
 /// A record that lies in staging.
@@ -38,6 +43,7 @@ pub(super) fn stage_info(
     staging: impl AsFd,
     number: usize,
     info: &PathInfo,
+    contents: &Contents,
     path: &Path,
 ) -> Result<StagedRecord, FileError> {
     stage(
@@ -45,6 +51,7 @@ pub(super) fn stage_info(
         format!("info.{number}"),
         info.path.digest().to_string(),
         info,
+        &contents.encode(),
         path,
     )
 }
@@ -66,6 +73,7 @@ pub(super) fn stage_realisation(
         format!("realisation.{number}"),
         name,
         realisation,
+        &[],
         path,
     )
 }
@@ -75,12 +83,13 @@ fn stage(
     staged: String,
     name: String,
     value: &impl Serialize,
+    rest: &[u8],
     path: &Path,
 ) -> Result<StagedRecord, FileError> {
     let failed = || at("write", path.join(&staged));
-    let mut json =
-        serde_json::to_vec(value).map_err(|error| failed()(std::io::Error::from(error)))?;
+    let mut json = serde_json::to_vec(value).map_err(|error| failed()(io::Error::from(error)))?;
     json.push(b'\n');
+    json.extend_from_slice(rest);
     let file = create_file_at(staging, os(staged.as_bytes()), false)
         .map_err(at("create", path.join(&staged)))?;
     write_all(&file, &json).map_err(failed())?;
@@ -115,11 +124,68 @@ impl StagedRecord {
     }
 }
 
+/// What the record of an object says, compared with what it should say.
+#[derive(Debug)]
+pub(super) enum RecordState {
+    Same,
+    Missing,
+    Different,
+    /// It says the same of the object, and not what it is made of.
+    WithoutContents,
+    Unreadable(io::Error),
+}
+
+/// Compares the record of an object with what the database says.
+pub(super) fn compare(meta: BorrowedFd<'_>, info: &PathInfo) -> RecordState {
+    match load(meta, &info.path) {
+        Ok((line, _)) if parse(&line, &info.path).as_ref() != Some(info) => RecordState::Different,
+        Ok((_, rest)) if Contents::decode(&info.root, &rest).is_err() => {
+            RecordState::WithoutContents
+        }
+        Ok(_) => RecordState::Same,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => RecordState::Missing,
+        Err(error) => RecordState::Unreadable(error),
+    }
+}
+
 /// Returns the record of an object; `None` if there is none or it does not name that object.
 pub(super) fn read_info(meta: BorrowedFd<'_>, path: &StorePath) -> Option<PathInfo> {
+    let mut line = Vec::new();
+    let mut file = open(meta, path).ok()?;
+    file.read_until(b'\n', &mut line).ok()?;
+    parse(&line, path)
+}
+
+/// Returns what an object is made of, from its record; `None` if the record does not say that of this object.
+pub(super) fn read_contents(meta: BorrowedFd<'_>, info: &PathInfo) -> Option<Contents> {
+    let (_, rest) = load(meta, &info.path).ok()?;
+    Contents::decode(&info.root, &rest).ok()
+}
+
+/// Returns where the record of an object lies, below the store's directory.
+pub(super) fn name_of(path: &StorePath) -> String {
     let digest = path.digest().to_string();
-    let shard = open_directory_at(meta, os(&digest.as_bytes()[..2])).ok()?;
-    read::<PathInfo>(&shard, &digest)
+    format!("var/meta/{}/{digest}", &digest[..2])
+}
+
+fn open(meta: BorrowedFd<'_>, path: &StorePath) -> io::Result<BufReader<File>> {
+    let digest = path.digest().to_string();
+    let shard = open_directory_at(meta, os(&digest.as_bytes()[..2]))?;
+    Ok(BufReader::new(open_file_at(shard, os(digest.as_bytes()))?))
+}
+
+/// Reads the line of a record, and what follows it.
+fn load(meta: BorrowedFd<'_>, path: &StorePath) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let (mut line, mut rest) = (Vec::new(), Vec::new());
+    let mut file = open(meta, path)?;
+    file.read_until(b'\n', &mut line)?;
+    file.read_to_end(&mut rest)?;
+    Ok((line, rest))
+}
+
+fn parse(line: &[u8], path: &StorePath) -> Option<PathInfo> {
+    serde_json::from_slice::<PathInfo>(line)
+        .ok()
         .filter(|info| info.path == *path && info.id.path_digest() == *path.digest())
 }
 
@@ -146,7 +212,7 @@ pub(super) fn read_realisations(meta: BorrowedFd<'_>, path: &StorePath) -> Vec<R
 
 fn read<T: DeserializeOwned>(shard: impl AsFd, name: &str) -> Option<T> {
     let file = open_file_at(shard, os(name.as_bytes())).ok()?;
-    serde_json::from_str(&std::io::read_to_string(file).ok()?).ok()
+    serde_json::from_str(&io::read_to_string(file).ok()?).ok()
 }
 
 /// Returns where records of a store lie.

@@ -26,7 +26,10 @@ use crate::{
         change::{symlink_at, unlink_at, write_all_at},
         files::{at, join, os, reopen_file_at, seal_directory, seal_file, seal_symlink},
     },
-    tree::{EntryName, Node, SymlinkTarget, Tree, TreeEntry, TreeError},
+    tree::{
+        BlobDigest, BlobHasher, Contents, EntryName, Node, SymlinkTarget, Tree, TreeEntry,
+        TreeError,
+    },
 };
 
 /// Bytes read at once.
@@ -95,7 +98,7 @@ impl Rewriter<'_> {
 
     /// Hashes a file that has its final bytes, seals it, and links it to others of these bytes.
     fn finish(&self, handle: &File, file: &mut FileDraft, path: &OsStr) -> Result<(), FileError> {
-        file.blob = hash(handle).map_err(at("read", path))?;
+        file.digest = hash(handle).map_err(at("read", path))?;
         seal_file(handle, file.executable).map_err(at("change", path))?;
         self.sharing.settle(file, path.as_encoded_bytes());
         Ok(())
@@ -184,12 +187,10 @@ fn patch(handle: &File, file: &FileDraft, finals: &Finals) -> io::Result<()> {
     Ok(())
 }
 
-fn hash(handle: &File) -> io::Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    each_block(handle, |block| {
-        hasher.update(block);
-    })?;
-    Ok(*hasher.finalize().as_bytes())
+fn hash(handle: &File) -> io::Result<BlobDigest> {
+    let mut hasher = BlobHasher::new();
+    each_block(handle, |block| hasher.update(block))?;
+    Ok(hasher.finish())
 }
 
 fn modulo(handle: &File, own: &[u64], executable: bool) -> io::Result<ModuloNode> {
@@ -247,19 +248,32 @@ pub(super) fn directory_modulo(
     ))
 }
 
-/// Returns an object in staging with its final bytes.
-pub(super) fn final_node(draft: &Draft) -> Result<Node, TreeError> {
+/// Returns an object in staging with its final bytes, and what it is made of.
+pub(super) fn final_contents(draft: Draft) -> Result<(Node, Contents), TreeError> {
+    let mut contents = Contents::default();
+    let root = final_node(draft, &[], &mut contents)?;
+    Ok((root, contents))
+}
+
+fn final_node(draft: Draft, path: &[u8], contents: &mut Contents) -> Result<Node, TreeError> {
     Ok(match draft {
-        Draft::File(file) => file.node(),
+        Draft::File(file) => {
+            let node = file.node();
+            if !file.digest.blocks.is_empty() {
+                contents.blocks.insert(file.digest.blob, file.digest.blocks);
+            }
+            node
+        }
         Draft::Symlink(link) => link.node(),
         Draft::Directory(entries) => {
-            let nodes = entries.iter().map(|(name, draft)| {
-                Ok(TreeEntry {
-                    name: name.clone(),
-                    node: final_node(draft)?,
-                })
+            let nodes = entries.into_iter().map(|(name, draft)| {
+                let node = final_node(draft, &join(path, name.as_bytes()), contents)?;
+                Ok(TreeEntry { name, node })
             });
-            Tree::from_sorted(nodes.collect::<Result<_, TreeError>>()?)?.to_node()
+            let tree = Tree::from_sorted(nodes.collect::<Result<_, TreeError>>()?)?;
+            let node = tree.to_node();
+            contents.bundle.trees.insert(path.to_vec(), tree);
+            node
         }
     })
 }

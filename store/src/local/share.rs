@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use super::{LocalStore, draft::FileDraft};
 use crate::{
-    BlobId, StorePath,
+    StorePath,
     pool::{Found, Pool, PoolKey},
     sys::{
         FileError,
@@ -73,7 +73,7 @@ impl<'a> Sharing<'a> {
                 Err(Errno::EMLINK) => Found::Full,
                 Err(_) => Found::Absent,
             },
-            None => self.pool.link(&key, file.size, parent, name),
+            None => self.pool.link(&key, file.digest.size, parent, name),
         }
     }
 
@@ -209,5 +209,5 @@ fn collect_inodes(
 }
 
 fn key(file: &FileDraft) -> Option<PoolKey> {
-    PoolKey::of(BlobId::from_bytes(file.blob), file.size, file.executable)
+    PoolKey::of(file.digest.blob, file.digest.size, file.executable)
 }

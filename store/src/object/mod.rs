@@ -26,6 +26,6 @@ mod modulo;
 mod seal;
 
 pub use self::{
-    modulo::{ModuloHasher, ModuloNode, ModuloTree, symlink_modulo},
+    modulo::{ModuloHasher, ModuloNode, ModuloTree, root_modulo, symlink_modulo},
     seal::{ObjectSeal, seal},
 };

@@ -1,8 +1,10 @@
 //! Digests of nodes with the object's own digits taken out.
 
+use std::collections::BTreeMap;
+
 use crate::tree::{
     EntryName, KIND_DIRECTORY, KIND_EXECUTABLE, KIND_FILE, KIND_SYMLINK, Node, SymlinkTarget,
-    Totals, TreeError, encode_node,
+    Totals, TreeBundle, TreeError, encode_node,
 };
 
 const FILE: &str = "pith 2026-11 file modulo self v1";
@@ -243,6 +245,50 @@ pub fn symlink_modulo(target: &SymlinkTarget, offsets: &[u64]) -> ModuloNode {
     ModuloNode::Symlink {
         digest: *hasher.finalize().as_bytes(),
     }
+}
+
+/// Returns the root of an object with its own digits taken out, given the files and symlinks that have them, by their paths.
+pub fn root_modulo(
+    root: &Node,
+    bundle: &TreeBundle,
+    leaves: &BTreeMap<Vec<u8>, ModuloNode>,
+) -> Result<ModuloNode, TreeError> {
+    if let Some(root) = leaves.get(b"".as_slice()) {
+        return Ok(root.clone());
+    }
+    directory_modulo(root, &[], bundle, leaves)
+}
+
+/// The depth of a bundle is bounded, and so is the recursion.
+fn directory_modulo(
+    node: &Node,
+    path: &[u8],
+    bundle: &TreeBundle,
+    leaves: &BTreeMap<Vec<u8>, ModuloNode>,
+) -> Result<ModuloNode, TreeError> {
+    let below = if path.is_empty() {
+        Vec::new()
+    } else {
+        [path, b"/"].concat()
+    };
+    let touched = leaves
+        .range(below.clone()..)
+        .next()
+        .is_some_and(|(leaf, _)| leaf.starts_with(&below));
+    let Some(tree) = bundle.trees.get(path).filter(|_| touched) else {
+        return Ok(ModuloNode::Plain(node.clone()));
+    };
+    let entries = tree.entries().iter().map(|entry| {
+        let path = [&below, entry.name.as_bytes()].concat();
+        let node = match (leaves.get(&path), &entry.node) {
+            (Some(leaf), _) => leaf.clone(),
+            (None, Node::Directory { .. }) => directory_modulo(&entry.node, &path, bundle, leaves)?,
+            (None, node) => ModuloNode::Plain(node.clone()),
+        };
+        Ok((entry.name.clone(), node))
+    });
+    let entries = entries.collect::<Result<_, TreeError>>()?;
+    ModuloTree { entries }.to_node()
 }
 
 fn update_offsets(hasher: &mut blake3::Hasher, offsets: &[u64]) {

@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io,
+    io::{self, Read},
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::{OsStrExt, OsStringExt},
@@ -178,6 +178,21 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
     std::fs::read(path).map_err(at("read", path))
 }
 
+/// Fills a buffer as far as the stream goes.
+pub(crate) fn read_full(source: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::Result<usize> {
+    fault::point("read")?;
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 /// Gives a file of the store its final mode and time.
 pub(crate) fn seal_file(file: impl AsFd, executable: bool) -> nix::Result<()> {
     fault::point("seal")?;
@@ -194,14 +209,18 @@ pub(crate) fn unseal_file(file: impl AsFd) -> nix::Result<()> {
     fchmod(file, Mode::S_IRUSR | Mode::S_IWUSR)
 }
 
-const fn file_mode(executable: bool) -> Mode {
+/// The mode of a file of the store.
+pub(crate) const fn file_mode(executable: bool) -> Mode {
     Mode::from_bits_truncate(if executable { 0o555 } else { 0o444 })
 }
+
+/// The mode of a directory of the store.
+pub(crate) const DIRECTORY_MODE: Mode = Mode::from_bits_truncate(0o555);
 
 /// Gives a directory of the store its final mode and time. Nothing can be made in it afterwards, but by root.
 pub(crate) fn seal_directory(directory: impl AsFd) -> nix::Result<()> {
     fault::point("seal")?;
-    fchmod(&directory, Mode::from_bits_truncate(0o555))?;
+    fchmod(&directory, DIRECTORY_MODE)?;
     futimens(directory, &STORE_TIME, &STORE_TIME)
 }
 

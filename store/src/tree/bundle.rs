@@ -65,6 +65,19 @@ struct Expected {
 /// Iterative: the depth is bounded by [`MAX_DEPTH`], the work by the bytes given and by `max_nodes`, which is compared with the totals of `root`
 /// before anything is read.
 pub fn decode_bundle(root: &Node, bytes: &[u8], max_nodes: u64) -> Result<TreeBundle, TreeError> {
+    let (bundle, rest) = decode_bundle_prefix(root, bytes, max_nodes)?;
+    match rest.len() {
+        0 => Ok(bundle),
+        count => Err(TreeError::TrailingBytes { count }),
+    }
+}
+
+/// [`decode_bundle`] from the front of `bytes`; returns what follows as well.
+pub(super) fn decode_bundle_prefix<'a>(
+    root: &Node,
+    bytes: &'a [u8],
+    max_nodes: u64,
+) -> Result<(TreeBundle, &'a [u8]), TreeError> {
     let mut bundle = TreeBundle::default();
     let mut rest = bytes;
     let mut pending = Vec::new();
@@ -118,10 +131,7 @@ pub fn decode_bundle(root: &Node, bytes: &[u8], max_nodes: u64) -> Result<TreeBu
         }
         bundle.trees.insert(expected.path, tree);
     }
-    match rest.len() {
-        0 => Ok(bundle),
-        count => Err(TreeError::TrailingBytes { count }),
-    }
+    Ok((bundle, rest))
 }
 
 fn check(expected: &Expected, tree: &Tree, encoding: &[u8]) -> Result<(), TreeError> {

@@ -1,21 +1,28 @@
 #![doc = include_str!("FORMAT.md")]
 
+mod blob;
 mod bundle;
+mod contents;
 mod decode;
 mod encode;
 mod memory;
 mod name;
 mod node;
 
-pub(crate) use self::{
-    bundle::printable,
-    encode::{KIND_DIRECTORY, KIND_EXECUTABLE, KIND_FILE, KIND_SYMLINK, encode_node},
-};
 pub use self::{
+    blob::{
+        BLOCK_BYTES, BlobDigest, BlobHasher, BlockDigest, are_blocks_of, block_count,
+        first_difference,
+    },
     bundle::{TreeBundle, decode_bundle},
+    contents::Contents,
     memory::MemoryNode,
     name::EntryName,
     node::{Node, SymlinkTarget, Totals, Tree, TreeEntry},
+};
+pub(crate) use self::{
+    bundle::printable,
+    encode::{KIND_DIRECTORY, KIND_EXECUTABLE, KIND_FILE, KIND_SYMLINK, encode_node},
 };
 
 /// Directories below one another in one object at most.
@@ -107,6 +114,12 @@ pub enum TreeError {
         expected: crate::TreeId,
         /// What the bytes hash to.
         found: crate::TreeId,
+    },
+    /// The digests of blocks are not those of the file that they are said to be of.
+    #[error("the digests of the blocks of the file {blob} do not merge to its digest")]
+    Blocks {
+        /// The file.
+        blob: crate::BlobId,
     },
     /// The object has more entries than the reader wants.
     #[error("the object has more than {limit} nodes")]

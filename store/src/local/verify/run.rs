@@ -1,0 +1,303 @@
+//! All objects, or some, in parallel; and what only a look at the whole store finds.
+
+use std::collections::BTreeSet;
+
+use nix::fcntl::FlockArg;
+use rayon::prelude::*;
+
+use super::{
+    Finding, Problem, VerifyError,
+    object::{check_contents, check_place},
+};
+use crate::{
+    db::{Database, ObjectState, StoredObject},
+    id::StorePath,
+    local::{
+        LocalStore,
+        record::{self, RecordState},
+        watch::Watch,
+    },
+    sys::{
+        FileError,
+        files::{at, inspect_at, list, os},
+        lock::lock_file,
+    },
+    tree::{Node, Tree},
+};
+
+/// Objects whose rows are in memory at once.
+const PAGE: u32 = 1024;
+
+/// How thoroughly objects are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VerifyDepth {
+    /// Places, modes and records.
+    #[default]
+    Records,
+    /// All bytes too.
+    Contents,
+}
+
+/// What to verify, and how.
+#[derive(Debug, Clone, Default)]
+pub struct VerifyOptions {
+    /// These objects only; all, and the store itself, when empty.
+    pub paths: Vec<StorePath>,
+    /// How thoroughly.
+    pub depth: VerifyDepth,
+}
+
+/// What was looked at, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VerifyReport {
+    /// How many objects were looked at.
+    pub objects: u64,
+    /// The sum of their sizes.
+    pub size_bytes: u64,
+    /// What is wrong, by entry.
+    pub findings: Vec<Finding>,
+    /// The objects that are not valid for it, ascending.
+    pub damaged: BTreeSet<StorePath>,
+}
+
+impl LocalStore {
+    /// Compares the store with its database and its records, and takes validity from objects with wrong bytes.
+    ///
+    /// Reads in parallel, over objects and inside of large files; takes memory for one listing of a directory and one record for each thread.
+    pub fn verify(
+        &self,
+        options: &VerifyOptions,
+        watch: &Watch<'_>,
+    ) -> Result<VerifyReport, VerifyError> {
+        let mut report = VerifyReport::default();
+        if options.paths.is_empty() {
+            let (objects, bytes) = self.read(Database::count_stored)?;
+            watch.started(objects, bytes);
+            let mut after = None;
+            loop {
+                let page = self.read(|database| database.list_stored(after.as_ref(), PAGE))?;
+                let Some(last) = page.last() else { break };
+                after = Some(*last.info.path.digest());
+                self.verify_page(&page, options.depth, watch, &mut report)?;
+            }
+            self.verify_whole(&mut report)?;
+        } else {
+            let paths: BTreeSet<&StorePath> = options.paths.iter().collect();
+            let find = |path: &&StorePath| {
+                let found = self.read(|database| database.find_stored(path))?;
+                found.ok_or_else(|| VerifyError::Unknown {
+                    path: (*path).clone(),
+                    store: self.root().to_owned(),
+                })
+            };
+            let page: Vec<StoredObject> = paths.iter().map(find).collect::<Result<_, _>>()?;
+            let bytes = page
+                .iter()
+                .fold(0u64, |sum, row| sum.saturating_add(row.info.size_bytes));
+            watch.started(page.len() as u64, bytes);
+            self.verify_page(&page, options.depth, watch, &mut report)?;
+        }
+        let dangling = self.read(Database::list_dangling)?;
+        for (path, reference) in dangling {
+            if options.paths.is_empty() || options.paths.contains(&path) {
+                let problem = Problem::Dangling { reference };
+                report.findings.push(Finding::new(path, problem));
+            }
+        }
+        report.findings.sort();
+        Ok(report)
+    }
+
+    fn verify_page(
+        &self,
+        page: &[StoredObject],
+        depth: VerifyDepth,
+        watch: &Watch<'_>,
+        report: &mut VerifyReport,
+    ) -> Result<(), VerifyError> {
+        let results: Vec<Option<Verdict>> = page
+            .par_iter()
+            .map(|row| self.verify_object(row, depth, watch))
+            .collect::<Result<_, _>>()?;
+        if watch.is_cancelled() {
+            return Err(VerifyError::Interrupted);
+        }
+        let damaged: Vec<&StorePath> = results
+            .iter()
+            .flatten()
+            .filter(|verdict| verdict.problems.iter().any(Problem::is_damage))
+            .map(|verdict| &verdict.object.info.path)
+            .collect();
+        if !damaged.is_empty() {
+            self.mark_unclean()?;
+            for path in &damaged {
+                // Nothing that is added from now on may share their files.
+                self.unpool_whatever(path);
+            }
+            self.write(|write| damaged.iter().try_for_each(|path| write.mark_damaged(path)))?;
+            report.damaged.extend(damaged.into_iter().cloned());
+        }
+        for verdict in results.into_iter().flatten() {
+            report.objects += 1;
+            report.size_bytes = report
+                .size_bytes
+                .saturating_add(verdict.object.info.size_bytes);
+            let path = &verdict.object.info.path;
+            let findings = verdict.problems.into_iter();
+            report
+                .findings
+                .extend(findings.map(|problem| Finding::new(path, problem)));
+        }
+        Ok(())
+    }
+
+    /// Returns what is wrong with an object; `None` for one that is being deleted, or is gone by now.
+    fn verify_object<'a>(
+        &self,
+        object: &'a StoredObject,
+        depth: VerifyDepth,
+        watch: &Watch<'_>,
+    ) -> Result<Option<Verdict<'a>>, VerifyError> {
+        let is_kept = matches!(object.state, ObjectState::Valid | ObjectState::Damaged);
+        if !is_kept || watch.is_cancelled() {
+            return Ok(None);
+        }
+        let problems = self.find_problems(object, depth, watch);
+        if problems
+            .iter()
+            .all(|problem| matches!(problem, Problem::Damaged | Problem::Whole))
+        {
+            return Ok(Some(Verdict { object, problems }));
+        }
+        // It may be in the middle of being deleted or of getting another component.
+        self.wait_for_running_adds()?;
+        match self.read(|database| database.find_stored(&object.info.path))? {
+            Some(now) if now.state == object.state => {
+                let problems = self.find_problems(&now, depth, &Watch::nobody());
+                Ok(Some(Verdict { object, problems }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn find_problems(
+        &self,
+        object: &StoredObject,
+        depth: VerifyDepth,
+        watch: &Watch<'_>,
+    ) -> Vec<Problem> {
+        let info = &object.info;
+        let mut problems = match depth {
+            VerifyDepth::Records => check_place(self.store_fd(), info),
+            VerifyDepth::Contents => {
+                let contents = record::read_contents(self.meta_fd(), info);
+                check_contents(self.store_fd(), info, contents.as_ref(), watch)
+            }
+        };
+        let whole = !problems.iter().any(Problem::is_damage);
+        if object.state == ObjectState::Damaged {
+            problems.push(if whole && depth == VerifyDepth::Contents {
+                Problem::Whole
+            } else {
+                Problem::Damaged
+            });
+        }
+        match record::compare(self.meta_fd(), info) {
+            RecordState::Same => {}
+            RecordState::Missing => problems.push(Problem::RecordMissing),
+            RecordState::Different => problems.push(Problem::RecordDifferent),
+            RecordState::WithoutContents => problems.push(Problem::RecordWithoutContents),
+            RecordState::Unreadable(error) => {
+                // The object itself is as good as before.
+                if let Problem::Unreadable { file, error, .. } =
+                    Problem::unreadable(record::name_of(&info.path), &error)
+                {
+                    problems.push(Problem::Unreadable {
+                        file,
+                        error,
+                        medium: false,
+                    });
+                }
+            }
+        }
+        problems
+    }
+
+    /// Finds what lies in the store without being registered, and damage of the database itself.
+    fn verify_whole(&self, report: &mut VerifyReport) -> Result<(), VerifyError> {
+        let mut unregistered = Vec::new();
+        for (name, _) in list(self.store_fd()).map_err(at("list", self.store_directory()))? {
+            match name
+                .to_str()
+                .and_then(|name| name.parse::<StorePath>().ok())
+            {
+                Some(path) => {
+                    if self.read(|database| database.find_stored(&path))?.is_none() {
+                        unregistered.push(path);
+                    }
+                }
+                None if [".staging", ".trash", ".pool"]
+                    .iter()
+                    .any(|own| name == *own) => {}
+                None => report
+                    .findings
+                    .push(Finding::new(name.display(), Problem::Foreign)),
+            }
+        }
+        if !unregistered.is_empty() {
+            self.wait_for_running_adds()?;
+        }
+        for path in unregistered {
+            let name = path.to_string();
+            if self.read(|database| database.find_stored(&path))?.is_none()
+                && inspect_at(self.store_fd(), os(name.as_bytes())).is_ok()
+            {
+                report
+                    .findings
+                    .push(Finding::new(name, Problem::Unregistered));
+            }
+        }
+        for message in self.read(Database::find_damage)? {
+            let problem = Problem::Database { message };
+            report.findings.push(Finding::new("var/db.sqlite", problem));
+        }
+        Ok(())
+    }
+
+    /// Takes the files of a damaged object out of the pool, also if it cannot be looked at: then by what its record says.
+    fn unpool_whatever(&self, path: &StorePath) {
+        if self.unpool(path).is_ok() {
+            return;
+        }
+        let contents = record::read_info(self.meta_fd(), path)
+            .and_then(|info| record::read_contents(self.meta_fd(), &info));
+        let trees = contents
+            .iter()
+            .flat_map(|contents| contents.bundle.trees.values());
+        for entry in trees.flat_map(Tree::entries) {
+            if let Node::File {
+                blob, executable, ..
+            } = &entry.node
+            {
+                // What stays in the pool is a file that could not be looked at; who links to it compares what can be compared.
+                let _discarded: Result<bool, FileError> = self.pool().discard(*blob, *executable);
+            }
+        }
+    }
+
+    /// Returns once everything that was between renaming and registering when this was called is registered.
+    fn wait_for_running_adds(&self) -> Result<(), VerifyError> {
+        drop(lock_file(
+            &self.publish_lock_path(),
+            FlockArg::LockExclusive,
+        )?);
+        Ok(())
+    }
+}
+
+/// What was found out about one object.
+#[derive(Debug)]
+struct Verdict<'a> {
+    object: &'a StoredObject,
+    problems: Vec<Problem>,
+}
