@@ -21,6 +21,8 @@ pub(crate) enum ExitStatus {
     Usage = 2,
     /// The question was answered with no.
     No = 3,
+    /// Something is damaged: an object, the store.
+    Damaged = 4,
     /// A bug of `pith` itself.
     Bug = 70,
     /// A build failed.
@@ -123,9 +125,9 @@ statuses! {
     crate::program::ProgramError => Failed,
     crate::key_file::KeyFileError => Failed,
     SandboxError => Failed,
-    store::ClosureError => Failed,
     store::DbError => Failed,
     store::OpenError => Failed,
+    store::VerifyError => Failed,
 }
 
 impl From<recipes::lang::LangError> for CommandError {
@@ -135,6 +137,16 @@ impl From<recipes::lang::LangError> for CommandError {
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
+        }
+    }
+}
+
+impl From<store::ClosureError> for CommandError {
+    fn from(error: store::ClosureError) -> Self {
+        match error {
+            store::ClosureError::Dangling { .. } => Self::new(ExitStatus::Damaged, error)
+                .hint("`pith store repair` puts right what is damaged"),
+            error => Self::failed(error),
         }
     }
 }

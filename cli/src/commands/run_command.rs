@@ -19,7 +19,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Size(args) => size::size(&args, context),
         Command::Log(args) => log::log(&args, context),
         Command::Key(args) => key::key(&args, context),
-        Command::Store(args) => store::store(&args, context),
+        Command::Store(args) => return store::store(&args, context),
     }?;
     Ok(0)
 }

@@ -1,10 +1,12 @@
 //! What the user sees: results on standard output, progress and diagnostics on standard error.
 
+mod objects;
 mod packing;
 mod printer;
 mod progress;
 mod text;
 
+pub(crate) use objects::ObjectProgress;
 pub(crate) use packing::PackProgress;
 pub(crate) use printer::{OutputError, Printer, Verbosity};
 pub(crate) use progress::{BuildProgress, Done};

@@ -2,6 +2,8 @@
 
 mod info;
 mod path_info;
+mod paths;
 mod store_command;
+mod verify;
 
 pub(crate) use store_command::{StoreArgs, store};

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::{
     info::info,
     path_info::{PathInfoArgs, path_info},
+    verify::{VerifyArgs, verify},
 };
 use crate::context::Context;
 use crate::error::CommandError;
@@ -21,12 +22,15 @@ enum StoreCommand {
     /// Show where the store is and how much it holds
     Info,
     PathInfo(PathInfoArgs),
+    Verify(VerifyArgs),
 }
 
-/// Runs the subcommand.
-pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<(), CommandError> {
+/// Runs the subcommand. The result is the exit status of one that went as it should.
+pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<u8, CommandError> {
     match &args.command {
         StoreCommand::Info => info(context),
         StoreCommand::PathInfo(args) => path_info(args, context),
-    }
+        StoreCommand::Verify(args) => return verify(args, context),
+    }?;
+    Ok(0)
 }
