@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use store::cache::trust::{PublicKey, SecretKey, TrustError};
+use store::trust::{PublicKey, SecretKey, TrustError};
 use thiserror::Error;
 use zeroize::Zeroizing;
 

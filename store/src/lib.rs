@@ -8,12 +8,13 @@
 //! * [`object`]: the identity of a store object
 //! * [`scan`]: references in bytes
 //! * [`info`]: facts about store paths
+//! * [`trust`]: keys, signatures, and what is believed because of them
 //! * [`db`]: which objects are valid
 //! * [`closure`]: sets of store paths that are complete under references
-//! * [`cache`]: objects shared between machines
 //! * [`pool`]: one inode for each file content
 //! * [`local`]: the store on this disk
 //! * [`profile`]: sets of installed packages, with generations
+//! * [`cache`]: objects shared between machines
 
 pub mod cache;
 pub mod closure;
@@ -31,6 +32,7 @@ mod sys;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tree;
+pub mod trust;
 
 pub use self::{
     closure::{Closure, ClosureError},

@@ -6,7 +6,7 @@ use std::error::Error;
 use store::{
     BlobId, Node, ObjectId, PathDigest, PathInfo, Realisation, Reference, ResolvedDigest,
     StorePath, SymlinkTarget, TreeId,
-    cache::trust::{SecretKey, Signature, Statement},
+    trust::{SecretKey, Signature, Statement},
 };
 
 type TestResult = Result<(), Box<dyn Error>>;

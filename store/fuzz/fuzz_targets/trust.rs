@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use store::cache::trust::{PublicKey, SecretKey, Signature, SignatureSet};
+use store::trust::{PublicKey, SecretKey, Signature, SignatureSet};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(set) = serde_json::from_slice::<SignatureSet>(bytes) {

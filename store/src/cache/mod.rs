@@ -1,5 +1,5 @@
 //! The binary cache: objects and realisations shared between machines as static files. What is read from a cache is hostile input.
 //!
-//! * [`trust`]: keys, signatures, and what is believed because of them
+//! What is believed because of which signatures is decided in [`trust`].
 
-pub mod trust;
+pub use crate::trust;

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use store::cache::trust::{PublicKey, SecretKey};
+use store::trust::{PublicKey, SecretKey};
 use tests::{Finished, TestEnv, run};
 
 /// Runs `pith key generate` in the project directory, with no mask for the modes of new files.

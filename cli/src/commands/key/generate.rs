@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use store::cache::trust::{KeyName, SecretKey, TrustError};
+use store::trust::{KeyName, SecretKey, TrustError};
 
 use super::show::print_public;
 use crate::context::Context;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use store::cache::trust::{KeyName, PublicKey};
+use store::trust::{KeyName, PublicKey};
 
 use crate::context::Context;
 use crate::error::CommandError;

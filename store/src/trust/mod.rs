@@ -4,14 +4,14 @@
 //! printed by `Debug`, never part of an error, and overwritten in memory when dropped.
 //!
 //! ```
-//! use store::cache::trust::{SecretKey, Statement};
+//! use store::trust::{SecretKey, Statement};
 //! use store::ObjectId;
 //!
 //! let key = SecretKey::from_seed("example-1".parse()?, &[7; 32]);
 //! let statement = Statement::component(&ObjectId::from_bytes([1; 32]), r#"{"name":"hello"}"#);
 //! let signature = key.sign(&statement);
 //! assert!(key.public().verifies(&statement, &signature));
-//! # Ok::<(), store::cache::trust::TrustError>(())
+//! # Ok::<(), store::trust::TrustError>(())
 //! ```
 //!
 //! Signatures are ed25519 (RFC 8032), verified strictly: no keys or commitments of small order, one encoding for each number and point.

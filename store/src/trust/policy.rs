@@ -375,8 +375,8 @@ struct Count {
 mod tests {
     use super::*;
     use crate::{
-        cache::trust::SecretKey,
         id::{PathDigest, ResolvedDigest, StorePath},
+        trust::SecretKey,
     };
     use proptest::{prelude::*, sample::Index};
 
