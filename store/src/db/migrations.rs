@@ -10,7 +10,10 @@ use super::DbError;
 const APPLICATION_ID: i64 = 0x7069_7468;
 
 /// One script for each format, from the one before it. Scripts that have been released never change.
-const MIGRATIONS: &[&str] = &[include_str!("0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("0001_initial.sql"),
+    include_str!("0002_signatures.sql"),
+];
 
 /// Brings the database to the newest format. Costs one read when there is nothing to do.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), DbError> {
@@ -73,4 +76,35 @@ fn format(connection: &Connection, path: &Path) -> Result<i64, DbError> {
         });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Database;
+
+    #[test]
+    fn a_database_of_the_first_format_keeps_its_rows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("db.sqlite");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.execute_batch(&format!(
+            "PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version=1;
+             INSERT INTO realisation VALUES (zeroblob(32), 'out', zeroblob(32), 'full', 1, 2);"
+        ))
+        .unwrap();
+        drop(old);
+        let database = Database::open(&path).unwrap();
+        let count = |sql| -> i64 {
+            let connection = database.connection();
+            connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(
+            count("SELECT user_version FROM pragma_user_version"),
+            newest()
+        );
+        assert_eq!(count("SELECT count(*) FROM realisation"), 1);
+        assert_eq!(count("SELECT count(*) FROM signature"), 0);
+    }
 }

@@ -12,6 +12,7 @@ mod migrations;
 mod objects;
 mod realisations;
 mod roots;
+mod signatures;
 mod stored;
 
 use std::path::PathBuf;

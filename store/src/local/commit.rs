@@ -355,11 +355,11 @@ impl LocalStore {
     }
 
     /// Runs one writing transaction.
-    pub(super) fn write_with<T>(
+    pub(super) fn write_with<T, E: From<DbError>>(
         &self,
         durability: Durability,
-        change: impl FnOnce(&Write<'_>) -> Result<T, DbError>,
-    ) -> Result<T, DbError> {
+        change: impl FnOnce(&Write<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut writer = self.writer().lock().unwrap_or_else(PoisonError::into_inner);
         let database = match &mut *writer {
             Some(database) => database,

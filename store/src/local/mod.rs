@@ -28,6 +28,7 @@ mod recover;
 mod rewrite;
 mod seal;
 mod share;
+mod signatures;
 mod staging;
 mod verify;
 mod watch;

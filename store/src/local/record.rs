@@ -1,9 +1,9 @@
 //! Records under `var/meta`, from which the database can be rebuilt.
 //!
-//! `<aa>/<digest>` is the [`PathInfo`] of an object, `<aa>/<digest>.<16 digits>` a [`Realisation`] that ends in it; `<aa>` are the first two
-//! digits. JSON on one line. After its line the record of an object has its [`Contents`]: so what is damaged in an object can be named, and what
-//! is in a file of it be found, without reading the object. A record is in place before its object is, and is never changed but by
-//! renaming a new one over it.
+//! `<aa>/<digest>` is the [`PathInfo`] of an object, `<aa>/<digest>.<16 digits>` a [`Realisation`] that ends in it, `<aa>/<digest>.signatures`
+//! the [`Signatures`] that are known of it; `<aa>` are the first two digits. JSON on one line. After its line the record of an object has its
+//! [`Contents`]: so what is damaged in an object can be named, and what is in a file of it be found, without reading the object. A record is in place
+//! before its object is, and is never changed but by renaming a new one over it.
 
 use std::{
     ffi::OsString,
@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    id::StorePath,
+    id::{PathDigest, StorePath},
     info::{PathInfo, Realisation},
     sys::{
         FileError,
@@ -25,7 +25,11 @@ use crate::{
         files::{at, create_file_at, list, open_directory_at, open_file_at, os},
     },
     tree::Contents,
+    trust::Signatures,
 };
+
+/// What the name of a record of signatures ends in.
+const SIGNATURES: &str = "signatures";
 
 /// A record that lies in staging.
 #[derive(Debug)]
@@ -73,6 +77,24 @@ pub(super) fn stage_realisation(
         format!("realisation.{number}"),
         name,
         realisation,
+        &[],
+        path,
+    )
+}
+
+/// Writes the record of the signatures of an object into staging.
+pub(super) fn stage_signatures(
+    staging: impl AsFd,
+    number: usize,
+    digest: &PathDigest,
+    signatures: &Signatures,
+    path: &Path,
+) -> Result<StagedRecord, FileError> {
+    stage(
+        staging,
+        format!("signatures.{number}"),
+        format!("{digest}.{SIGNATURES}"),
+        signatures,
         &[],
         path,
     )
@@ -208,6 +230,13 @@ pub(super) fn read_realisations(meta: BorrowedFd<'_>, path: &StorePath) -> Vec<R
     records
         .filter(|realisation| realisation.path == *path)
         .collect()
+}
+
+/// Returns the recorded signatures of an object; `None` if there are none.
+pub(super) fn read_signatures(meta: BorrowedFd<'_>, digest: &PathDigest) -> Option<Signatures> {
+    let name = format!("{digest}.{SIGNATURES}");
+    let shard = open_directory_at(meta, os(&name.as_bytes()[..2])).ok()?;
+    read(&shard, &name)
 }
 
 fn read<T: DeserializeOwned>(shard: impl AsFd, name: &str) -> Option<T> {

@@ -141,9 +141,13 @@ impl LocalStore {
             .iter()
             .flat_map(|info| read_realisations(self.meta_fd(), &info.path))
             .collect();
+        let signatures = self.recorded_signatures(infos.iter().map(|info| info.id));
         self.write(|write| {
             for info in infos {
                 write.register(info)?;
+            }
+            for (object, signatures) in &signatures {
+                write.add_signatures(object, signatures)?;
             }
             realisations
                 .iter()

@@ -11,7 +11,7 @@
 //! let statement = Statement::component(&ObjectId::from_bytes([1; 32]), r#"{"name":"hello"}"#);
 //! let signature = key.sign(&statement);
 //! assert!(key.public().verifies(&statement, &signature));
-//! # Ok::<(), store::trust::TrustError>(())
+//! # Ok::<(), store::cache::trust::TrustError>(())
 //! ```
 //!
 //! Signatures are ed25519 (RFC 8032), verified strictly: no keys or commitments of small order, one encoding for each number and point.
@@ -19,6 +19,7 @@
 mod date;
 mod encoding;
 mod key;
+mod known;
 mod policy;
 mod signature;
 mod signed;
@@ -27,6 +28,7 @@ mod statement;
 pub use self::{
     date::Date,
     key::{KeyName, PublicKey, SecretKey},
+    known::{Signatures, SignedComponent},
     policy::{Group, Policy, PolicyRules, Reason, Revocation, TrustedKey, Verdict},
     signature::{MAX_SIGNATURES, Signature, SignatureSet},
     signed::SignedRealisation,

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{SecretKey, SignatureSet, Statement};
-use crate::info::Realisation;
+use crate::{
+    id::{ObjectId, ResolvedDigest},
+    info::Realisation,
+};
 
 /// A realisation and the signatures of exactly its facts. Believed only when a [`Policy`](super::Policy) says so.
 ///
@@ -27,6 +30,19 @@ impl SignedRealisation {
             realisation,
             signatures,
         }
+    }
+
+    /// Returns all that is signed: equal exactly for equal statements.
+    pub(super) fn key(&self) -> (&ResolvedDigest, &str, &ObjectId, &str, u64, u64) {
+        let facts = &self.realisation;
+        (
+            &facts.resolved,
+            &facts.output,
+            &facts.object,
+            &facts.sandbox,
+            facts.built_at,
+            facts.duration_ms,
+        )
     }
 
     /// Tells whether this is evidence for what another realisation says: the same object for the same output of the same derivation. When, how and in

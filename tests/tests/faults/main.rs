@@ -13,6 +13,7 @@
 mod harness;
 mod linking;
 mod operations;
+mod signing;
 
 use harness::{TestResult, run};
 
@@ -45,6 +46,11 @@ fn setting_a_root_survives_every_fault() -> TestResult {
 #[test]
 fn an_add_that_links_survives_every_fault() -> TestResult {
     run("link")
+}
+
+#[test]
+fn adding_signatures_survives_every_fault() -> TestResult {
+    run("sign")
 }
 
 #[test]

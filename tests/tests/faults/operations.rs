@@ -5,7 +5,7 @@ use store::{
     ResolvedDigest, RootKind, StorePath, scratch_path, testing::memory_tree,
 };
 
-use crate::{harness::TestResult, linking};
+use crate::{harness::TestResult, linking, signing};
 
 /// Something that a command does to a store.
 pub(crate) struct Operation {
@@ -22,7 +22,10 @@ pub(crate) struct Operation {
 
 /// Returns an operation by its name.
 pub(crate) fn find(name: &str) -> TestResult<&'static Operation> {
-    let mut operations = OPERATIONS.iter().chain(linking::OPERATIONS);
+    let mut operations = OPERATIONS
+        .iter()
+        .chain(linking::OPERATIONS)
+        .chain(signing::OPERATIONS);
     let operation = operations.find(|operation| operation.name == name);
     Ok(operation.ok_or("unknown operation")?)
 }
