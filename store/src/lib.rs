@@ -36,7 +36,7 @@ pub mod trust;
 
 pub use self::{
     closure::{Closure, ClosureError},
-    db::{DbError, ObjectState, Root, RootKind},
+    db::{DbError, ObjectState, ReadOnlyReason, Root, RootKind},
     id::{
         BlobId, IdError, ObjectId, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR, StoreName,
         StorePath, TreeId, scratch_path,

@@ -9,7 +9,7 @@ use std::{
 use nix::errno::Errno;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
-use super::{DbError, migrations};
+use super::{DbError, migrations, read_only::Frozen};
 use crate::sys::fault;
 
 /// How long a statement waits inside SQLite for the rare locks that readers meet (recovery of the log, the last close).
@@ -32,6 +32,8 @@ const PRAGMAS: &[(&str, &str, &str)] = &[
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
+    /// Set for a file that is read as if it never changed.
+    frozen: Option<Frozen>,
 }
 
 impl Database {
@@ -52,7 +54,26 @@ impl Database {
             set_pragma(&connection, path, pragma, wanted, reads)?;
         }
         migrations::run(&mut connection, path)?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            frozen: None,
+        })
+    }
+
+    /// Takes a connection that does not write.
+    pub(super) fn of(connection: Connection, frozen: Option<Frozen>) -> Result<Self, DbError> {
+        let set = || {
+            connection.busy_timeout(STATEMENT_WAIT)?;
+            connection.pragma_update(None, "trusted_schema", "OFF")?;
+            connection.pragma_update(None, "temp_store", "MEMORY")
+        };
+        set().map_err(DbError::query("prepare to read"))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(Self { connection, frozen })
+    }
+
+    pub(super) const fn frozen(&self) -> Option<&Frozen> {
+        self.frozen.as_ref()
     }
 
     pub(super) const fn connection(&self) -> &Connection {
@@ -166,7 +187,7 @@ impl Write<'_> {
 }
 
 /// What SQLite says when the operation below it fails.
-fn refused(errno: Errno) -> rusqlite::Error {
+pub(super) fn refused(errno: Errno) -> rusqlite::Error {
     let code = match errno {
         Errno::ENOSPC => ffi::SQLITE_FULL,
         Errno::EMFILE => ffi::SQLITE_CANTOPEN,

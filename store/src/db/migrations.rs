@@ -43,6 +43,20 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<(), DbErro
         .map_err(DbError::query("commit a migration"))
 }
 
+/// Tells whether the database, which cannot be written, has the newest format.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), DbError> {
+    let found = format(connection, path)?;
+    if found == newest() {
+        Ok(())
+    } else {
+        Err(DbError::OlderFormat {
+            path: path.to_owned(),
+            found,
+            needed: newest(),
+        })
+    }
+}
+
 fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }

@@ -10,6 +10,7 @@
 mod connection;
 mod migrations;
 mod objects;
+mod read_only;
 mod realisations;
 mod roots;
 mod signatures;
@@ -60,6 +61,45 @@ pub enum DbError {
         /// The newest format that this program knows.
         supported: i64,
     },
+    /// The database has a format that would have to be changed first, and it cannot be written.
+    #[error("the database `{}` has format {found} and can be read only after a command that may write has brought it to format {needed}", path.display())]
+    OlderFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The format that this program needs.
+        needed: i64,
+    },
+    /// The store can be read only.
+    #[error("the store `{}` is read-only: {reason}", root.display())]
+    ReadOnly {
+        /// The store's directory.
+        root: PathBuf,
+        /// Why.
+        reason: ReadOnlyReason,
+    },
+    /// The database was not closed properly and its log cannot be read without writing.
+    #[error("the database `{}` was not closed properly, and what its log holds can be read only where the store can be written", path.display())]
+    UnreadableLog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be looked at.
+    #[error("cannot read the database `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Others change the database faster than it can be read without locks.
+    #[error("the database of the store `{}` changes while it is read", root.display())]
+    Changing {
+        /// The store's directory.
+        root: PathBuf,
+    },
     /// The file belongs to another program.
     #[error("`{}` is not a database of a store", path.display())]
     Foreign {
@@ -108,6 +148,23 @@ pub enum DbError {
     NotValid {
         /// The path.
         path: StorePath,
+    },
+}
+
+/// Why a store can only be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadOnlyReason {
+    /// Nobody can write there, from here.
+    #[error("`{}` lies on a file system that is mounted read-only", path.display())]
+    Mount {
+        /// A directory or file of the store.
+        path: PathBuf,
+    },
+    /// Somebody else can.
+    #[error("this user may not write to `{}`", path.display())]
+    Permission {
+        /// A directory or file of the store.
+        path: PathBuf,
     },
 }
 

@@ -38,6 +38,7 @@ impl LocalStore {
     /// realisation is recorded, and its component if one is given. Concurrent calls share one sync and one transaction. A process that dies
     /// in between leaves nothing but a staging directory, which the next who opens the store removes.
     pub fn add(&self, mut batch: AddBatch<'_>) -> Result<Vec<PathInfo>, AddError> {
+        self.check_writable()?;
         self.mark_unclean()?;
         let own_lease = if batch.lease.is_none() {
             Some(self.lease()?)
@@ -91,6 +92,7 @@ impl LocalStore {
     ///
     /// Not synced: losing a realisation costs a build, not a byte.
     pub fn add_realisations(&self, realisations: &[Realisation]) -> Result<(), AddError> {
+        self.check_writable()?;
         self.mark_unclean()?;
         let staging = self.create_staging()?;
         let mut publish = Publish::new(staging.as_fd()).map_err(at("open", staging.path()))?;

@@ -360,6 +360,7 @@ impl LocalStore {
         durability: Durability,
         change: impl FnOnce(&Write<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.check_writable()?;
         let mut writer = self.writer().lock().unwrap_or_else(PoisonError::into_inner);
         let database = match &mut *writer {
             Some(database) => database,

@@ -29,13 +29,23 @@ use crate::{
 };
 
 /// Digests that nobody may delete while this value lives.
+///
+/// Of a store that cannot be written it is none: nothing can be deleted from here, and others cannot be kept from it.
 #[derive(Debug)]
-pub struct Lease {
+pub struct Lease(Option<Held>);
+
+#[derive(Debug)]
+struct Held {
     file: Lock,
     path: PathBuf,
 }
 
 impl Lease {
+    /// Makes a lease that protects nothing.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
     /// Creates the lease's file; `stem` and a running number make its name.
     pub(super) fn create(directory: &Path, stem: &str) -> Result<Self, LeaseError> {
         let path = directory.join(stem);
@@ -51,7 +61,7 @@ impl Lease {
             if let Some(file) = try_lock(OwnedFd::from(file)).map_err(at("lock", &path))?
                 && file.metadata().map_err(at("inspect", &path))?.nlink() > 0
             {
-                return Ok(Self { file, path });
+                return Ok(Self(Some(Held { file, path })));
             }
         }
     }
@@ -60,17 +70,18 @@ impl Lease {
     ///
     /// Does not protect what they refer to: a collector follows references itself.
     pub fn protect(&self, digests: &[PathDigest]) -> Result<(), LeaseError> {
+        let Some(held) = &self.0 else { return Ok(()) };
         let lines: Vec<u8> = digests
             .iter()
             .flat_map(|digest| digest.to_digits().into_iter().chain([b'\n']))
             .collect();
         // One write in append mode: a reader sees whole lines.
-        write_all(&self.file, &lines).map_err(at("write", &self.path))?;
+        write_all(&held.file, &lines).map_err(at("write", &held.path))?;
         Ok(())
     }
 }
 
-impl Drop for Lease {
+impl Drop for Held {
     fn drop(&mut self) {
         // What stays behind is unlocked, so it protects nothing and is removed by the next who reads leases.
         let _removed: Result<(), FileError> = remove_file(&self.path);

@@ -7,6 +7,7 @@
 //! digests, seal → one `syncfs` → rename into place, references first → sync the renames → one transaction. Until the last step the
 //! staging directory is there and locked, so whoever opens the store after a crash knows exactly what to look at.
 
+mod access;
 mod add;
 mod batch;
 mod budget;
@@ -14,6 +15,7 @@ mod buffer;
 mod check;
 mod commit;
 mod copy;
+mod directories;
 mod draft;
 mod error;
 mod hash;

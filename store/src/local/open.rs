@@ -2,10 +2,7 @@
 
 use std::{
     fs,
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::fs::MetadataExt,
-    },
+    os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
     sync::{
         Mutex, PoisonError,
@@ -16,34 +13,23 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 
 use super::{
-    Lease, LeaseError, OpenError, StoreOptions, commit::Committer, record, staging::Staging,
+    Lease, LeaseError, OpenError, StoreOptions,
+    access::read_only_reason,
+    commit::Committer,
+    directories::{self, Directories},
+    record,
+    staging::Staging,
 };
 use crate::{
-    db::Database,
+    db::{Database, ReadOnlyReason},
     id::StorePath,
     pool::Pool,
     sys::{
         FileError,
-        change::{make_directories, remove_file, write_file},
-        files::{at, open_directory},
+        change::{remove_file, write_file},
         lock::{Lock, lock_file},
     },
 };
-
-/// Directories of a store that others may read.
-const SHARED: &[&str] = &[
-    "store",
-    "var",
-    "var/meta",
-    "var/leases",
-    "var/log",
-    "var/tmp",
-    "var/layers",
-    "var/lock",
-    "var/profiles",
-];
-/// Directories of a store that hold what is unfinished.
-const PRIVATE: &[&str] = &["store/.staging", "store/.trash"];
 
 /// The store on this disk: its directory, its database, its locks.
 ///
@@ -63,13 +49,9 @@ const PRIVATE: &[&str] = &["store/.staging", "store/.trash"];
 pub struct LocalStore {
     root: PathBuf,
     options: StoreOptions,
-    store: OwnedFd,
-    staging: OwnedFd,
-    trash: OwnedFd,
-    meta: OwnedFd,
-    pool: Pool,
-    /// Records lie on another file system than objects.
-    split: bool,
+    directories: Directories,
+    /// Set when nothing can be written.
+    read_only: Option<ReadOnlyReason>,
     boot: String,
     numbers: AtomicU64,
     reader: Mutex<Database>,
@@ -82,50 +64,37 @@ pub struct LocalStore {
 impl LocalStore {
     /// Opens the store at `root`, creating what does not exist, and puts right what was interrupted.
     ///
-    /// Takes less than a millisecond when nothing was. `root` should be absolute if the process changes its directory.
+    /// Takes less than a millisecond when nothing was. A store that this process may not write to is opened to read, as it is;
+    /// what would write fails with [`DbError::ReadOnly`]. `root` should be absolute if the process changes its directory.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, OpenError> {
-        let fresh = !root.join("var/db.sqlite").exists();
-        // A power cut may have left the database without the directories that were made before it.
-        if fresh || !has_directories(root) {
-            create_directories(root)?;
+        let database = root.join("var/db.sqlite");
+        let fresh = !database.exists();
+        let read_only = if fresh { None } else { read_only_reason(root) };
+        if read_only.is_none() && (fresh || !directories::are_complete(root)) {
+            directories::create(root)?;
         }
-        let open = |name: &str| open_directory(&root.join(name));
-        let (store, staging, trash, meta) = (
-            open("store")?,
-            open("store/.staging")?,
-            open("store/.trash")?,
-            open("var/meta")?,
-        );
-        let device = |fd: &OwnedFd, name: &str| -> Result<u64, FileError> {
-            let failed = || at("inspect", root.join(name));
-            let file = fs::File::from(fd.try_clone().map_err(failed())?);
-            Ok(file.metadata().map_err(failed())?.dev())
+        let (directories, reader) = match &read_only {
+            None => (Directories::open(root)?, Database::open(&database)?),
+            Some(_) => (
+                Directories::open_read_only(root)?,
+                Database::open_read_only(&database)?,
+            ),
         };
-        if device(&store, "store")? != device(&staging, "store/.staging")? {
-            return Err(OpenError::TwoFileSystems {
-                store: root.join("store"),
-                staging: root.join("store/.staging"),
-            });
-        }
-        let split = device(&store, "store")? != device(&meta, "var/meta")?;
-        let pool = Pool::open(store.as_fd(), &root.join("store"))?;
         let this = Self {
-            reader: Mutex::new(Database::open(&root.join("var/db.sqlite"))?),
+            reader: Mutex::new(reader),
             root: root.to_owned(),
             options,
-            store,
-            staging,
-            trash,
-            meta,
-            pool,
-            split,
+            directories,
+            read_only,
             boot: boot_id(),
             numbers: AtomicU64::new(0),
             writer: Mutex::new(None),
             committer: Committer::default(),
             writing: Mutex::new(None),
         };
-        this.recover(fresh)?;
+        if !this.is_read_only() {
+            this.recover(fresh)?;
+        }
         Ok(this)
     }
 
@@ -168,7 +137,7 @@ impl LocalStore {
     /// Returns the hard-link pool.
     #[must_use]
     pub const fn pool(&self) -> &Pool {
-        &self.pool
+        &self.directories.pool
     }
 
     /// Returns the directory in which the store's own profiles lie, each in a directory of its own.
@@ -179,12 +148,15 @@ impl LocalStore {
 
     /// Makes a lease, which keeps what it lists until it is dropped or the process ends.
     pub fn lease(&self) -> Result<Lease, LeaseError> {
+        if self.is_read_only() {
+            return Ok(Lease::none());
+        }
         Lease::create(&self.lease_directory(), &self.next_name())
     }
 
     pub(super) fn create_staging(&self) -> Result<Staging<'_>, FileError> {
         Staging::create(
-            self.staging.as_fd(),
+            self.directories.staging.as_fd(),
             &self.root.join("store/.staging"),
             &self.next_name(),
         )
@@ -203,6 +175,8 @@ impl LocalStore {
     }
 
     /// Records, before the first write of this process, that the store must be looked at if the machine goes down.
+    ///
+    /// After [`LocalStore::check_writable`], whose error says more.
     pub(super) fn mark_unclean(&self) -> Result<(), FileError> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if writing.is_none() {
@@ -253,8 +227,12 @@ impl LocalStore {
         &self.writer
     }
 
+    pub(super) const fn read_only(&self) -> Option<&ReadOnlyReason> {
+        self.read_only.as_ref()
+    }
+
     pub(super) const fn is_split(&self) -> bool {
-        self.split
+        self.directories.split
     }
 
     pub(super) fn boot(&self) -> &str {
@@ -262,19 +240,19 @@ impl LocalStore {
     }
 
     pub(crate) fn store_fd(&self) -> BorrowedFd<'_> {
-        self.store.as_fd()
+        self.directories.store.as_fd()
     }
 
     pub(super) fn staging_fd(&self) -> BorrowedFd<'_> {
-        self.staging.as_fd()
+        self.directories.staging.as_fd()
     }
 
     pub(super) fn trash_fd(&self) -> BorrowedFd<'_> {
-        self.trash.as_fd()
+        self.directories.trash.as_fd()
     }
 
     pub(super) fn meta_fd(&self) -> BorrowedFd<'_> {
-        self.meta.as_fd()
+        self.directories.meta.as_fd()
     }
 }
 
@@ -301,22 +279,6 @@ impl Drop for LocalStore {
             let _removed: Result<(), FileError> = remove_file(&self.root.join("var/unclean"));
         }
     }
-}
-
-fn has_directories(root: &Path) -> bool {
-    let mut names = SHARED.iter().chain(PRIVATE);
-    names.all(|name| root.join(name).is_dir())
-}
-
-fn create_directories(root: &Path) -> Result<(), FileError> {
-    make_directories(root, 0o755)?;
-    for name in SHARED {
-        make_directories(&root.join(name), 0o755)?;
-    }
-    for name in PRIVATE {
-        make_directories(&root.join(name), 0o700)?;
-    }
-    Ok(())
 }
 
 /// The kernel's name for the time since the machine was started.

@@ -10,6 +10,9 @@ use crate::{
     info::{PathInfo, Realisation},
 };
 
+/// How often a question is asked of a database that changes meanwhile. Each change is the end of a process that wrote.
+const READS: usize = 100;
+
 impl LocalStore {
     /// Returns what is known about a valid path; `None` if it is not valid here.
     pub fn path_info(&self, path: &StorePath) -> Result<Option<PathInfo>, DbError> {
@@ -47,8 +50,7 @@ impl LocalStore {
 
     /// Returns everything that the roots need, references first.
     pub fn closure(&self, roots: &[StorePath]) -> Result<Closure, ClosureError> {
-        let database = self.reader().lock().unwrap_or_else(PoisonError::into_inner);
-        Closure::collect(roots, |path| database.find_by_path(path))
+        self.read(|database| Closure::collect(roots, |path| database.find_by_path(path)))
     }
 
     /// Returns what a derivation was built to, by output and then by object; only objects that are valid.
@@ -86,10 +88,21 @@ impl LocalStore {
         Ok(leased(&self.lease_directory())?)
     }
 
-    pub(super) fn read<T>(
+    /// Asks the database. Where it is read as a file that does not change and has changed, it is opened and asked again.
+    pub(super) fn read<T, E: From<DbError>>(
         &self,
-        question: impl FnOnce(&Database) -> Result<T, DbError>,
-    ) -> Result<T, DbError> {
-        question(&self.reader().lock().unwrap_or_else(PoisonError::into_inner))
+        question: impl Fn(&Database) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut database = self.reader().lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..READS {
+            let answer = question(&database);
+            if !database.is_outdated() {
+                return answer;
+            }
+            *database = Database::open_read_only(&self.database_path())?;
+        }
+        Err(E::from(DbError::Changing {
+            root: self.root().to_owned(),
+        }))
     }
 }

@@ -71,10 +71,13 @@ impl Pool {
             },
             opened => opened,
         };
-        Ok(Self {
-            directory: opened.map_err(at("open", &path))?,
-            path,
-        })
+        let directory = opened.map_err(at("open", &path))?;
+        Ok(Self::at(directory, path))
+    }
+
+    /// Takes a directory that is open already.
+    pub(crate) const fn at(directory: OwnedFd, path: PathBuf) -> Self {
+        Self { directory, path }
     }
 
     /// Makes a name that must be free a link to the entry of a content, if there is one that looks as it was sealed.

@@ -14,7 +14,7 @@ use std::{
 use nix::{
     dir::{Dir, Type},
     errno::Errno,
-    fcntl::{AtFlags, OFlag, openat, readlinkat},
+    fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat},
     sys::{
         stat::{
             FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstat, fstatat, futimens, mkdirat,
@@ -22,6 +22,7 @@ use nix::{
         },
         time::TimeSpec,
     },
+    unistd::{AccessFlags, faccessat},
 };
 
 use super::{
@@ -146,6 +147,12 @@ pub(crate) fn list(directory: impl AsFd) -> nix::Result<Vec<(OsString, Option<Ty
         .into_iter()
         .map(|entry| (entry.name, entry.kind))
         .collect())
+}
+
+/// Fails with `EROFS` or `EACCES` where this process may not write; asked of the store's own files and directories, by their paths.
+pub(crate) fn may_write(path: &Path) -> nix::Result<()> {
+    fault::point("inspect")?;
+    faccessat(AT_FDCWD, path, AccessFlags::W_OK, AtFlags::AT_EACCESS)
 }
 
 /// Returns what is known of a name in a directory, of a symlink itself.

@@ -129,12 +129,15 @@ impl LocalStore {
             .map(|verdict| &verdict.object.info.path)
             .collect();
         if !damaged.is_empty() {
-            self.mark_unclean()?;
-            for path in &damaged {
-                // Nothing that is added from now on may share their files.
-                self.unpool_whatever(path);
+            // Of a store that cannot be written it is only told.
+            if !self.is_read_only() {
+                self.mark_unclean()?;
+                for path in &damaged {
+                    // Nothing that is added from now on may share their files.
+                    self.unpool_whatever(path);
+                }
+                self.write(|write| damaged.iter().try_for_each(|path| write.mark_damaged(path)))?;
             }
-            self.write(|write| damaged.iter().try_for_each(|path| write.mark_damaged(path)))?;
             report.damaged.extend(damaged.into_iter().cloned());
         }
         for verdict in results.into_iter().flatten() {
