@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox::SandboxError;
-use store::{AddError, ClosureError, LeaseError, TreeError};
+use store::{AddError, ClosureError, DbError, LeaseError, TreeError};
 
 use super::compare::Difference;
 use super::files::FileFailure;
@@ -38,6 +38,15 @@ pub enum BuildError {
     /// What is in use cannot be protected.
     #[error("cannot protect what is in use")]
     Lease(#[from] LeaseError),
+    /// Something has to be made, and the store can only be read.
+    #[error("cannot make `{name}`, which is not in the store")]
+    ReadOnly {
+        /// The first derivation that has to be made.
+        name: String,
+        /// What the store says.
+        #[source]
+        source: Box<DbError>,
+    },
     /// The program of a check is not one that can be run again.
     #[error("`{name}` is not made by a builder, so there is nothing to repeat")]
     NothingToRepeat {
@@ -270,9 +279,11 @@ impl BuildError {
                 .first()
                 .map_or(FailureKind::Other, |step| step.error.kind()),
             Self::Interrupted => FailureKind::Interrupted,
-            Self::Plan(_) | Self::Lease(_) | Self::NothingToRepeat { .. } | Self::File(_) => {
-                FailureKind::Other
-            }
+            Self::Plan(_)
+            | Self::Lease(_)
+            | Self::ReadOnly { .. }
+            | Self::NothingToRepeat { .. }
+            | Self::File(_) => FailureKind::Other,
         }
     }
 

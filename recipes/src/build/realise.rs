@@ -214,6 +214,12 @@ impl<'a> Builder<'a> {
                 name: derivation.name().to_string(),
             });
         }
+        self.store
+            .check_writable()
+            .map_err(|source| BuildError::ReadOnly {
+                name: derivation.name().to_string(),
+                source: Box::new(source),
+            })?;
         let graph = Graph::new(&[Goal::new(derivation.clone())])?;
         let node = graph.len().saturating_sub(1);
         let tools = self.tools()?;
@@ -289,13 +295,15 @@ impl<'a> Builder<'a> {
     }
 
     fn tools(&self) -> Result<Tools<'_>, BuildError> {
-        let temporary = self.store.tmp_dir();
-        fs::create_dir_all(&temporary).map_err(at(&temporary))?;
-        private::sweep(&temporary)?;
         let locks = self.store.root().join("var/locks");
-        fs::create_dir_all(&locks).map_err(at(&locks))?;
-        lock::sweep(&locks)?;
-        remove_expired(&temporary, (self.options.clock)());
+        if !self.store.is_read_only() {
+            let temporary = self.store.tmp_dir();
+            fs::create_dir_all(&temporary).map_err(at(&temporary))?;
+            private::sweep(&temporary)?;
+            fs::create_dir_all(&locks).map_err(at(&locks))?;
+            lock::sweep(&locks)?;
+            remove_expired(&temporary, (self.options.clock)());
+        }
         Ok(Tools {
             store: self.store,
             options: &self.options,

@@ -19,7 +19,7 @@ use super::realise::{Origin, Tools};
 use super::scheduler::{Action, Lane, Node, NodeId, Occurrence, Scheduler, Slots};
 use crate::event::{Event, StepId, Work};
 use crate::model::{Builder, ResolvedDerivation};
-use crate::plan::{Answer, Graph, Lookup, Outputs, PlanError};
+use crate::plan::{Answer, Graph, Lookup, Outputs};
 
 /// How often it is looked whether everything shall stop.
 const POLL: Duration = Duration::from_millis(50);
@@ -55,7 +55,7 @@ struct State<'a> {
     keys: Vec<Option<ResolvedDigest>>,
     origins: Vec<Option<Origin>>,
     failures: Vec<FailedStep>,
-    broken: Option<PlanError>,
+    broken: Option<BuildError>,
     interrupted: bool,
     protected: usize,
     found: Vec<PathDigest>,
@@ -171,7 +171,17 @@ impl<'a> Workers<'a> {
 
     fn look(&self, state: &mut State<'_>, node: NodeId) -> Occurrence {
         let NodeId(index) = node;
-        match state.lookup.look(index) {
+        let answer = state.lookup.look(index);
+        if matches!(answer, Ok(Answer::Missing(_) | Answer::LocalFiles))
+            && let Err(source) = self.tools.store.check_writable()
+        {
+            state.broken.get_or_insert(BuildError::ReadOnly {
+                name: self.name(index),
+                source: Box::new(source),
+            });
+            return Occurrence::Failed(node);
+        }
+        match answer {
             Ok(Answer::Valid(outputs)) => {
                 let anew = |input: &usize| {
                     matches!(
@@ -204,7 +214,7 @@ impl<'a> Workers<'a> {
             }
             Ok(Answer::LocalFiles) => Occurrence::Missing(node),
             Err(error) => {
-                state.broken.get_or_insert(error);
+                state.broken.get_or_insert(error.into());
                 Occurrence::Failed(node)
             }
         }
@@ -329,7 +339,7 @@ impl<'a> Workers<'a> {
             ..
         } = state;
         if let Some(error) = broken {
-            return Err(error.into());
+            return Err(error);
         }
         if failures.len() > 1 {
             return Err(BuildError::Several { failures });
