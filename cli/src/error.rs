@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 use recipes::build::{BuildError, FailureKind, StepError};
 use recipes::plan::Goal;
+
+use crate::hint;
 use sandbox::{Missing, SandboxError};
 
 /// The exit statuses of `pith`; scripts rely on them.
@@ -95,7 +97,8 @@ impl CommandError {
         for note in &self.notes {
             let _ = write!(text, "\n{note}");
         }
-        for hint in &self.hints {
+        let found = hint::find(&*self.cause).map(str::to_owned);
+        for hint in self.hints.iter().chain(&found) {
             let _ = write!(text, "\nhint: {hint}");
         }
         text

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod context;
 mod error;
+mod hint;
 mod image;
 mod key_file;
 mod output;

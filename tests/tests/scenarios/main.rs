@@ -9,5 +9,6 @@ mod early_cutoff;
 mod engines;
 mod image_content;
 mod keys;
+mod read_only_store;
 mod reproducible;
 mod sandbox_levels;

@@ -1,0 +1,50 @@
+//! Ways out of what libraries fail with, wherever in the chain of causes it is.
+
+use std::error::Error;
+
+use store::{AddError, DbError, OpenError};
+
+/// Returns the hint for the first cause that has one.
+pub(crate) fn find(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(hint) = of(error) {
+            return Some(hint);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = find_type::<DbError>(error) {
+        return of_database(error);
+    }
+    if let Some(AddError::Db(error)) = find_type(error) {
+        return of_database(error);
+    }
+    if let Some(OpenError::Db(error)) = find_type(error) {
+        return of_database(error);
+    }
+    None
+}
+
+/// A cause that is kept in a box is seen as the box.
+fn find_type<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    error
+        .downcast_ref::<E>()
+        .or_else(|| Some(error.downcast_ref::<Box<E>>()?.as_ref()))
+}
+
+const fn of_database(error: &DbError) -> Option<&'static str> {
+    match error {
+        DbError::ReadOnly { .. } => Some("`--store DIR` uses another store"),
+        DbError::NewerFormat { .. } => Some(
+            "a newer pith has used this store; use that one, or another store with `--store DIR`",
+        ),
+        DbError::OlderFormat { .. } | DbError::UnreadableLog { .. } => {
+            Some("`pith store info` does it, run by who may write to the store")
+        }
+        _ => None,
+    }
+}
