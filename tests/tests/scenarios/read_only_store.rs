@@ -86,17 +86,22 @@ fn a_store_of_a_newer_format_is_left_alone() {
     env.pith(&["store", "info"]).expect_success();
     let database = env.store().join("var/db.sqlite");
     let file = OpenOptions::new()
+        .read(true)
         .write(true)
         .open(&database)
         .expect("the store is ours");
     // SQLite's `user_version`, see "The Database Header" of its file format.
+    let mut known = [0; 4];
+    file.read_exact_at(&mut known, 60)
+        .expect("the store is ours");
+    let known = u32::from_be_bytes(known);
     file.write_all_at(&99u32.to_be_bytes(), 60)
         .expect("the store is ours");
     let before = fs::read(&database).expect("the store is ours");
     for arguments in [["store", "info"], ["build", "hello"]] {
         let refused = env.pith(&arguments).expect_status(1);
         let expected = format!(
-            "error: the database `{}` has format 99, but this program knows formats up to 1 only\n\
+            "error: the database `{}` has format 99, but this program knows formats up to {known} only\n\
              hint: a newer pith has used this store; use that one, or another store with `--store DIR`\n",
             database.display()
         );
