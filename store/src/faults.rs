@@ -2,9 +2,9 @@
 //!
 //! Every operation of the store on files, directories, locks and the database passes one point *before* it is done. So "dies at n" is a process that
 //! has done n − 1 operations, and a test that counts n up until nothing happens any more has seen all of them. Operations of all threads are
-//! counted together.
+//! counted together. A test can also do something of its own between any two operations; see [`observe`].
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 
@@ -38,6 +38,16 @@ static STATE: Mutex<State> = Mutex::new(State {
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a test does before operations; it gets their verbs.
+pub type Observer = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+static OBSERVER: Mutex<Option<Observer>> = Mutex::new(None);
+
+/// Calls `observer` before every operation from now on, in the thread that does it. It must not use a store.
+pub fn observe(observer: Option<Observer>) {
+    *OBSERVER.lock().unwrap_or_else(PoisonError::into_inner) = observer;
 }
 
 /// Arms the `nth` operation from now; 1 is the next one.
@@ -76,6 +86,13 @@ pub fn disarm() -> Seen {
 
 /// Passes the point of an operation.
 pub(crate) fn point(operation: &'static str) -> nix::Result<()> {
+    let observer = OBSERVER
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    if let Some(observer) = observer {
+        observer(operation);
+    }
     let mut state = state();
     let Some((nth, fault)) = state.armed else {
         return Ok(());
