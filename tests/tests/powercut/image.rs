@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const BLOCK: usize = 4096;
+const ZEROS: [u8; BLOCK] = [0; BLOCK];
 
 /// A disk. What was never written reads as zeros.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl Image {
                 .entry(number)
                 .or_insert_with(|| Arc::new([0; BLOCK]));
             Arc::make_mut(block)[within..within + size].copy_from_slice(&bytes[range]);
-            if block.iter().all(|byte| *byte == 0) {
+            if **block == ZEROS {
                 self.blocks.remove(&number);
             }
         }

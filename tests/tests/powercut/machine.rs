@@ -43,15 +43,18 @@ pub(crate) enum Task {
     Check,
     /// Inspect the store, do the workload again, inspect it again.
     CheckAndWork,
+    /// The same while files are synced at random.
+    CheckAndWorkStirred,
 }
 
 impl Task {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Format, "format"),
         (Self::Work, "work"),
         (Self::WorkStirred, "work stirred"),
         (Self::Check, "check"),
         (Self::CheckAndWork, "check and work"),
+        (Self::CheckAndWorkStirred, "check and work stirred"),
     ];
 
     fn name(self) -> &'static str {
@@ -230,12 +233,17 @@ impl Machine {
             Task::Work => self.work(&root),
             Task::WorkStirred => stirred(&root, boot, || self.work(&root)),
             Task::Check => self.check(&root, promised),
-            Task::CheckAndWork => {
-                self.check(&root, promised)?;
-                self.work(&root)?;
-                self.check(&root, &Ledger::default())
+            Task::CheckAndWork => self.check_and_work(&root, promised),
+            Task::CheckAndWorkStirred => {
+                stirred(&root, boot, || self.check_and_work(&root, promised))
             }
         }
+    }
+
+    fn check_and_work(&self, root: &Path, promised: &Ledger) -> TestResult {
+        self.check(root, promised)?;
+        self.work(root)?;
+        self.check(root, &Ledger::default())
     }
 
     fn work(&self, root: &Path) -> TestResult {

@@ -159,8 +159,14 @@ impl Series<'_> {
                 break;
             }
             let (image, ledger) = replay.state(*cut);
-            let run = self.inspect(*cut, "", Task::CheckAndWork, image, ledger)?;
-            if run.faults.is_empty() && self.random.below(self.effort.again) == 0 {
+            let again = self.random.below(self.effort.again) == 0;
+            let task = if again {
+                Task::CheckAndWorkStirred
+            } else {
+                Task::CheckAndWork
+            };
+            let run = self.inspect(*cut, "", task, image, ledger)?;
+            if again && run.faults.is_empty() {
                 self.cut_again(*cut, &run.recording)?;
             }
         }

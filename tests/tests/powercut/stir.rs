@@ -5,42 +5,64 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use store::faults::observe;
 
 use crate::random::Random;
 
-/// Does `work` while another thread syncs random files and directories below `root`.
+/// The operations whose order matters most: names and transactions. The others are many.
+const TURNING_POINTS: &[&str] = &[
+    "rename",
+    "link",
+    "unlink",
+    "rmdir",
+    "fsync",
+    "syncfs",
+    "db.open",
+    "db.begin",
+    "db.commit",
+    "db.checkpoint",
+];
+
+/// SQLite's locks on these end when the process closes any descriptor of them.
+const LOCKED: &[&str] = &["db.sqlite", "db.sqlite-shm"];
+
+/// Does `work` and syncs random files and directories below `root` between random operations of the store.
 pub(crate) fn stirred<T>(root: &Path, seed: u64, work: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut random = Random::new(seed);
-            while !done.load(Ordering::Relaxed) {
-                let mut paths = Vec::new();
-                list(root, &mut paths);
-                for _ in 0..8 {
-                    if let Some(path) = paths.get(random.below(paths.len().max(1))) {
-                        // It may be gone by now.
-                        let _synced = File::open(path).and_then(|file| file.sync_data());
-                    }
-                }
-            }
-        });
-        // Also when the work panics: the scope waits for the thread.
-        let _stop = Stop(&done);
-        work()
-    })
+    let random = Mutex::new(Random::new(seed));
+    let root = root.to_owned();
+    observe(Some(Arc::new(move |operation| {
+        let mut random = random.lock().unwrap_or_else(PoisonError::into_inner);
+        let one_in = if TURNING_POINTS.contains(&operation) {
+            2
+        } else {
+            40
+        };
+        if random.below(one_in) == 0 {
+            sync_something(&root, &mut random);
+        }
+    })));
+    let done = work();
+    observe(None);
+    done
 }
 
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+/// Syncs one file or directory; as often as not the database's log, where a transaction becomes lasting that the store did not ask to.
+fn sync_something(root: &Path, random: &mut Random) {
+    let path = if random.below(2) == 0 {
+        root.join("var/db.sqlite-wal")
+    } else {
+        let mut paths = Vec::new();
+        list(root, &mut paths);
+        let chosen = random.below(paths.len());
+        paths.swap_remove(chosen)
+    };
+    // It need not be there, or not any more.
+    let _synced = File::open(path).and_then(|file| file.sync_data());
 }
 
-/// Everything below a directory, as far as it can be listed while it changes; links are not files.
+/// A directory and all below it, as far as it can be listed while it changes; links are not files.
 fn list(directory: &Path, paths: &mut Vec<PathBuf>) {
     paths.push(directory.to_owned());
     let Ok(entries) = fs::read_dir(directory) else {
@@ -51,7 +73,9 @@ fn list(directory: &Path, paths: &mut Vec<PathBuf>) {
     for entry in entries {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => list(&entry.path(), paths),
-            Ok(kind) if kind.is_file() => paths.push(entry.path()),
+            Ok(kind) if kind.is_file() && !LOCKED.iter().any(|name| entry.file_name() == *name) => {
+                paths.push(entry.path());
+            }
             _ => {}
         }
     }

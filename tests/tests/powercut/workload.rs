@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     ("add a root", add_a_root),
     ("add a large tree", add_a_large_tree),
     ("add again with a component", add_again_with_a_component),
+    ("add equal files", add_equal_files),
     ("add in threads", add_in_threads),
     ("add realisations", add_realisations),
     ("replace a root", replace_a_root),
@@ -216,6 +217,25 @@ fn add_again_with_a_component(work: &mut Work<'_>) -> TestResult {
         ..Component::default()
     });
     work.add(batch)
+}
+
+/// Files that are in the store already, and more than once in one batch: they share their bytes with those.
+fn add_equal_files(work: &mut Work<'_>) -> TestResult {
+    let copies = |large: &str| {
+        memory_tree(&[
+            (large, MemoryNode::file(vec![7; 300_000])),
+            ("small", MemoryNode::file(vec![8; 20_000])),
+            ("again", MemoryNode::file(vec![8; 20_000])),
+            ("program", MemoryNode::program(vec![8; 20_000])),
+        ])
+    };
+    work.add(AddBatch {
+        objects: vec![
+            object("copies", copies("large"))?,
+            object("more-copies", copies("huge"))?,
+        ],
+        ..AddBatch::default()
+    })
 }
 
 /// Threads that wait for one another share a sync and a transaction.
