@@ -38,8 +38,8 @@ pub use self::{
     closure::{Closure, ClosureError},
     db::{DbError, ObjectState, ReadOnlyReason, Root, RootKind},
     id::{
-        BlobId, IdError, ObjectId, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR, StoreName,
-        StorePath, TreeId, scratch_path,
+        BlobId, IdError, ObjectId, PackDigest, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR,
+        StoreName, StorePath, TreeId, scratch_path,
     },
     info::{Component, ComponentSource, PathInfo, Realisation, Reference},
     local::{

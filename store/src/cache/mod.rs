@@ -1,5 +1,14 @@
 //! The binary cache: objects and realisations shared between machines as static files. What is read from a cache is hostile input.
 //!
+//! * [`mod@format`] — the names and the contents of the files
+//! * [`pack`] — blobs to packs and back
+//!
 //! What is believed because of which signatures is decided in [`trust`].
+//!
+//! The format of the files:
+#![doc = include_str!("FORMAT.md")]
+
+pub mod format;
+pub mod pack;
 
 pub use crate::trust;

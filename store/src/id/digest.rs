@@ -77,6 +77,10 @@ digest! {
     /// The digest of a derivation whose inputs are named by their own plan digests; known before anything is built.
     PlanDigest
 }
+digest! {
+    /// The BLAKE3 digest of a pack: a file of a binary cache that has the bytes of many blobs.
+    PackDigest
+}
 
 impl ObjectId {
     /// Returns the first 200 bits, which the object's store path shows.

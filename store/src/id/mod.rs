@@ -23,7 +23,7 @@ mod text;
 pub(crate) use self::text::serde_as_text;
 pub use self::{
     base32::{ALPHABET, is_digit},
-    digest::{BlobId, ObjectId, PathDigest, PlanDigest, ResolvedDigest, TreeId},
+    digest::{BlobId, ObjectId, PackDigest, PathDigest, PlanDigest, ResolvedDigest, TreeId},
     name::StoreName,
     scratch::scratch_path,
     store_path::{STORE_DIR, StorePath},
