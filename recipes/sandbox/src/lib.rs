@@ -6,6 +6,7 @@ mod disk;
 mod error;
 mod filter;
 mod helper;
+mod host;
 mod identity;
 mod init;
 mod launcher;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use error::{OsError, SandboxError, StepError};
 pub use helper::helper_main_if_requested;
+pub use host::{HostProgram, execute_on_host};
 pub use launcher::Launcher;
 pub use missing::Missing;
 pub use outcome::{Level, Outcome, Status, UnknownLevel};

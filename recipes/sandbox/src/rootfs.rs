@@ -70,38 +70,70 @@ pub(crate) fn open_sources(spec: &SandboxSpec) -> Result<Vec<Source>, StepError>
     }
     mounts
         .into_iter()
-        .map(|mount| {
-            let what = open_source(&mount.source, mount.access).map_err(|source| {
-                StepError::OpenSource {
-                    path: mount.source.clone(),
-                    source,
-                }
-            })?;
-            Ok(Source {
-                target: mount.target.clone(),
-                what,
-            })
-        })
+        .map(|mount| Source::open(&mount.source, &mount.target, mount.access))
         .collect()
 }
 
-fn open_source(path: &Path, access: Access) -> Result<What, OsError> {
+impl Source {
+    /// Opens `path` to be shown at `target`, without set-user-id bits and devices.
+    pub(crate) fn open(path: &Path, target: &Path, access: Access) -> Result<Self, StepError> {
+        let mut set = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        if access == Access::ReadOnly {
+            set |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+        }
+        let attributes = MountAttributes {
+            set: set.bits().into(),
+            propagation: libc::MS_PRIVATE,
+            ..Default::default()
+        };
+        Self::open_with(path, target, Some(&attributes))
+    }
+
+    /// Opens `path` to be shown at its own place, as it is on the host and with what will be mounted there.
+    pub(crate) fn open_as_it_is(path: &Path) -> Result<Self, StepError> {
+        Self::open_with(path, path, None)
+    }
+
+    fn open_with(
+        path: &Path,
+        target: &Path,
+        attributes: Option<&MountAttributes>,
+    ) -> Result<Self, StepError> {
+        let what = open_source(path, attributes).map_err(|source| StepError::OpenSource {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            target: target.to_owned(),
+            what,
+        })
+    }
+
+    /// Mounts a directory over the one that the root of this process has at the target.
+    pub(crate) fn attach_to_host(self) -> Result<(), StepError> {
+        let failed = |source: Errno| StepError::Mount {
+            target: self.target.clone(),
+            source: source.into(),
+        };
+        let What::Directory(tree) = &self.what else {
+            return Err(failed(Errno::NOTDIR));
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let place = rustix::fs::open(&self.target, flags, Mode::empty()).map_err(failed)?;
+        attach(tree, &place).map_err(failed)
+    }
+}
+
+fn open_source(path: &Path, attributes: Option<&MountAttributes>) -> Result<What, OsError> {
     let stat = rustix::fs::lstat(path)?;
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind == FileType::Symlink {
         return Ok(What::Symlink(std::fs::read_link(path)?));
     }
     let tree = clone_tree(CWD, path)?;
-    let mut set = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    if access == Access::ReadOnly {
-        set |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    if let Some(attributes) = attributes {
+        set_mount_attributes(&tree, true, attributes)?;
     }
-    let attributes = MountAttributes {
-        set: set.bits().into(),
-        propagation: libc::MS_PRIVATE,
-        ..Default::default()
-    };
-    set_mount_attributes(&tree, true, &attributes)?;
     Ok(if kind == FileType::Directory {
         What::Directory(tree)
     } else {
@@ -162,9 +194,7 @@ impl Root {
             }
             Err(error) => return Err(error),
         };
-        for source in sources {
-            self.place(source)?;
-        }
+        self.place_all(sources)?;
         for directory in &spec.directories {
             drop(self.make_directory(directory)?);
         }
@@ -175,6 +205,13 @@ impl Root {
             self.create_symlink(&symlink.target, &symlink.link)?;
         }
         Ok(level)
+    }
+
+    /// Shows the sources at their targets, in their order.
+    pub(crate) fn place_all(&self, sources: Vec<Source>) -> Result<(), StepError> {
+        sources
+            .into_iter()
+            .try_for_each(|source| self.place(source))
     }
 
     /// Makes the root read-only, makes it the root of this process and lets go of the old one.
