@@ -77,4 +77,5 @@ pub(crate) enum Command {
     Log(commands::log::LogArgs),
     Key(commands::key::KeyArgs),
     Store(commands::store::StoreArgs),
+    Profile(commands::profile::ProfileArgs),
 }

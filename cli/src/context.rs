@@ -84,12 +84,24 @@ impl Context {
 
     /// An evaluator for the collection and the project that the command was started in.
     pub(crate) fn evaluator(&self) -> Evaluator {
-        let collection = match &self.settings.collection {
+        self.evaluator_of(
+            self.settings.collection.as_deref(),
+            self.settings.project.as_deref(),
+        )
+    }
+
+    /// An evaluator for a checkout of the collection, or for the one inside the binary, and a project.
+    pub(crate) fn evaluator_of(
+        &self,
+        collection: Option<&Path>,
+        project: Option<&Path>,
+    ) -> Evaluator {
+        let collection = match collection {
             Some(directory) => Collection::directory(directory),
             None => Collection::embedded(),
         };
         let printer = self.printer.clone();
-        Evaluator::new(collection, self.settings.project.as_deref()).with_events(move |event| {
+        Evaluator::new(collection, project).with_events(move |event| {
             let Event::Printed { file, text } = event;
             printer.note(&format!("{file}: {text}"));
         })

@@ -12,6 +12,7 @@ use recipes::plan::Goal;
 
 use crate::hint;
 use sandbox::{Missing, SandboxError};
+use store::profile::ProfileError;
 
 /// The exit statuses of `pith`; scripts rely on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +132,19 @@ statuses! {
     store::DbError => Failed,
     store::OpenError => Failed,
     store::VerifyError => Failed,
+}
+
+impl From<ProfileError> for CommandError {
+    fn from(error: ProfileError) -> Self {
+        match &error {
+            ProfileError::Name { .. } => Self::new(ExitStatus::Usage, error)
+                .hint("a profile elsewhere is named by its directory, with a slash"),
+            ProfileError::NoGeneration { .. } => {
+                Self::failed(error).hint("`pith profile history` shows them")
+            }
+            _ => Self::failed(error),
+        }
+    }
 }
 
 impl From<recipes::lang::LangError> for CommandError {

@@ -7,6 +7,7 @@ mod error;
 mod hint;
 mod image;
 mod key_file;
+mod launch;
 mod output;
 mod program;
 mod realise;
@@ -35,6 +36,9 @@ use crate::settings::{Settings, Variables};
 
 fn main() -> ExitCode {
     sandbox::helper_main_if_requested();
+    if let Some(status) = launch::launch_if_requested() {
+        return status;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return report_usage(&error),

@@ -1,5 +1,7 @@
 //! Looks targets up: from what the user wrote to packages, images and store paths.
 
+use std::path::Path;
+
 use recipes::lang::{Evaluator, Package, Project};
 use recipes::model::{ImageDeclaration, OutputRef};
 use store::StorePath;
@@ -102,6 +104,23 @@ pub(crate) fn select(
             }
             package(evaluator.evaluate_package(&name)?, output, want)
         }
+    }
+}
+
+/// Looks up a package of the project in `directory`, or of the collection when there is none, whatever the working directory is.
+pub(crate) fn select_package(
+    evaluator: &Evaluator,
+    directory: Option<&Path>,
+    name: &str,
+    output: Option<&str>,
+) -> Result<Selection, CommandError> {
+    match directory {
+        Some(directory) => {
+            let project = evaluator.evaluate_project(directory)?;
+            in_project(&project, name, output, Want::Objects)?
+                .ok_or_else(|| not_in_project(&project, name))
+        }
+        None => package(evaluator.evaluate_package(name)?, output, Want::Objects),
     }
 }
 

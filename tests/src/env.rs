@@ -166,7 +166,18 @@ impl TestEnv {
     #[must_use]
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = match self.user {
-            None => Command::new(pith()),
+            None => self.program(&pith()),
+            Some(_) => self.program(&self.path("pith-binary")),
+        };
+        command.args(arguments);
+        command
+    }
+
+    /// Another program in the same place, by the same user and with the same environment.
+    #[must_use]
+    pub fn program(&self, program: &Path) -> Command {
+        let mut command = match self.user {
+            None => Command::new(program),
             Some(uid) => {
                 let mut command = Command::new("setpriv");
                 command
@@ -176,12 +187,11 @@ impl TestEnv {
                         "--clear-groups".into(),
                         "--".into(),
                     ])
-                    .arg(self.path("pith-binary"));
+                    .arg(program);
                 command
             }
         };
         command
-            .args(arguments)
             .current_dir(self.path("project"))
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")

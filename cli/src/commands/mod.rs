@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod pack;
+pub(crate) mod profile;
 pub(crate) mod run;
 mod run_command;
 pub(crate) mod search;

@@ -1,6 +1,6 @@
 //! From the parsed command line to the command's own function.
 
-use super::{build, key, log, pack, run, search, show, size, store, tree, why};
+use super::{build, key, log, pack, profile, run, search, show, size, store, tree, why};
 use crate::args::Command;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -20,6 +20,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Log(args) => log::log(&args, context),
         Command::Key(args) => key::key(&args, context),
         Command::Store(args) => return store::store(&args, context),
+        Command::Profile(args) => profile::profile(&args, context),
     }?;
     Ok(0)
 }

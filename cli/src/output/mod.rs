@@ -10,4 +10,4 @@ pub(crate) use objects::ObjectProgress;
 pub(crate) use packing::PackProgress;
 pub(crate) use printer::{OutputError, Printer, Verbosity};
 pub(crate) use progress::{BuildProgress, Done};
-pub(crate) use text::{human_bytes, human_duration, plural};
+pub(crate) use text::{human_bytes, human_duration, human_time, plural};

@@ -23,6 +23,8 @@ pub(crate) struct Variables {
     pub(crate) sandbox: Option<OsString>,
     /// `PITH_OFFLINE`: any value but empty and `0` means `--offline`.
     pub(crate) offline: bool,
+    /// `PATH`, in which a user should have the programs of a profile.
+    pub(crate) path: Option<OsString>,
     /// `HOME`.
     pub(crate) home: Option<PathBuf>,
     /// `XDG_DATA_HOME`, else `$HOME/.local/share`.
@@ -61,6 +63,7 @@ impl Variables {
             cores: set("PITH_CORES"),
             sandbox: set("PITH_SANDBOX"),
             offline: set("PITH_OFFLINE").is_some_and(|value| value != "0"),
+            path: set("PATH"),
             data_home: below_home("XDG_DATA_HOME", ".local/share"),
             config_home: below_home("XDG_CONFIG_HOME", ".config"),
             cargo_home: below_home("CARGO_HOME", ".cargo"),

@@ -9,6 +9,7 @@ mod early_cutoff;
 mod engines;
 mod image_content;
 mod keys;
+mod profile;
 mod read_only_store;
 mod reproducible;
 mod sandbox_levels;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::TestEnv;
+use tests::{TestEnv, run};
 
 /// The recipes that are compared. Those that take minutes are left to `tests/run --full`.
 const QUICK: [&str; 6] = ["hello", "zlib", "lua", "oniguruma", "jq", "ca-certificates"];
@@ -100,6 +100,12 @@ fn another_store_user_machine_load_and_environment_give_the_same_bits() {
     }
     // That user runs what they built as well.
     let said = elsewhere.pith(&["run", "-q", "hello"]).expect_success();
+    assert_eq!(said.stdout, "Hello, world!\n");
+    elsewhere
+        .pith(&["profile", "install", "-q", "hello"])
+        .expect_success();
+    let launcher = elsewhere.store().join("var/profiles/default/bin/hello");
+    let said = run(&mut elsewhere.program(&launcher)).expect_success();
     assert_eq!(said.stdout, "Hello, world!\n");
 }
 
