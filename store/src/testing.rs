@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::{
+    db::Root,
     id::{BlobId, ObjectId, PathDigest, StoreName, StorePath, TreeId},
     info::PathInfo,
     local::{AddBatch, AddError, AddObject, AddSource, LocalStore, OpenError, StoreOptions},
     pool::PoolKey,
+    profile::{Generation, Profile},
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Tree, TreeEntry},
 };
 
@@ -195,6 +197,7 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
         }
     }
     faults.extend(find_pool_faults(store));
+    faults.extend(find_profile_faults(store));
     let valid = store.find_by_prefix("").expect("a store answers");
     faults.extend(
         present
@@ -242,6 +245,35 @@ fn find_pool_faults(store: &LocalStore) -> Vec<String> {
         let named = name.to_str().and_then(|name| name.parse().ok());
         if key.is_none() || key != named || !matches!(mode, 0o444 | 0o555) {
             faults.push(format!("wrong: .pool/{}", name.display()));
+        }
+    }
+    faults
+}
+
+/// Links of the store's profiles that lead to nothing, and generations that nothing keeps. A root without a generation is no fault: the next
+/// change of the profile removes it.
+fn find_profile_faults(store: &LocalStore) -> Vec<String> {
+    let mut faults = Vec::new();
+    // A store that was made by an older program has no such directory.
+    let Ok(directories) = std::fs::read_dir(store.profiles_dir()) else {
+        return faults;
+    };
+    for directory in directories {
+        let directory = directory.expect("a store can be listed").path();
+        let profile = Profile::at(store, directory.clone());
+        let mut fault = |what: String| faults.push(format!("{}: {what}", directory.display()));
+        if let Err(error) = profile.current_manifest() {
+            fault(error.to_string());
+        }
+        let roots = profile.roots().expect("a store answers");
+        for Generation { number, path } in profile.generations().expect("a profile can be listed") {
+            let is_kept = |(rooted, root): &(u64, Root)| *rooted == number && root.path == path;
+            if !roots.iter().any(is_kept) {
+                fault(format!("no root for generation {number}, {path}"));
+            }
+            if !directory.join(number.to_string()).exists() {
+                fault(format!("generation {number}, {path}, is not there"));
+            }
         }
     }
     faults

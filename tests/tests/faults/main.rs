@@ -13,6 +13,7 @@
 mod harness;
 mod linking;
 mod operations;
+mod profiles;
 mod signing;
 
 use harness::{TestResult, run};
@@ -56,4 +57,24 @@ fn adding_signatures_survives_every_fault() -> TestResult {
 #[test]
 fn collecting_the_pool_survives_every_fault() -> TestResult {
     run("collect-pool")
+}
+
+#[test]
+fn the_first_install_into_a_profile_survives_every_fault() -> TestResult {
+    run("profile-first")
+}
+
+#[test]
+fn a_switch_to_a_new_generation_survives_every_fault() -> TestResult {
+    run("profile-install")
+}
+
+#[test]
+fn going_back_to_a_generation_survives_every_fault() -> TestResult {
+    run("profile-rollback")
+}
+
+#[test]
+fn forgetting_generations_survives_every_fault() -> TestResult {
+    run("profile-forget")
 }

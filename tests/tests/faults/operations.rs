@@ -5,7 +5,7 @@ use store::{
     ResolvedDigest, RootKind, StorePath, scratch_path, testing::memory_tree,
 };
 
-use crate::{harness::TestResult, linking, signing};
+use crate::{harness::TestResult, linking, profiles, signing};
 
 /// Something that a command does to a store.
 pub(crate) struct Operation {
@@ -25,6 +25,7 @@ pub(crate) fn find(name: &str) -> TestResult<&'static Operation> {
     let mut operations = OPERATIONS
         .iter()
         .chain(linking::OPERATIONS)
+        .chain(profiles::OPERATIONS)
         .chain(signing::OPERATIONS);
     let operation = operations.find(|operation| operation.name == name);
     Ok(operation.ok_or("unknown operation")?)
