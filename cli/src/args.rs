@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Why(commands::why::WhyArgs),
     Size(commands::size::SizeArgs),
     Log(commands::log::LogArgs),
+    Cache(commands::cache::CacheArgs),
     Key(commands::key::KeyArgs),
     Store(commands::store::StoreArgs),
     Profile(commands::profile::ProfileArgs),

@@ -106,6 +106,16 @@ fn signatures_are_merged_whenever_they_are_seen() -> TestResult {
         both.realisations
     );
     assert_eq!(both.realisations.len(), 2, "built at two times");
+    assert_eq!(
+        store.find_realisations_of(&info.id)?,
+        [],
+        "none was built here"
+    );
+    store.add_realisations(&[realisation(&info, 9)])?;
+    assert_eq!(
+        store.find_realisations_of(&info.id)?,
+        [realisation(&info, 9)]
+    );
     Ok(())
 }
 

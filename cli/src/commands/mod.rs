@@ -1,6 +1,7 @@
 //! One file a command: its arguments, whose documentation is the help, and what it does with the libraries.
 
 pub(crate) mod build;
+pub(crate) mod cache;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod pack;

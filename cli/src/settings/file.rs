@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::trust::TrustTable;
+
 /// What one settings file may say. Unknown keys are errors, so that a typing mistake is seen.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -25,6 +27,9 @@ pub(crate) struct SettingsFile {
     /// Base URLs for `mirror://NAME/…`, tried in order.
     #[serde(default)]
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+    /// Whose signatures are believed.
+    #[serde(default)]
+    pub(crate) trust: TrustTable,
 }
 
 /// Why a settings file could not be used.

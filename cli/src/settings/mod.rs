@@ -5,6 +5,7 @@
 
 mod file;
 mod resolve;
+mod trust;
 mod variables;
 
 pub(crate) use resolve::{Settings, SettingsError};

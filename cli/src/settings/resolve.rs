@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::mem;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -11,6 +12,7 @@ use sandbox::{Level, UnknownLevel};
 use thiserror::Error;
 
 use super::file::{SettingsFile, SettingsFileError};
+use super::trust::{TrustSettings, TrustTableError};
 use super::variables::Variables;
 use crate::args::GlobalArgs;
 
@@ -40,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) offline: bool,
     /// Base URLs for `mirror://NAME/…`; the project's come before the user's and the system's.
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+    /// Whose signatures are believed.
+    pub(crate) trust: TrustSettings,
     /// The environment that was read.
     pub(crate) variables: Variables,
 }
@@ -61,6 +65,9 @@ pub(crate) enum SettingsError {
     /// A level of the sandbox is none.
     #[error("`PITH_SANDBOX` is wrong")]
     Sandbox(#[source] UnknownLevel),
+    /// What is said of trust cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustTableError),
     /// There is no place for a store.
     #[error("there is no directory for the store: `/pith` is not writable and `HOME` is not set")]
     NoStore,
@@ -75,8 +82,12 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let project = find_project(directory);
         let mut layers = Vec::new();
+        let mut of_project = None;
         if let Some(project) = &project {
-            layers.push(SettingsFile::load(&project.join(PROJECT_FILE))?);
+            let path = project.join(PROJECT_FILE);
+            let mut file = SettingsFile::load(&path)?;
+            of_project = Some((path, mem::take(&mut file.trust)));
+            layers.push(file);
         }
         if let Some(config_home) = &variables.config_home {
             layers.push(SettingsFile::load(&config_home.join("pith/config.toml"))?);
@@ -122,6 +133,8 @@ impl Settings {
         let offline = flags.offline
             || variables.offline
             || layers.iter().find_map(|file| file.offline).unwrap_or(false);
+        let machine = layers.iter_mut().map(|file| mem::take(&mut file.trust));
+        let trust = TrustSettings::join(of_project, machine.collect())?;
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for layer in layers {
             for (name, urls) in layer.mirrors {
@@ -137,6 +150,7 @@ impl Settings {
             sandbox,
             offline,
             mirrors,
+            trust,
             variables,
         })
     }

@@ -18,15 +18,41 @@ impl Database {
         &self,
         resolved: &ResolvedDigest,
     ) -> Result<Vec<Realisation>, DbError> {
-        type Columns = (String, [u8; 32], Vec<u8>, String, String, i64, i64);
+        let condition = "resolved = ?1 AND state = 0 ORDER BY output, full";
+        self.load_realisations(condition, resolved.as_bytes())
+    }
+
+    /// Returns the realisations that ended in a valid object, by what was built and then by output.
+    pub(crate) fn find_realisations_of(
+        &self,
+        object: &ObjectId,
+    ) -> Result<Vec<Realisation>, DbError> {
+        let condition = "realisation.object = ?1 AND state = 0 ORDER BY resolved, output";
+        self.load_realisations(condition, object.as_bytes())
+    }
+
+    fn load_realisations(
+        &self,
+        condition: &'static str,
+        key: &[u8],
+    ) -> Result<Vec<Realisation>, DbError> {
+        type Columns = (
+            [u8; 32],
+            String,
+            [u8; 32],
+            Vec<u8>,
+            String,
+            String,
+            i64,
+            i64,
+        );
         let read = || {
             self.connection()
-                .prepare_cached(
-                    "SELECT output, full, digest, name, sandbox, built_at, duration_ms
-                     FROM realisation JOIN object ON object.full = realisation.object
-                     WHERE resolved = ?1 AND state = 0 ORDER BY output, full",
-                )?
-                .query_map([resolved.as_bytes().as_slice()], |row| {
+                .prepare_cached(&format!(
+                    "SELECT resolved, output, full, digest, name, sandbox, built_at, duration_ms
+                     FROM realisation JOIN object ON object.full = realisation.object WHERE {condition}"
+                ))?
+                .query_map([key], |row| {
                     Ok((
                         row.get(0)?,
                         row.get(1)?,
@@ -35,6 +61,7 @@ impl Database {
                         row.get(4)?,
                         row.get(5)?,
                         row.get(6)?,
+                        row.get(7)?,
                     ))
                 })?
                 .collect::<Result<Vec<Columns>, _>>()
@@ -42,9 +69,9 @@ impl Database {
         let rows = read().map_err(DbError::query("find realisations"))?;
         rows.into_iter()
             .map(
-                |(output, full, digest, name, sandbox, built_at, duration_ms)| {
+                |(resolved, output, full, digest, name, sandbox, built_at, duration_ms)| {
                     Ok(Realisation {
-                        resolved: *resolved,
+                        resolved: ResolvedDigest::from_bytes(resolved),
                         output,
                         object: ObjectId::from_bytes(full),
                         path: store_path(&digest, &name)?,

@@ -61,6 +61,11 @@ impl LocalStore {
         self.read(|database| database.find_realisations(resolved))
     }
 
+    /// Returns which derivations were built to a valid object, by what was built and output.
+    pub fn find_realisations_of(&self, object: &ObjectId) -> Result<Vec<Realisation>, DbError> {
+        self.read(|database| database.find_realisations_of(object))
+    }
+
     /// Returns all roots, by name.
     pub fn list_roots(&self) -> Result<Vec<Root>, DbError> {
         self.read(Database::list_roots)

@@ -32,6 +32,7 @@ impl LocalStore {
         if unknown.is_empty() {
             return Ok(0);
         }
+        self.check_writable()?;
         let staging = self.create_staging()?;
         self.write_with(Durability::Kill, |write| {
             let mut added = 0;

@@ -13,3 +13,4 @@ mod profile;
 mod read_only_store;
 mod reproducible;
 mod sandbox_levels;
+mod trust;

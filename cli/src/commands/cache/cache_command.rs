@@ -1,0 +1,26 @@
+//! The subcommands of `pith cache`.
+
+use clap::{Args, Subcommand};
+
+use super::trust_explain::{TrustExplainArgs, trust_explain};
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Share what is built between machines
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    #[command(subcommand)]
+    command: CacheCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    TrustExplain(TrustExplainArgs),
+}
+
+/// Runs the subcommand.
+pub(crate) fn cache(args: &CacheArgs, context: &Context) -> Result<(), CommandError> {
+    match &args.command {
+        CacheCommand::TrustExplain(args) => trust_explain(args, context),
+    }
+}

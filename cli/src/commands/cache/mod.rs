@@ -1,0 +1,6 @@
+//! `pith cache`: objects and realisations shared between machines. One file a subcommand.
+
+mod cache_command;
+mod trust_explain;
+
+pub(crate) use cache_command::{CacheArgs, cache};
