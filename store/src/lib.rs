@@ -13,6 +13,7 @@
 //! * [`closure`]: sets of store paths that are complete under references
 //! * [`pool`]: one inode for each file content
 //! * [`local`]: the store on this disk
+//! * [`gc`]: which objects nothing keeps, and how they go
 //! * [`profile`]: sets of installed packages, with generations
 //! * [`cache`]: objects shared between machines
 
@@ -21,6 +22,7 @@ pub mod closure;
 pub mod db;
 #[cfg(feature = "faults")]
 pub mod faults;
+pub mod gc;
 pub mod id;
 pub mod info;
 pub mod local;
@@ -37,6 +39,10 @@ pub mod trust;
 pub use self::{
     closure::{Closure, ClosureError},
     db::{DbError, ObjectState, ReadOnlyReason, Root, RootKind},
+    gc::{
+        CollectedObject, GcError, GcEvent, GcMode, GcOptions, GcReport, Keeper, KeeperSize,
+        RootReport, RootState, Why,
+    },
     id::{
         BlobId, IdError, ObjectId, PackDigest, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR,
         StoreName, StorePath, TreeId, scratch_path,

@@ -7,7 +7,7 @@ CREATE TABLE object (
     self_reference INTEGER NOT NULL CHECK (self_reference IN (0, 1)),
     size_bytes     INTEGER NOT NULL,
     nodes          INTEGER NOT NULL,
-    state          INTEGER NOT NULL DEFAULT 0,                        -- 0 valid, 1 being deleted, 2 damaged
+    state          INTEGER NOT NULL DEFAULT 0,                        -- 0 valid, 1 being deleted, 2 damaged, 3 both
     registered     INTEGER NOT NULL,                                  -- seconds since 1970
     component      TEXT                                               -- JSON
 ) STRICT;

@@ -5,8 +5,9 @@
 //!
 //! `synchronous=NORMAL`: a power cut may undo the last transactions, never damage the file. That is enough here, because what an add
 //! commits is on disk before its transaction begins — the object under its final name and its record under `var/meta` — and
-//! recovery registers such objects again. Deleting will have to be `FULL`.
+//! recovery registers such objects again. Taking validity away is [`Durability::PowerCut`]: it must be on disk before the first byte goes.
 
+mod collection;
 mod connection;
 mod migrations;
 mod objects;
@@ -20,8 +21,11 @@ use std::path::PathBuf;
 
 use crate::id::StorePath;
 
-pub(crate) use self::connection::{Database, Durability, Write};
-pub(crate) use self::stored::StoredObject;
+pub(crate) use self::{
+    collection::{GraphObject, Tombstone},
+    connection::{Database, Durability, Write},
+    stored::StoredObject,
+};
 pub use self::{
     roots::{Root, RootKind},
     stored::ObjectState,

@@ -14,8 +14,9 @@ use crate::{
 
 pub(super) const COLUMNS: &str =
     "id, digest, name, full, root, self_reference, size_bytes, nodes, registered, component";
-const VALID: i64 = 0;
-const DAMAGED: i64 = 2;
+/// See [`super::collection`] for the states of what is being deleted.
+pub(super) const VALID: i64 = 0;
+pub(super) const DAMAGED: i64 = 2;
 
 impl Database {
     /// Returns a valid object by its path.
@@ -111,7 +112,8 @@ impl Write<'_> {
             }
             Some((id, _, _, VALID)) => self.update_component(id, info),
             Some((id, ..)) => {
-                // Identity fixes all other columns, and references are never removed from a row.
+                // Identity fixes all other columns, and references are never removed from a row. But what they lead to may have lost its validity.
+                self.check_references(id, info)?;
                 self.connection()
                     .execute(
                         "UPDATE object SET state = 0, registered = ?2 WHERE id = ?1",
@@ -179,6 +181,29 @@ impl Write<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Makes sure that all that a row refers to is valid.
+    fn check_references(&self, id: i64, info: &PathInfo) -> Result<(), DbError> {
+        let invalid: Option<(Vec<u8>, String)> = self
+            .connection()
+            .prepare_cached(
+                "SELECT digest, name FROM reference JOIN object ON object.id = referenced
+                 WHERE referrer = ?1 AND state <> 0 ORDER BY digest LIMIT 1",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+                    .optional()
+            })
+            .map_err(DbError::query("check references"))?;
+        match invalid {
+            None => Ok(()),
+            Some((digest, name)) => Err(DbError::DanglingReference {
+                path: info.path.clone(),
+                reference: store_path(&digest, &name)?,
+            }),
+        }
     }
 
     fn update_component(&self, id: i64, info: &PathInfo) -> Result<(), DbError> {
@@ -257,7 +282,8 @@ impl ObjectRow {
     }
 }
 
-fn find(
+/// Returns the valid object that fits a condition on one column.
+pub(super) fn find(
     connection: &Connection,
     condition: &'static str,
     key: &[u8],

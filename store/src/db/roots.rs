@@ -1,6 +1,6 @@
 //! Rows that keep objects alive.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::{
     DbError,
@@ -36,37 +36,16 @@ pub struct Root {
 impl Database {
     /// Returns all roots, by name.
     pub(crate) fn list_roots(&self) -> Result<Vec<Root>, DbError> {
-        type Columns = (String, Vec<u8>, String, i64, i64);
-        let read = || {
-            self.connection()
-                .prepare_cached(
-                    "SELECT root.name, digest, object.name, kind, created FROM root JOIN object ON object.id = root.object
-                     ORDER BY root.name",
-                )?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
-                .collect::<Result<Vec<Columns>, _>>()
-        };
-        let rows = read().map_err(DbError::query("list roots"))?;
-        rows.into_iter()
-            .map(|(name, digest, path, kind, created)| {
-                let kind = match kind {
-                    0 => RootKind::Explicit,
-                    1 => RootKind::BuildResult,
-                    2 => RootKind::Profile,
-                    _ => return Err(DbError::damaged(&name, "kind")),
-                };
-                Ok(Root {
-                    name,
-                    path: store_path(&digest, &path)?,
-                    kind,
-                    created: from_sql(created),
-                })
-            })
-            .collect()
+        list_roots(self.connection())
     }
 }
 
 impl Write<'_> {
+    /// Returns all roots, by name, as this transaction sees them.
+    pub(crate) fn list_roots(&self) -> Result<Vec<Root>, DbError> {
+        list_roots(self.connection())
+    }
+
     /// Makes a valid path a root, replacing the root of that name.
     pub(crate) fn set_root(&self, root: &Root) -> Result<(), DbError> {
         let kind: i64 = match root.kind {
@@ -99,4 +78,34 @@ impl Write<'_> {
             .map(|count| count > 0)
             .map_err(DbError::query("remove a root"))
     }
+}
+
+fn list_roots(connection: &Connection) -> Result<Vec<Root>, DbError> {
+    type Columns = (String, Vec<u8>, String, i64, i64);
+    let read = || {
+        connection
+            .prepare_cached(
+                "SELECT root.name, digest, object.name, kind, created FROM root JOIN object ON object.id = root.object
+                 ORDER BY root.name",
+            )?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?
+            .collect::<Result<Vec<Columns>, _>>()
+    };
+    let rows = read().map_err(DbError::query("list roots"))?;
+    rows.into_iter()
+        .map(|(name, digest, path, kind, created)| {
+            let kind = match kind {
+                0 => RootKind::Explicit,
+                1 => RootKind::BuildResult,
+                2 => RootKind::Profile,
+                _ => return Err(DbError::damaged(&name, "kind")),
+            };
+            Ok(Root {
+                name,
+                path: store_path(&digest, &path)?,
+                kind,
+                created: from_sql(created),
+            })
+        })
+        .collect()
 }

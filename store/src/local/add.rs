@@ -20,6 +20,7 @@ use super::{
     staging::Staging,
 };
 use crate::{
+    db::ObjectState,
     id::{ObjectId, StorePath},
     info::{PathInfo, Realisation},
     object::{ObjectSeal, seal},
@@ -176,7 +177,10 @@ impl LocalStore {
             if !seen.insert(info.path.clone()) {
                 continue;
             }
-            let known = self.find_by_id(&info.id)?;
+            let known = match self.claim::<AddError>(info.path.digest())? {
+                Some(ObjectState::Valid) => self.find_by_id(&info.id)?,
+                _ => None,
+            };
             if let Some(known) = &known {
                 let component = info.component.take();
                 let changed = component.is_some() && component != known.component;

@@ -18,9 +18,8 @@ use crate::{
     db::{Database, DbError, Durability, Write},
     info::{PathInfo, Realisation},
     sys::{
-        FileError,
-        change::{rename_new, sync, sync_file_system},
-        files::{at, open_directory_at, os, remove_at, seal_directory, unseal},
+        change::{exchange, rename_new, sync, sync_file_system},
+        files::{at, open_directory_at, os, seal_directory, unseal},
         lock::lock_file,
     },
     tree::Node,
@@ -244,7 +243,9 @@ impl LocalStore {
                         // Another process was faster; ours is removed with its staging directory.
                         return Ok(());
                     }
-                    self.discard(&item.info.path)?;
+                    if self.replace(publish, item)? {
+                        break;
+                    }
                 }
                 Err(error) => return Err(at("create", path)(error).into()),
             }
@@ -256,27 +257,23 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Moves what lies at the place of an object that is not valid out of the way, and removes it.
+    /// Puts an object in the place of what lies there, which goes with the staging directory. Tells whether there was anything.
     ///
-    /// Two processes that add the same object may do this to each other: both contents are whole, synced and equal.
-    pub(super) fn discard(&self, path: &crate::StorePath) -> Result<(), FileError> {
-        let name = path.to_string();
-        let trashed = self.next_name();
-        // An ordinary user may rename a directory to another parent only while it is writable.
-        match unseal(self.store_fd(), os(name.as_bytes())) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(error) => return Err(at("change", self.real_path(path))(error)),
-        }
-        match rename_new(
-            self.store_fd(),
-            os(name.as_bytes()),
-            self.trash_fd(),
-            os(trashed.as_bytes()),
-        ) {
-            Ok(()) => remove_at(self.trash_fd(), os(trashed.as_bytes()))
-                .map_err(at("remove", self.real_path(path))),
-            Err(Errno::ENOENT) => Ok(()),
-            Err(error) => Err(at("remove", self.real_path(path))(error)),
+    /// In one step: another process may be about to register what lies there, which is as good as ours then, and it must never find its place empty.
+    fn replace(&self, publish: &Publish, item: &Item) -> Result<bool, AddError> {
+        let name = item.info.path.to_string();
+        let name = os(name.as_bytes());
+        let failed = || at("create", self.real_path(&item.info.path));
+        let swap = || exchange(publish.staging.as_fd(), &item.target, self.store_fd(), name);
+        let swapped = match swap() {
+            // An ordinary user may rename a directory to another parent only while it is writable.
+            Err(Errno::EACCES) => unseal(self.store_fd(), name).and_then(|()| swap()),
+            result => result,
+        };
+        match swapped {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(error) => Err(failed()(error).into()),
         }
     }
 
@@ -347,10 +344,10 @@ impl LocalStore {
     }
 
     /// Runs one writing transaction that recovery can make again if a power cut undoes it.
-    pub(super) fn write<T>(
+    pub(crate) fn write<T, E: From<DbError>>(
         &self,
-        change: impl FnOnce(&Write<'_>) -> Result<T, DbError>,
-    ) -> Result<T, DbError> {
+        change: impl FnOnce(&Write<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.write_with(Durability::Kill, change)
     }
 
@@ -367,10 +364,17 @@ impl LocalStore {
             empty => empty.insert(Database::open(&self.database_path())?),
         };
         database.set_durability(durability)?;
-        let write = database.begin(&|| self.options().tell(StoreEvent::WaitingForDatabase))?;
+        let write = database.begin(&|| self.tell_waiting())?;
         let result = change(&write)?;
         write.commit()?;
         Ok(result)
+    }
+}
+
+impl LocalStore {
+    /// Tells that the database is taken.
+    pub(crate) fn tell_waiting(&self) {
+        self.options().tell(StoreEvent::WaitingForDatabase);
     }
 }
 

@@ -19,6 +19,9 @@ pub enum OpenError {
     /// The database cannot be opened.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// What is to be put right cannot be protected meanwhile.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// The store is on a file system of another kind than objects need.
     #[error("`{}` and `{}` must lie on one file system", store.display(), staging.display())]
     TwoFileSystems {
@@ -35,6 +38,9 @@ pub enum LeaseError {
     /// The lease's file cannot be made or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The database does not tell what is valid.
+    #[error(transparent)]
+    Db(#[from] DbError),
 }
 
 /// Why nothing of a batch was added.

@@ -27,11 +27,13 @@ mod options;
 mod query;
 mod record;
 mod recover;
+mod revive;
 mod rewrite;
 mod seal;
 mod share;
 mod signatures;
 mod staging;
+mod trash;
 mod verify;
 mod watch;
 

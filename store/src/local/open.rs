@@ -17,6 +17,7 @@ use super::{
     access::read_only_reason,
     commit::Committer,
     directories::{self, Directories},
+    lease::LeaseDirectory,
     record,
     staging::Staging,
 };
@@ -27,6 +28,7 @@ use crate::{
     sys::{
         FileError,
         change::{remove_file, write_file},
+        files::at,
         lock::{Lock, lock_file},
     },
 };
@@ -151,7 +153,14 @@ impl LocalStore {
         if self.is_read_only() {
             return Ok(Lease::none());
         }
-        Lease::create(&self.lease_directory(), &self.next_name())
+        let path = self.lease_directory();
+        let meta = self.directories.meta.try_clone();
+        let directory = LeaseDirectory {
+            path: &path,
+            turn: self.lease_lock_path(),
+            meta: meta.map_err(at("open", self.meta_directory()))?,
+        };
+        Lease::create(directory, &self.next_name())
     }
 
     pub(super) fn create_staging(&self) -> Result<Staging<'_>, FileError> {
@@ -177,7 +186,7 @@ impl LocalStore {
     /// Records, before the first write of this process, that the store must be looked at if the machine goes down.
     ///
     /// After [`LocalStore::check_writable`], whose error says more.
-    pub(super) fn mark_unclean(&self) -> Result<(), FileError> {
+    pub(crate) fn mark_unclean(&self) -> Result<(), FileError> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if writing.is_none() {
             let lock = lock_file(&self.root.join("var/lock/writers"), FlockArg::LockShared)?;
@@ -199,19 +208,29 @@ impl LocalStore {
         self.root.join("var/lock/publish")
     }
 
+    /// Held shared by who writes into a lease, exclusive by who takes validity away; see [`super::lease`].
+    pub(crate) fn lease_lock_path(&self) -> PathBuf {
+        self.root.join("var/lock/leases")
+    }
+
+    /// Held by the one collector.
+    pub(crate) fn collector_lock_path(&self) -> PathBuf {
+        self.root.join("var/lock/gc")
+    }
+
     pub(super) fn lease_directory(&self) -> PathBuf {
         self.root.join("var/leases")
     }
 
-    pub(super) fn meta_directory(&self) -> PathBuf {
+    pub(crate) fn meta_directory(&self) -> PathBuf {
         record::directory(&self.root)
     }
 
-    pub(super) fn database_path(&self) -> PathBuf {
+    pub(crate) fn database_path(&self) -> PathBuf {
         self.root.join("var/db.sqlite")
     }
 
-    pub(super) const fn options(&self) -> &StoreOptions {
+    pub(crate) const fn options(&self) -> &StoreOptions {
         &self.options
     }
 
@@ -251,7 +270,7 @@ impl LocalStore {
         self.directories.trash.as_fd()
     }
 
-    pub(super) fn meta_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn meta_fd(&self) -> BorrowedFd<'_> {
         self.directories.meta.as_fd()
     }
 }

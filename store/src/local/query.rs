@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeSet, sync::PoisonError};
 
-use super::{LeaseError, LocalStore, lease::leased};
+use super::{
+    LeaseError, LocalStore,
+    lease::{Leased, read_leases},
+};
 use crate::{
     closure::{Closure, ClosureError},
     db::{Database, DbError, Durability, Root, RootKind},
     id::{ObjectId, PathDigest, ResolvedDigest, StorePath, is_digit},
     info::{PathInfo, Realisation},
+    sys::FileError,
 };
 
 /// How often a question is asked of a database that changes meanwhile. Each change is the end of a process that wrote.
@@ -90,11 +94,17 @@ impl LocalStore {
 
     /// Returns the digests that living processes hold leases on, and removes the leases of dead ones.
     pub fn leased(&self) -> Result<BTreeSet<PathDigest>, LeaseError> {
-        Ok(leased(&self.lease_directory())?)
+        let leases = self.read_leases()?;
+        Ok(leases.into_iter().flat_map(|lease| lease.digests).collect())
+    }
+
+    /// Returns what each living process leases, and removes the leases of dead ones.
+    pub(crate) fn read_leases(&self) -> Result<Vec<Leased>, FileError> {
+        read_leases(&self.lease_directory())
     }
 
     /// Asks the database. Where it is read as a file that does not change and has changed, it is opened and asked again.
-    pub(super) fn read<T, E: From<DbError>>(
+    pub(crate) fn read<T, E: From<DbError>>(
         &self,
         question: impl Fn(&Database) -> Result<T, E>,
     ) -> Result<T, E> {

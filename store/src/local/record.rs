@@ -16,13 +16,17 @@ use std::{
 use nix::errno::Errno;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::LocalStore;
 use crate::{
-    id::{PathDigest, StorePath},
+    id::{PathDigest, ResolvedDigest, StorePath},
     info::{PathInfo, Realisation},
     sys::{
         FileError,
-        change::{make_directory_at, rename_over, write_all},
-        files::{at, create_file_at, list, open_directory_at, open_file_at, os},
+        change::{make_directory_at, rename_over, unlink_at, write_all},
+        files::{
+            at, create_file_at, is_present_at, list, modified_at, open_directory_at, open_file_at,
+            os,
+        },
     },
     tree::Contents,
     trust::Signatures,
@@ -67,11 +71,11 @@ pub(super) fn stage_realisation(
     realisation: &Realisation,
     path: &Path,
 ) -> Result<StagedRecord, FileError> {
-    let mut key = blake3::Hasher::new();
-    key.update(realisation.resolved.as_bytes());
-    key.update(realisation.output.as_bytes());
-    let key = key.finalize().to_hex();
-    let name = format!("{}.{}", realisation.path.digest(), &key.as_str()[..16]);
+    let name = realisation_name(
+        realisation.path.digest(),
+        &realisation.resolved,
+        &realisation.output,
+    );
     stage(
         staging,
         format!("realisation.{number}"),
@@ -98,6 +102,66 @@ pub(super) fn stage_signatures(
         &[],
         path,
     )
+}
+
+/// The name of the record of a realisation in its shard.
+fn realisation_name(digest: &PathDigest, resolved: &ResolvedDigest, output: &str) -> String {
+    let mut key = blake3::Hasher::new();
+    key.update(resolved.as_bytes());
+    key.update(output.as_bytes());
+    let key = key.finalize().to_hex();
+    format!("{digest}.{}", &key.as_str()[..16])
+}
+
+/// Where the record of an object lies below the records' directory.
+pub(super) fn name(digest: &PathDigest) -> String {
+    let digits = digest.to_string();
+    format!("{}/{digits}", &digits[..2])
+}
+
+/// Where the record of the signatures of an object lies below the records' directory.
+pub(super) fn signatures_name(digest: &PathDigest) -> String {
+    name(digest) + "." + SIGNATURES
+}
+
+/// Tells whether an object has a record, which may say anything.
+pub(super) fn is_recorded(meta: BorrowedFd<'_>, digest: &PathDigest) -> nix::Result<bool> {
+    is_present_at(meta, os(name(digest).as_bytes()))
+}
+
+/// Removes the record of an object, if there is one.
+pub(super) fn remove_info(meta: BorrowedFd<'_>, digest: &PathDigest) -> nix::Result<()> {
+    remove_if_there(meta, &name(digest))
+}
+
+impl LocalStore {
+    /// Removes the record of a realisation, if there is one.
+    pub(crate) fn remove_realisation_record(
+        &self,
+        digest: &PathDigest,
+        resolved: &ResolvedDigest,
+        output: &str,
+    ) -> nix::Result<()> {
+        let record = realisation_name(digest, resolved, output);
+        remove_if_there(self.meta_fd(), &format!("{}/{record}", &record[..2]))
+    }
+
+    /// Returns when an object was last used, in seconds since 1970: the time of its record, which every lease sets. 0 for what has none.
+    pub(crate) fn last_used(&self, path: &StorePath) -> Result<u64, FileError> {
+        let record = name(path.digest());
+        match modified_at(self.meta_fd(), os(record.as_bytes())) {
+            Ok(time) => Ok(u64::try_from(time).unwrap_or(0)),
+            Err(Errno::ENOENT) => Ok(0),
+            Err(error) => Err(at("inspect", self.meta_directory().join(record))(error)),
+        }
+    }
+}
+
+fn remove_if_there(meta: BorrowedFd<'_>, name: &str) -> nix::Result<()> {
+    match unlink_at(meta, os(name.as_bytes())) {
+        Err(Errno::ENOENT) => Ok(()),
+        result => result,
+    }
 }
 
 fn stage(

@@ -1,28 +1,29 @@
 //! Puts right what was interrupted. Silent, idempotent, and nearly free when there is nothing to do.
 //!
-//! Three things can have happened. *A process died*: its staging directory is there and nobody has it locked; the file `publish` in it names what it
+//! Four things can have happened. *A process died while it added*: its staging directory is there and nobody has it locked; the file `publish` in it names what it
 //! may have renamed into place without registering it. *The machine went down while somebody was writing*: the marker `var/unclean` names
 //! another boot; SQLite may have lost its last transactions, so every object without a row is looked at, and what was registered last is
-//! hashed again. *The database is new* but objects are there: then it is rebuilt from the records.
+//! hashed again. *A collector died*: its trash is there and nobody has it locked; rows may say that objects are being deleted, and then they are. *The database is new* but objects are there: then it is rebuilt from the records.
 //!
 //! An object without a row is registered if its record is there, its bytes hash to its id, and all it refers to is valid; else it is removed. While
 //! this is decided nobody may be between renaming and registering, hence the exclusive lock.
 
-use std::{collections::BTreeSet, ffi::OsString, fs, sync::PoisonError};
+use std::{collections::BTreeSet, fs, os::fd::AsFd, sync::PoisonError};
 
 use nix::fcntl::FlockArg;
 
 use super::{
     LocalStore, OpenError, StoreEvent,
     check::check,
-    record::{read_info, read_realisations},
+    record::{read_info, read_realisations, remove_info},
     staging::find_stale,
 };
 use crate::{
-    db::Durability,
+    db::{Database, DbError, Durability, ObjectState},
     id::StorePath,
     info::PathInfo,
     sys::{
+        FileError,
         change::remove_file,
         files::{at, list, open_directory_at, os, remove_at, seal_directory},
         lock::lock_file,
@@ -37,16 +38,23 @@ impl LocalStore {
     pub(super) fn recover(&self, fresh: bool) -> Result<(), OpenError> {
         let staging_path = self.store_directory().join(".staging");
         let stale = find_stale(self.staging_fd(), &staging_path)?;
+        let trash = self.find_dead_trash()?;
         let crashed = self.is_marked_by_another_boot();
-        if !stale.is_empty() || crashed || fresh {
+        if !stale.is_empty() || trash.has_collectors() || crashed || fresh {
             self.options().tell(StoreEvent::Recovering);
             let _deciding = lock_file(&self.publish_lock_path(), FlockArg::LockExclusive)?;
+            // Another process may have done this while we waited.
+            let crashed = crashed && self.is_marked_by_another_boot();
+            if crashed {
+                self.revive_whole()?;
+            }
+            if crashed || trash.has_collectors() {
+                self.finish_deletions::<OpenError>()?;
+            }
             let mut orphans: BTreeSet<StorePath> = stale
                 .iter()
                 .flat_map(|stale| stale.publish.iter().cloned())
                 .collect();
-            // Another process may have done this while we waited.
-            let crashed = crashed && self.is_marked_by_another_boot();
             if crashed || fresh {
                 orphans.extend(self.list_objects()?);
             }
@@ -61,7 +69,50 @@ impl LocalStore {
                     .map_err(at("remove", staging_path.join(&stale.name)))?;
             }
         }
-        self.empty_trash()
+        Ok(self.empty_trash(trash)?)
+    }
+
+    /// Makes objects valid again that are whole although they are being deleted: they may have been wanted again just before the machine went down, in a
+    /// transaction that was lost.
+    fn revive_whole(&self) -> Result<(), OpenError> {
+        let mut tombstones = self.read(Database::tombstones)?;
+        // References first, as they become valid.
+        tombstones.reverse();
+        for object in tombstones {
+            let whole = object.state == ObjectState::Deleting
+                && read_info(self.meta_fd(), &object.path)
+                    .is_some_and(|info| check(self.store_fd(), &info).is_ok());
+            if !whole {
+                continue;
+            }
+            self.seal_again(&object.path)?;
+            self.write(|write| {
+                let invalid = write.invalid_closure(object.path.digest())?;
+                match invalid.as_slice() {
+                    [only] if only.id == object.id => write.revive(object.id),
+                    _ => Ok(()),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Completes what collectors that died had begun: what they have taken validity from goes.
+    ///
+    /// Nobody uses such objects, whether their collector lives or not, so this is right at any time.
+    pub(crate) fn finish_deletions<E: From<DbError> + From<FileError>>(&self) -> Result<(), E> {
+        let tombstones = self.read(Database::tombstones)?;
+        if tombstones.is_empty() {
+            return Ok(());
+        }
+        let trash = self.create_trash()?;
+        let mut database = Database::open(&self.database_path())?;
+        let result = self.remove_tombstones(&mut database, trash.as_fd(), &tombstones);
+        if result.is_err() {
+            // Some may lie in the trash whose rows are still there; the next who opens the store decides about them.
+            trash.abandon();
+        }
+        result.map(drop)
     }
 
     fn is_marked_by_another_boot(&self) -> bool {
@@ -89,13 +140,27 @@ impl LocalStore {
 
     /// Registers or removes objects that have no row.
     fn settle(&self, paths: BTreeSet<StorePath>) -> Result<(), OpenError> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        // What becomes valid must find what it refers to.
+        let lease = self.lease()?;
         let mut orphans: Vec<PathInfo> = Vec::new();
         for path in paths {
             if self.path_info(&path)?.is_some() {
+                self.seal_again(&path)?;
                 continue;
             }
             match read_info(self.meta_fd(), &path) {
-                Some(info) if check(self.store_fd(), &info).is_ok() => orphans.push(info),
+                Some(info) if check(self.store_fd(), &info).is_ok() => {
+                    let references = info.references.iter().map(|reference| &reference.path);
+                    let digests: Vec<_> = references
+                        .chain([&path])
+                        .map(|path| *path.digest())
+                        .collect();
+                    lease.protect(&digests)?;
+                    orphans.push(info);
+                }
                 _ => {
                     self.unpool(&path)?;
                     self.discard(&path)?;
@@ -129,20 +194,35 @@ impl LocalStore {
         Ok(())
     }
 
+    /// Moves what lies at the place of an object that is not valid out of the way, and removes it with its record.
+    fn discard(&self, path: &StorePath) -> Result<(), OpenError> {
+        let name = self.next_name();
+        let moved = self.write::<_, OpenError>(|write| {
+            if write.find_by_path(path)?.is_some() {
+                return Ok(false);
+            }
+            remove_info(self.meta_fd(), path.digest())
+                .map_err(at("remove the record of", self.real_path(path)))?;
+            Ok(self.move_away(path, self.trash_fd(), &name)?)
+        })?;
+        if moved {
+            remove_at(self.trash_fd(), os(name.as_bytes()))
+                .map_err(at("remove", self.real_path(path)))?;
+        }
+        Ok(())
+    }
+
     fn adopt(&self, infos: &[PathInfo]) -> Result<(), OpenError> {
         for info in infos {
             // The crash may have come between rename and sealing.
-            let name = info.path.to_string();
-            if let Ok(directory) = open_directory_at(self.store_fd(), os(name.as_bytes())) {
-                seal_directory(directory).map_err(at("change", self.real_path(&info.path)))?;
-            }
+            self.seal_again(&info.path)?;
         }
         let realisations: Vec<_> = infos
             .iter()
             .flat_map(|info| read_realisations(self.meta_fd(), &info.path))
             .collect();
         let signatures = self.recorded_signatures(infos.iter().map(|info| info.id));
-        self.write(|write| {
+        self.write::<_, DbError>(|write| {
             for info in infos {
                 write.register(info)?;
             }
@@ -171,6 +251,15 @@ impl LocalStore {
         Ok(())
     }
 
+    /// Takes the right to write from an object's directory, where a process died that had to change it.
+    fn seal_again(&self, path: &StorePath) -> Result<(), FileError> {
+        let name = path.to_string();
+        match open_directory_at(self.store_fd(), os(name.as_bytes())) {
+            Ok(directory) => seal_directory(directory).map_err(at("change", self.real_path(path))),
+            Err(_) => Ok(()),
+        }
+    }
+
     fn check_last_registered(&self) -> Result<(), OpenError> {
         let last = {
             let database = self.reader().lock().unwrap_or_else(PoisonError::into_inner);
@@ -189,19 +278,6 @@ impl LocalStore {
                 self.write(|write| write.mark_damaged(&path))?;
                 self.options().tell(StoreEvent::Damaged { path });
             }
-        }
-        Ok(())
-    }
-
-    fn empty_trash(&self) -> Result<(), OpenError> {
-        let path = self.store_directory().join(".trash");
-        let names: Vec<OsString> = list(self.trash_fd())
-            .map_err(at("list", &path))?
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        for name in names {
-            remove_at(self.trash_fd(), &name).map_err(at("remove", path.join(&name)))?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ const PUBLISH: &str = "publish";
 
 /// A locked staging directory; removed with all that is in it when dropped.
 #[derive(Debug)]
-pub(super) struct Staging<'a> {
+pub(crate) struct Staging<'a> {
     parent: BorrowedFd<'a>,
     name: OsString,
     path: PathBuf,
@@ -75,7 +75,7 @@ impl<'a> Staging<'a> {
     }
 
     /// Leaves the directory for the next who opens the store, which is then sure to look at what it names.
-    pub(super) fn abandon(mut self) {
+    pub(crate) fn abandon(mut self) {
         self.abandoned = true;
     }
 

@@ -16,7 +16,10 @@ use std::{
 
 use nix::{
     fcntl::{AtFlags, RenameFlags, renameat2},
-    sys::stat::{Mode, mkdirat},
+    sys::{
+        stat::{Mode, UtimensatFlags, mkdirat, utimensat},
+        time::TimeSpec,
+    },
     unistd::{UnlinkatFlags, fsync, linkat, symlinkat, syncfs, unlinkat},
 };
 
@@ -99,6 +102,29 @@ pub(crate) fn rename_over(
 ) -> nix::Result<()> {
     fault::point("rename")?;
     renameat2(from, old, to, new, RenameFlags::empty())
+}
+
+/// Lets two names change places in one step.
+pub(crate) fn exchange(
+    from: BorrowedFd<'_>,
+    old: &OsStr,
+    to: BorrowedFd<'_>,
+    new: &OsStr,
+) -> nix::Result<()> {
+    fault::point("rename")?;
+    renameat2(from, old, to, new, RenameFlags::RENAME_EXCHANGE)
+}
+
+/// Gives a file the present as its modification time.
+pub(crate) fn touch(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
+    fault::point("touch")?;
+    utimensat(
+        parent,
+        name,
+        &TimeSpec::UTIME_OMIT,
+        &TimeSpec::UTIME_NOW,
+        UtimensatFlags::NoFollowSymlink,
+    )
 }
 
 /// Removes a file or a symlink.

@@ -108,6 +108,22 @@ pub(crate) fn create_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Resul
     open_directory_at(&parent, name)
 }
 
+/// Tells whether anything has a name, without following a symlink.
+pub(crate) fn is_present_at(parent: impl AsFd, name: &OsStr) -> nix::Result<bool> {
+    fault::point("inspect")?;
+    match fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns when what has a name was last modified, in seconds since 1970.
+pub(crate) fn modified_at(parent: impl AsFd, name: &OsStr) -> nix::Result<i64> {
+    fault::point("inspect")?;
+    fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(|stat| stat.st_mtime)
+}
+
 /// One entry of a directory, as a listing shows it.
 #[derive(Debug)]
 pub(crate) struct Listed {

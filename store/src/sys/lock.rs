@@ -56,6 +56,19 @@ fn wait(mut file: File, path: &Path, kind: FlockArg) -> Result<Lock, FileError> 
     }
 }
 
+/// Opens a lock file, creating it if needed, and takes the lock for this process alone if nobody has it.
+pub(crate) fn try_lock_file(path: &Path) -> Result<Option<Lock>, FileError> {
+    fault::point("open").map_err(at("open", path))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .read(true)
+        .open(path)
+        .map_err(at("open", path))?;
+    try_lock(file.into()).map_err(at("lock", path))
+}
+
 /// Locks an open file or directory for this process alone if nobody has it locked.
 pub(crate) fn try_lock(fd: OwnedFd) -> io::Result<Option<Lock>> {
     fault::point("lock")?;
