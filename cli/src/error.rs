@@ -130,6 +130,8 @@ statuses! {
     crate::key_file::KeyFileError => Failed,
     SandboxError => Failed,
     store::DbError => Failed,
+    store::GcError => Failed,
+    store::LeaseError => Failed,
     store::OpenError => Failed,
     store::VerifyError => Failed,
 }

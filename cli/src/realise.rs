@@ -1,5 +1,6 @@
 //! Makes selections valid: options and mirrors from the settings, progress to the printer.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -56,8 +57,8 @@ pub(crate) struct Realised {
     pub(crate) paths: Vec<StorePath>,
     /// What it took.
     pub(crate) done: Done,
-    /// Keeps the paths while it lives.
-    _lease: Option<Lease>,
+    /// Keep the paths while they live.
+    leases: Vec<Lease>,
 }
 
 /// Makes every selection valid. An image selects all of its packages, in its order.
@@ -71,7 +72,7 @@ pub(crate) fn realise(
     let progress = BuildProgress::new(context.printer());
     let events = |event: Event| progress.show(&event);
     let mut built = Vec::new();
-    let mut lease = None;
+    let mut leases = Vec::new();
     if !goals.is_empty() {
         let builder = Builder::new(store, build_options(context, options)?);
         let failed = |error| build_failed(error, &goals);
@@ -82,7 +83,7 @@ pub(crate) fn realise(
         } = builder
             .realise(&goals, &events, context.cancel())
             .map_err(failed)?;
-        lease = Some(taken);
+        leases.push(taken);
         for (goal, one) in goals.iter().zip(&realised) {
             let fresh = matches!(one.how, Origin::Built | Origin::Fetched);
             if options.rounds > 1 && !fresh && matches!(goal.derivation.builder(), Kind::Program(_))
@@ -101,9 +102,11 @@ pub(crate) fn realise(
             Selection::Output { .. } => paths.extend(built.next()),
             Selection::Image(image) => paths.extend(built.by_ref().take(image.packages.len())),
             Selection::Path(path) => {
-                if store.path_info(path)?.is_none() {
+                let lease = store.lease()?;
+                if !store.hold(&lease, std::slice::from_ref(path))?.is_empty() {
                     return Err(SelectError::NotValid(path.to_logical()).into());
                 }
+                leases.push(lease);
                 paths.push(path.clone());
             }
         }
@@ -111,8 +114,23 @@ pub(crate) fn realise(
     Ok(Realised {
         paths,
         done: progress.done(),
-        _lease: lease,
+        leases,
     })
+}
+
+/// One valid store path, kept while this lives.
+#[derive(Debug)]
+pub(crate) struct RealisedOne {
+    path: StorePath,
+    _leases: Vec<Lease>,
+}
+
+impl Deref for RealisedOne {
+    type Target = StorePath;
+
+    fn deref(&self) -> &StorePath {
+        &self.path
+    }
 }
 
 /// Makes the one target valid that a command is about.
@@ -120,14 +138,14 @@ pub(crate) fn realise_one(
     context: &Context,
     store: &LocalStore,
     target: &str,
-) -> Result<StorePath, CommandError> {
+) -> Result<RealisedOne, CommandError> {
     let selection = select(context, &context.evaluator(), target, Want::Objects)?;
     let realised = realise(context, store, &[selection], &RealiseOptions::default())?;
-    realised
-        .paths
-        .into_iter()
-        .next()
-        .ok_or_else(|| SelectError::NotValid(target.into()).into())
+    let path = realised.paths.into_iter().next();
+    Ok(RealisedOne {
+        path: path.ok_or_else(|| SelectError::NotValid(target.into()))?,
+        _leases: realised.leases,
+    })
 }
 
 fn goals(selections: &[Selection]) -> Vec<Goal> {

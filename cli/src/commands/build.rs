@@ -125,6 +125,10 @@ fn make_root(
             source,
         })
     };
+    // The root has the link's name, by which it is known whether the link is still there.
+    let name = link
+        .to_str()
+        .ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
     match link.symlink_metadata() {
         Ok(metadata) if metadata.is_symlink() => fs::remove_file(link).map_err(failed)?,
         Ok(_) => {
@@ -134,8 +138,7 @@ fn make_root(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let name = link.to_string_lossy().into_owned();
-    store.add_root(&name, path, RootKind::BuildResult)?;
+    store.add_root(name, path, RootKind::BuildResult)?;
     symlink(store.real_path(path), link).map_err(failed)?;
     context.printer().detail(&format!("{name} keeps {path}"));
     Ok(())

@@ -36,7 +36,7 @@ struct Report {
 pub(crate) fn size(args: &SizeArgs, context: &Context) -> Result<(), CommandError> {
     let store = context.open_store()?;
     let root = realise_one(context, &store, &args.target)?;
-    let closure = store.closure(&[root])?;
+    let closure = store.closure(std::slice::from_ref(&*root))?;
     let mut objects: Vec<_> = closure
         .infos()
         .iter()

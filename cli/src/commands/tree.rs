@@ -38,7 +38,7 @@ struct Report {
 pub(crate) fn tree(args: &TreeArgs, context: &Context) -> Result<(), CommandError> {
     let store = context.open_store()?;
     let root = realise_one(context, &store, &args.target)?;
-    let closure = store.closure(std::slice::from_ref(&root))?;
+    let closure = store.closure(std::slice::from_ref(&*root))?;
     if context.printer().is_json() {
         let objects = closure.infos().iter().map(|info| Entry {
             path: info.path.to_logical(),

@@ -48,7 +48,7 @@ pub(crate) fn why(args: &WhyArgs, context: &Context) -> Result<(), CommandError>
     let store = context.open_store()?;
     let from = realise_one(context, &store, &args.from)?;
     let to = realise_one(context, &store, &args.to)?;
-    let closure = store.closure(std::slice::from_ref(&from))?;
+    let closure = store.closure(std::slice::from_ref(&*from))?;
     let Some(references) = closure.why(&from, &to) else {
         let error = NotNeeded {
             from: from.to_logical(),
@@ -57,7 +57,7 @@ pub(crate) fn why(args: &WhyArgs, context: &Context) -> Result<(), CommandError>
         return Err(CommandError::new(ExitStatus::No, error));
     };
     let mut chain = Vec::new();
-    let mut path = from;
+    let mut path = (*from).clone();
     for reference in references {
         chain.push(Step {
             path: path.to_logical(),

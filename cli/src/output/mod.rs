@@ -1,11 +1,13 @@
 //! What the user sees: results on standard output, progress and diagnostics on standard error.
 
+mod collecting;
 mod objects;
 mod packing;
 mod printer;
 mod progress;
 mod text;
 
+pub(crate) use collecting::GcProgress;
 pub(crate) use objects::ObjectProgress;
 pub(crate) use packing::PackProgress;
 pub(crate) use printer::{OutputError, Printer, Verbosity};

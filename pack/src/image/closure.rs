@@ -1,6 +1,6 @@
 //! From a store to an image.
 
-use store::{LocalStore, PathDigest, StorePath};
+use store::{LocalStore, StorePath};
 
 use super::{Image, ImageError, ImageSpec, PackOptions, image::ClosureParts};
 use crate::Event;
@@ -18,9 +18,9 @@ impl<'a> Image<'a> {
         events: &'a (dyn Fn(Event<'_>) + Sync),
     ) -> Result<Self, ImageError> {
         let lease = store.lease()?;
+        // A path that is held keeps all that it refers to.
+        store.hold(&lease, roots)?;
         let closure = store.closure(roots)?;
-        let digests: Vec<PathDigest> = closure.paths().map(|path| *path.digest()).collect();
-        lease.protect(&digests)?;
         let parts = ClosureParts {
             infos: closure.infos().to_vec(),
             requested: roots,

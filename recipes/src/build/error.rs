@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox::SandboxError;
-use store::{AddError, ClosureError, DbError, LeaseError, TreeError};
+use store::{AddError, ClosureError, DbError, LeaseError, StorePath, TreeError};
 
 use super::compare::Difference;
 use super::files::FileFailure;
@@ -46,6 +46,12 @@ pub enum BuildError {
         /// What the store says.
         #[source]
         source: Box<DbError>,
+    },
+    /// What was realised is gone again, several times over.
+    #[error("`{path}` was deleted by a garbage collection before it could be protected")]
+    Collected {
+        /// What is gone.
+        path: StorePath,
     },
     /// The program of a check is not one that can be run again.
     #[error("`{name}` is not made by a builder, so there is nothing to repeat")]
@@ -179,6 +185,14 @@ pub enum StepError {
     /// What is in use cannot be protected.
     #[error("cannot protect what is in use")]
     Lease(#[source] LeaseError),
+    /// What it needs was found valid, and is gone again.
+    #[error(
+        "`{path}`, which it needs, was deleted by a garbage collection before it could be protected"
+    )]
+    Collected {
+        /// What is gone.
+        path: StorePath,
+    },
     /// What it became cannot be looked up.
     #[error(transparent)]
     Plan(Box<PlanError>),
@@ -282,9 +296,18 @@ impl BuildError {
             Self::Plan(_)
             | Self::Lease(_)
             | Self::ReadOnly { .. }
+            | Self::Collected { .. }
             | Self::NothingToRepeat { .. }
             | Self::File(_) => FailureKind::Other,
         }
+    }
+
+    /// Tells whether it failed only because a garbage collection was faster, so that trying again is worth it.
+    pub(super) fn is_collected(&self) -> bool {
+        let steps = self.failed_steps();
+        let is_collected = |step: &FailedStep| matches!(step.error, StepError::Collected { .. });
+        matches!(self, Self::Collected { .. })
+            || (!steps.is_empty() && steps.iter().all(is_collected))
     }
 
     /// Returns the steps that failed, in the order in which they did.

@@ -11,9 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use sandbox::Level;
-use store::{
-    AddSource, Lease, LocalStore, MemoryNode, ObjectId, PathDigest, PathInfo, StorePath, TreeError,
-};
+use store::{AddSource, Lease, LocalStore, MemoryNode, ObjectId, PathInfo, StorePath, TreeError};
 
 use super::error::StepError;
 use super::files::at;
@@ -169,6 +167,7 @@ impl Job<'_> {
     fn unpack(&self, tree: &DebTree, resolved: &ResolvedDerivation) -> Result<Outputs, StepError> {
         let started = Instant::now();
         self.tell_build(1);
+        self.hold(&self.debs)?;
         let selection = Selection {
             drop: globs(&tree.drop)?,
             include: globs(&tree.include)?,
@@ -379,12 +378,22 @@ impl Job<'_> {
         program.run(&mut watch, self.stop)
     }
 
+    /// Makes sure that what was found valid is still, and stays.
+    fn hold(&self, paths: &[StorePath]) -> Result<(), StepError> {
+        let missing = self.store().hold(self.lease, paths);
+        match missing.map_err(StepError::Lease)?.into_iter().next() {
+            Some(path) => Err(StepError::Collected { path }),
+            None => Ok(()),
+        }
+    }
+
     /// Collects what the builder sees. Everything is protected before it is asked for, so that it cannot go meanwhile.
     fn inputs(&self, resolved: &ResolvedDerivation) -> Result<Inputs, StepError> {
         let named = resolved.inputs.iter().chain(&resolved.seed);
-        let digests: Vec<PathDigest> = named.clone().map(|(path, _)| *path.digest()).collect();
-        self.lease.protect(&digests).map_err(StepError::Lease)?;
         let roots: Vec<StorePath> = named.map(|(path, _)| path.clone()).collect();
+        self.hold(&roots)?;
+        let extra = resolved.extra_references.iter();
+        self.hold(&extra.map(|(path, _)| path.clone()).collect::<Vec<_>>())?;
         let closure = self.store().closure(&roots)?;
         let is_input = |path: &StorePath| resolved.inputs.iter().any(|(input, _)| input == path);
         let seed = resolved.seed.as_ref().map(|(path, _)| path);

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sandbox::Launcher;
-use store::{Lease, LocalStore, ObjectId, PathDigest, ResolvedDigest, StorePath};
+use store::{Lease, LocalStore, ObjectId, ResolvedDigest, StorePath};
 
 use super::error::{BuildError, FailedStep, StepError};
 use super::files::at;
@@ -19,6 +19,9 @@ use crate::event::{Event, StepId};
 use crate::model::{Builder as BuilderKind, Derivation};
 use crate::plan::{Answer, Goal, Graph, Lookup, Outputs, RealisedOutput};
 use crate::source::{Fetcher, remove_expired};
+
+/// How often a run begins again because a garbage collection was faster than the protection of what was found, which takes milliseconds.
+const ATTEMPTS: u32 = 5;
 
 /// Realises goals in one store.
 ///
@@ -149,6 +152,15 @@ impl<'a> Builder<'a> {
         events: &(dyn Fn(Event) + Sync),
         cancel: &AtomicBool,
     ) -> Result<Realisations, BuildError> {
+        again_if_collected(|| self.realise_once(goals, events, cancel))
+    }
+
+    fn realise_once(
+        &self,
+        goals: &[Goal],
+        events: &(dyn Fn(Event) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<Realisations, BuildError> {
         let graph = Graph::new(goals)?;
         events(Event::Planned { steps: graph.len() });
         let tools = self.tools()?;
@@ -181,11 +193,10 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        let digests: Vec<PathDigest> = realised
-            .iter()
-            .map(|realised| *realised.path.digest())
-            .collect();
-        lease.protect(&digests)?;
+        let paths: Vec<StorePath> = realised.iter().map(|one| one.path.clone()).collect();
+        if let Some(path) = self.store.hold(&lease, &paths)?.into_iter().next() {
+            return Err(BuildError::Collected { path });
+        }
         let mut counts = Counts::default();
         for step in &finished {
             counts.add(step.origin);
@@ -204,6 +215,15 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// [`StepError::NotReproducible`] names the files and the first differing offsets.
     pub fn check(
+        &self,
+        derivation: &Arc<Derivation>,
+        events: &(dyn Fn(Event) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<(), BuildError> {
+        again_if_collected(|| self.check_once(derivation, events, cancel))
+    }
+
+    fn check_once(
         &self,
         derivation: &Arc<Derivation>,
         events: &(dyn Fn(Event) + Sync),
@@ -324,6 +344,19 @@ impl<'a> Builder<'a> {
         let launcher = Launcher::new(&self.options.helper)?;
         Ok(self.launcher.get_or_init(|| launcher))
     }
+}
+
+/// Tries again what failed because a garbage collection deleted something between the question for it and its protection.
+fn again_if_collected<T>(
+    mut attempt: impl FnMut() -> Result<T, BuildError>,
+) -> Result<T, BuildError> {
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(error) if error.is_collected() => {}
+            result => return result,
+        }
+    }
+    attempt()
 }
 
 impl Counts {

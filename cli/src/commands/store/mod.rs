@@ -1,8 +1,11 @@
 //! `pith store`: the store itself. One file a subcommand.
 
+mod gc;
 mod info;
+mod keeper;
 mod path_info;
 mod paths;
+mod roots;
 mod store_command;
 mod verify;
 

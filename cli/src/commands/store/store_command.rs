@@ -3,14 +3,16 @@
 use clap::{Args, Subcommand};
 
 use super::{
+    gc::{GcArgs, gc},
     info::info,
     path_info::{PathInfoArgs, path_info},
+    roots::{RootsArgs, roots},
     verify::{VerifyArgs, verify},
 };
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Look into the store
+/// Look into the store and put it in order
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
@@ -22,6 +24,8 @@ enum StoreCommand {
     /// Show where the store is and how much it holds
     Info,
     PathInfo(PathInfoArgs),
+    Gc(GcArgs),
+    Roots(RootsArgs),
     Verify(VerifyArgs),
 }
 
@@ -30,6 +34,8 @@ pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<u8, CommandEr
     match &args.command {
         StoreCommand::Info => info(context),
         StoreCommand::PathInfo(args) => path_info(args, context),
+        StoreCommand::Gc(args) => gc(args, context),
+        StoreCommand::Roots(args) => roots(args, context),
         StoreCommand::Verify(args) => return verify(args, context),
     }?;
     Ok(0)
