@@ -1,6 +1,7 @@
 //! `pith store gc`: deletes what nothing keeps, or says why something stays.
 
 use std::fmt::Write as _;
+use std::fs;
 
 use clap::Args;
 use serde::Serialize;
@@ -8,12 +9,12 @@ use store::{GcMode, GcOptions, GcReport, KeeperSize, LocalStore, StorePath};
 use thiserror::Error;
 
 use super::keeper::{KeeperReport, describe};
+use super::paths::to_paths;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{GcProgress, human_bytes, plural};
 use crate::select::SelectError;
 use crate::size::Size;
-use crate::target::{Subject, Target};
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;
 
@@ -177,7 +178,7 @@ fn missing(bytes: u64, keepers: &[KeeperSize]) -> String {
 }
 
 fn why(text: &str, context: &Context, store: &LocalStore) -> Result<(), CommandError> {
-    let path = store_path(text, store)?;
+    let path = store_path(text, context, store)?;
     let Some(why) = store.why_alive(&path)? else {
         let error = NotKept {
             path: path.to_logical(),
@@ -202,22 +203,17 @@ fn why(text: &str, context: &Context, store: &LocalStore) -> Result<(), CommandE
     Ok(())
 }
 
-/// The store path that a text names: as a target does, by its place on this disk, or by a link to it.
-fn store_path(text: &str, store: &LocalStore) -> Result<StorePath, CommandError> {
-    if let Ok(Target {
-        subject: Subject::Path(path),
-        ..
-    }) = text.parse()
-    {
-        return Ok(path);
-    }
-    let directory = store.store_directory().canonicalize().ok();
-    let real = std::fs::canonicalize(text).ok();
-    let below = real
-        .as_ref()
-        .zip(directory)
-        .and_then(|(real, directory)| real.strip_prefix(directory).ok());
-    below
-        .and_then(|below| below.iter().next()?.to_str()?.parse().ok())
-        .ok_or_else(|| SelectError::NotValid(text.to_owned()).into())
+/// The store path that a text names; a link to an object stands for it.
+fn store_path(
+    text: &str,
+    context: &Context,
+    store: &LocalStore,
+) -> Result<StorePath, CommandError> {
+    let target = fs::read_link(context.directory().join(text));
+    let target = target
+        .ok()
+        .and_then(|target| target.into_os_string().into_string().ok());
+    let text = target.unwrap_or_else(|| text.to_owned());
+    let path = to_paths(std::slice::from_ref(&text), store)?.pop();
+    path.ok_or_else(|| SelectError::NotValid(text).into())
 }
