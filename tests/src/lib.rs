@@ -1,7 +1,9 @@
 //! What the end-to-end scenarios share: a place of their own on disk and the `pith` binary in it.
 
 mod env;
+mod random;
 mod server;
 
 pub use env::{Finished, TestEnv, is_root, run, shared_store};
+pub use random::Random;
 pub use server::FileServer;

@@ -19,8 +19,8 @@ use crate::filesystem::{BTRFS, EXT4, FileSystem, XFS};
 use crate::image::Image;
 use crate::ledger::Ledger;
 use crate::machine::{Machines, Run, Task};
-use crate::random::Random;
 use crate::replay::{Cut, Recording, Replay, kinds};
+use tests::Random;
 
 mod check;
 mod device;
@@ -28,7 +28,6 @@ mod filesystem;
 mod image;
 mod ledger;
 mod machine;
-mod random;
 mod recorder;
 mod replay;
 mod stir;

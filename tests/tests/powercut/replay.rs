@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::image::Image;
 use crate::ledger::{Event, Ledger};
-use crate::random::Random;
+use ::tests::Random;
 
 /// One thing that happened to a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use store::faults::observe;
 
-use crate::random::Random;
+use tests::Random;
 
 /// The operations whose order matters most: names and transactions. The others are many.
 const TURNING_POINTS: &[&str] = &[

@@ -2,14 +2,17 @@
 
 /// A sequence of numbers.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// Makes the sequence that belongs to a seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) const fn next(&mut self) -> u64 {
+    /// Returns the next number.
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,14 +20,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Returns a number less than `bound`, which is not zero.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    /// Returns a number less than `bound`.
+    ///
+    /// # Panics
+    /// When `bound` is zero.
+    pub fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("a usize is no wider than 64 bits");
         usize::try_from(self.next() % bound).expect("it is less than a usize")
     }
 
     /// Takes `count` elements, in the order in which they stand; all if there are fewer.
-    pub(crate) fn sample<T>(&mut self, mut elements: Vec<T>, count: usize) -> Vec<T> {
+    pub fn sample<T>(&mut self, mut elements: Vec<T>, count: usize) -> Vec<T> {
         let mut left = elements.len();
         let mut wanted = count.min(left);
         elements.retain(|_| {
