@@ -167,7 +167,7 @@ impl LocalStore {
         Staging::create(
             self.directories.staging.as_fd(),
             &self.root.join("store/.staging"),
-            &self.next_name(),
+            &|| self.next_name(),
         )
     }
 

@@ -45,11 +45,13 @@ impl<'a> Staging<'a> {
     pub(super) fn create(
         parent: BorrowedFd<'a>,
         parent_path: &Path,
-        name: &str,
+        next_name: &dyn Fn() -> String,
     ) -> Result<Self, FileError> {
-        let path = parent_path.join(name);
         loop {
-            let directory = match create_directory_at(parent, OsStr::new(name)) {
+            // A new name for each try: whoever takes the last one for stale may not have removed it yet.
+            let name = next_name();
+            let path = parent_path.join(&name);
+            let directory = match create_directory_at(parent, OsStr::new(&name)) {
                 Ok(directory) => directory,
                 Err(Errno::ENOENT) => continue,
                 Err(error) => return Err(at("create", path)(error)),

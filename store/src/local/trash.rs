@@ -49,8 +49,8 @@ impl DeadTrash {
 impl LocalStore {
     /// Makes a directory for one collector's trash.
     pub(crate) fn create_trash(&self) -> Result<Staging<'_>, FileError> {
-        let name = format!("{COLLECTOR}{}", self.next_name());
-        Staging::create(self.trash_fd(), &self.trash_directory(), &name)
+        let next_name = || format!("{COLLECTOR}{}", self.next_name());
+        Staging::create(self.trash_fd(), &self.trash_directory(), &next_name)
     }
 
     /// Moves what lies at an object's place away. Tells whether there was anything.
