@@ -157,11 +157,7 @@ impl<'a> Profile<'a> {
     /// Waits until nobody else changes the profile, and puts right what a process that died in the middle left; `on_wait` is called if it
     /// has to wait. Makes the profile's directory.
     pub fn lock(&self, on_wait: &dyn Fn()) -> Result<LockedProfile<'_>, ProfileError> {
-        let is_new = self.open()?.is_none();
-        make_directories(&self.directory, 0o755)?;
-        if let (true, Some(parent)) = (is_new, self.directory.parent()) {
-            sync(open_directory(parent)?).map_err(at("sync", parent))?;
-        }
+        self.make()?;
         let lock = lock_file_telling(&self.directory.join(LOCK), on_wait)?;
         let locked = LockedProfile {
             profile: self,
@@ -170,6 +166,20 @@ impl<'a> Profile<'a> {
         };
         locked.put_right()?;
         Ok(locked)
+    }
+
+    /// Makes the profile's directory and those above it, and sees to it that they stay.
+    fn make(&self) -> Result<(), ProfileError> {
+        let missing: Vec<_> = self
+            .directory
+            .ancestors()
+            .take_while(|directory| !directory.exists())
+            .collect();
+        make_directories(&self.directory, 0o755)?;
+        for parent in missing.iter().filter_map(|directory| directory.parent()) {
+            sync(open_directory(parent)?).map_err(at("sync", parent))?;
+        }
+        Ok(())
     }
 
     fn open(&self) -> Result<Option<OwnedFd>, ProfileError> {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use store::profile::{Profile, ProfileName};
 use store::testing::find_faults;
 use store::{LocalStore, StoreEvent};
 
@@ -36,6 +37,10 @@ pub(crate) fn inspect(root: &Path, promised: &Ledger) -> Result<Vec<String>, Box
             Fact::Root(name, path) => roots
                 .iter()
                 .any(|root| root.name == *name && root.path == *path),
+            Fact::Current(path) => {
+                let current = Profile::named(&store, &ProfileName::default()).current()?;
+                current.is_some_and(|current| current.path == *path)
+            }
         };
         if !holds {
             faults.push(format!("promised but lost: {fact}"));

@@ -14,6 +14,8 @@ pub(crate) enum Fact {
     Object(StorePath),
     /// The root of this name keeps the object.
     Root(String, StorePath),
+    /// The object is the current generation of the default profile.
+    Current(StorePath),
 }
 
 /// A change of what is promised.
@@ -23,6 +25,8 @@ pub(crate) enum Event {
     Promise(Fact),
     /// A call that replaces or removes the root of this name is about to begin: from now on it may be there or not.
     WithdrawRoot(String),
+    /// A call that switches the default profile is about to begin: from now on the old or the new generation may be the current one.
+    WithdrawCurrent,
 }
 
 /// All facts that hold.
@@ -30,6 +34,7 @@ pub(crate) enum Event {
 pub(crate) struct Ledger {
     objects: BTreeSet<StorePath>,
     roots: BTreeMap<String, StorePath>,
+    current: Option<StorePath>,
 }
 
 impl Ledger {
@@ -39,13 +44,16 @@ impl Ledger {
             Event::WithdrawRoot(name) => {
                 self.roots.remove(name);
             }
+            Event::WithdrawCurrent => self.current = None,
         }
     }
 
     pub(crate) fn facts(&self) -> impl Iterator<Item = Fact> {
         let objects = self.objects.iter().cloned().map(Fact::Object);
         let roots = self.roots.iter();
-        objects.chain(roots.map(|(name, path)| Fact::Root(name.clone(), path.clone())))
+        let roots = roots.map(|(name, path)| Fact::Root(name.clone(), path.clone()));
+        let current = self.current.iter().cloned().map(Fact::Current);
+        objects.chain(roots).chain(current)
     }
 }
 
@@ -59,6 +67,7 @@ impl Extend<Fact> for Ledger {
                 Fact::Root(name, path) => {
                     self.roots.insert(name, path);
                 }
+                Fact::Current(path) => self.current = Some(path),
             }
         }
     }
@@ -77,6 +86,7 @@ impl fmt::Display for Fact {
         match self {
             Self::Object(path) => write!(f, "object {path}"),
             Self::Root(name, path) => write!(f, "root {name} {path}"),
+            Self::Current(path) => write!(f, "current {path}"),
         }
     }
 }
@@ -88,6 +98,7 @@ impl FromStr for Fact {
         match text.split(' ').collect::<Vec<_>>().as_slice() {
             ["object", path] => Ok(Self::Object(path.parse()?)),
             ["root", name, path] => Ok(Self::Root((*name).to_owned(), path.parse()?)),
+            ["current", path] => Ok(Self::Current(path.parse()?)),
             _ => Err(format!("no fact: {text}").into()),
         }
     }
@@ -98,6 +109,7 @@ impl fmt::Display for Event {
         match self {
             Self::Promise(fact) => write!(f, "promise {fact}"),
             Self::WithdrawRoot(name) => write!(f, "withdraw-root {name}"),
+            Self::WithdrawCurrent => write!(f, "withdraw-current"),
         }
     }
 }
@@ -109,6 +121,7 @@ impl FromStr for Event {
         match text.split_once(' ') {
             Some(("promise", fact)) => Ok(Self::Promise(fact.parse()?)),
             Some(("withdraw-root", name)) => Ok(Self::WithdrawRoot(name.to_owned())),
+            None if text == "withdraw-current" => Ok(Self::WithdrawCurrent),
             _ => Err(format!("no event: {text}").into()),
         }
     }
@@ -133,13 +146,21 @@ mod tests {
             Event::Promise(root("b", "0")?),
             Event::Promise(root("a", "1")?),
             Event::WithdrawRoot("b".into()),
+            Event::Promise(Fact::Current(path("0")?)),
+            Event::WithdrawCurrent,
+            Event::Promise(Fact::Current(path("1")?)),
         ];
         let mut ledger = Ledger::default();
         for event in events {
             ledger.apply(&event.to_string().parse()?);
         }
         let facts: Vec<Fact> = ledger.facts().collect();
-        assert_eq!(facts, [Fact::Object(path("0")?), root("a", "1")?]);
+        let expected = [
+            Fact::Object(path("0")?),
+            root("a", "1")?,
+            Fact::Current(path("1")?),
+        ];
+        assert_eq!(facts, expected);
         Ok(())
     }
 }

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 
+use store::profile::{
+    DEFAULT_PRIORITY, Generation, InstalledPackage, Manifest, Origin, Outcome, Profile, ProfileName,
+};
 use store::testing::memory_tree;
 use store::{
     AddBatch, AddObject, AddSource, Component, LocalStore, MemoryNode, NewRealisation, PathInfo,
@@ -26,15 +29,18 @@ const STEPS: &[Step] = &[
     ("add one file", add_one_file),
     ("add two outputs", add_two_outputs),
     ("add a root", add_a_root),
+    ("install into a profile", install_into_a_profile),
     ("add a large tree", add_a_large_tree),
     ("add again with a component", add_again_with_a_component),
     ("add equal files", add_equal_files),
     ("add in threads", add_in_threads),
     ("add realisations", add_realisations),
     ("replace a root", replace_a_root),
+    ("switch a profile", switch_a_profile),
     ("add a closure", add_a_closure),
     ("close and open", close_and_open),
     ("remove a root", remove_a_root),
+    ("forget generations", forget_generations),
     ("add after all", add_after_all),
 ];
 
@@ -106,6 +112,40 @@ impl Work<'_> {
         (self.report)(Event::WithdrawRoot(name.to_owned()))?;
         self.store().add_root(name, &path, kind)?;
         self.promise(Fact::Root(name.to_owned(), path))
+    }
+
+    /// Makes these packages those of the default profile.
+    fn install(&mut self, names: &[&str]) -> TestResult {
+        let package = |name: &&str| {
+            let package = InstalledPackage {
+                target: (*name).to_owned(),
+                origin: Origin::Path,
+                collection: None,
+                output: None,
+                version: None,
+                priority: DEFAULT_PRIORITY,
+                path: self.known(name).path,
+            };
+            ((*name).to_owned(), package)
+        };
+        let manifest = Manifest {
+            packages: names.iter().map(package).collect(),
+        };
+        (self.report)(Event::WithdrawCurrent)?;
+        let profile = default_profile(self.store());
+        let outcome = profile.lock(&|| {})?.install(&manifest)?;
+        let (Outcome::Switched(generation) | Outcome::Unchanged(Some(generation))) = outcome else {
+            return Err("nothing was installed".into());
+        };
+        self.is_current(generation)
+    }
+
+    /// Reports what a switch of the profile returned.
+    fn is_current(&mut self, generation: Generation) -> TestResult {
+        let name = format!("var/profiles/default/{}", generation.number);
+        self.promise(Fact::Object(generation.path.clone()))?;
+        self.promise(Fact::Root(name, generation.path.clone()))?;
+        self.promise(Fact::Current(generation.path))
     }
 
     /// Reports what an add returned.
@@ -316,6 +356,52 @@ fn remove_a_root(work: &mut Work<'_>) -> TestResult {
     (work.report)(Event::WithdrawRoot("main".into()))?;
     work.store().remove_root("main")?;
     Ok(())
+}
+
+fn install_into_a_profile(work: &mut Work<'_>) -> TestResult {
+    work.install(&["lib"])
+}
+
+/// To a new generation, back and forth again.
+fn switch_a_profile(work: &mut Work<'_>) -> TestResult {
+    work.install(&["lib", "lib-dev"])?;
+    for packages in [1, 2] {
+        (work.report)(Event::WithdrawCurrent)?;
+        let profile = default_profile(work.store());
+        let mut generations = profile.generations()?.into_iter().rev();
+        let found = generations.find(|generation| {
+            let manifest = profile.manifest(generation);
+            manifest.is_ok_and(|manifest| manifest.packages.len() == packages)
+        });
+        let number = found.ok_or("it was made")?.number;
+        let generation = profile.lock(&|| {})?.switch_to(number)?;
+        work.is_current(generation)?;
+    }
+    Ok(())
+}
+
+fn forget_generations(work: &mut Work<'_>) -> TestResult {
+    let profile = default_profile(work.store());
+    let current = profile.current()?.ok_or("it was made")?.number;
+    let mut numbers: Vec<_> = profile
+        .generations()?
+        .iter()
+        .map(|generation| generation.number)
+        .collect();
+    numbers.retain(|number| *number != current);
+    for number in &numbers {
+        (work.report)(Event::WithdrawRoot(format!(
+            "var/profiles/default/{number}"
+        )))?;
+    }
+    default_profile(work.store())
+        .lock(&|| {})?
+        .remove_generations(&numbers)?;
+    Ok(())
+}
+
+fn default_profile(store: &LocalStore) -> Profile<'_> {
+    Profile::named(store, &ProfileName::default())
 }
 
 fn add_after_all(work: &mut Work<'_>) -> TestResult {
