@@ -3,6 +3,7 @@
 //! The folders, each using only those before it:
 //!
 //! * `sys`: files below directory descriptors, locks, fault points
+//! * `space`: room on disk
 //! * [`id`]: digests and store paths
 //! * [`tree`]: files, symlinks and directories by content
 //! * [`object`]: the identity of a store object
@@ -30,6 +31,7 @@ pub mod object;
 pub mod pool;
 pub mod profile;
 pub mod scan;
+mod space;
 mod sys;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -77,6 +77,7 @@ pub(super) fn register(
         candidates: rules.candidates,
         realisations,
         lease: Some(lease),
+        ..AddBatch::default()
     };
     let infos = store.add(batch)?;
     Ok(derivation

@@ -39,15 +39,12 @@ pub(crate) struct Database {
 impl Database {
     /// Opens the database, creating it if it does not exist, and brings it to the newest format.
     pub(crate) fn open(path: &Path) -> Result<Self, DbError> {
-        let open = |source| DbError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let open = DbError::open(path);
         fault::point("db.open").map_err(|errno| open(refused(errno)))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags).map_err(open)?;
+        let mut connection = Connection::open_with_flags(path, flags).map_err(&open)?;
         connection.busy_timeout(STATEMENT_WAIT).map_err(open)?;
         connection.set_prepared_statement_cache_capacity(64);
         for (pragma, wanted, reads) in PRAGMAS {
@@ -196,6 +193,16 @@ pub(super) fn refused(errno: Errno) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(errno.desc().to_owned()))
 }
 
+/// Tells whether there is no room. Besides saying so, SQLite then cannot make the index of its log.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(error, _) => {
+            error.code == ErrorCode::DiskFull || error.extended_code == ffi::SQLITE_IOERR_SHMSIZE
+        }
+        _ => false,
+    }
+}
+
 fn set_pragma(
     connection: &Connection,
     path: &Path,
@@ -203,10 +210,7 @@ fn set_pragma(
     wanted: &'static str,
     reads: &'static str,
 ) -> Result<(), DbError> {
-    let failed = |source| DbError::Open {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = DbError::open(path);
     let not_a_database = |source: rusqlite::Error| match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => DbError::Foreign {
             path: path.to_owned(),

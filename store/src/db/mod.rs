@@ -17,10 +17,11 @@ mod roots;
 mod signatures;
 mod stored;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::id::StorePath;
 
+use self::connection::is_full;
 pub(crate) use self::{
     collection::{GraphObject, Tombstone},
     connection::{Database, Durability, Write},
@@ -116,6 +117,15 @@ pub enum DbError {
         /// How long was waited.
         seconds: u64,
     },
+    /// The file system of the database has no room.
+    #[error("cannot {action}: the file system of the store's database is full")]
+    Full {
+        /// What was to be done, as a verb and its object.
+        action: &'static str,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// A statement failed.
     #[error("cannot {action} in the database")]
     Query {
@@ -164,6 +174,9 @@ pub enum ReadOnlyReason {
         /// A directory or file of the store.
         path: PathBuf,
     },
+    /// The database cannot be opened to write for want of room.
+    #[error("its file system is full")]
+    Full,
     /// Somebody else can.
     #[error("this user may not write to `{}`", path.display())]
     Permission {
@@ -175,7 +188,28 @@ pub enum ReadOnlyReason {
 impl DbError {
     /// Returns a function that says what a failed statement was to do.
     fn query(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Query { action, source }
+        move |source| {
+            if is_full(&source) {
+                Self::Full { action, source }
+            } else {
+                Self::Query { action, source }
+            }
+        }
+    }
+
+    /// Returns a function that says which database cannot be opened.
+    fn open(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        move |source| {
+            if is_full(&source) {
+                let action = "open the database";
+                Self::Full { action, source }
+            } else {
+                Self::Open {
+                    path: path.to_owned(),
+                    source,
+                }
+            }
+        }
     }
 
     /// Returns a function that says which column is illegal.

@@ -31,10 +31,7 @@ type Stamp = Option<(u64, u64, (i64, i64), (i64, i64))>;
 impl Database {
     /// Opens the database without writing anything.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, DbError> {
-        let open = |source| DbError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let open = DbError::open(path);
         fault::point("db.open").map_err(|errno| open(super::connection::refused(errno)))?;
         let stamp = stamp(path).map_err(|source| DbError::Read {
             path: path.to_owned(),

@@ -90,6 +90,8 @@ pub enum GcEvent {
 impl LocalStore {
     /// Deletes what nothing keeps, or says what it would delete.
     ///
+    /// A store that may lie on a full disk is opened by [`LocalStore::open_to_delete`]; the reserve is made again afterwards if there is room.
+    ///
     /// Builds, packs and adds go on meanwhile. `events` is called from several threads. When `cancel` is set, it stops after at most one batch; whatever
     /// stops it, what was deleted is deleted and the rest is whole.
     pub fn collect_garbage(
@@ -135,6 +137,8 @@ impl LocalStore {
                 self.delete(&candidates, wanted, &mut report, events, cancel)?;
                 self.pool().collect()?;
                 self.forget_realisations()?;
+                // Without a reserve nothing is wrong until the disk is full; the next who writes tries again.
+                let _kept: Result<(), FileError> = self.keep_reserve();
             }
         }
         if options

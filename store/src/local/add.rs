@@ -6,8 +6,6 @@ use std::{
     os::fd::{AsFd, BorrowedFd},
 };
 
-use nix::sys::statvfs::fstatvfs;
-
 use super::{
     AddBatch, AddError, AddObject, AddSource, Lease, LocalStore,
     commit::{Item, Publish},
@@ -15,6 +13,7 @@ use super::{
     ingest::Ingest,
     record::{stage_info, stage_realisation},
     rewrite::{Finals, Rewriter, final_contents, modulo_node, seal_directories},
+    room::Room,
     seal::Targets,
     share::{NewContents, Sharing},
     staging::Staging,
@@ -29,17 +28,23 @@ use crate::{
     tree::Contents,
 };
 
-/// Bytes that an add leaves free, so that deleting stays possible: database log, records, directories.
-const RESERVE: u64 = 16 << 20;
-
 impl LocalStore {
     /// Adds objects, all or none, and returns what they became, in the order of the batch.
     ///
     /// When it returns, the objects are valid and on disk: no crash loses them. An object that was valid already is not written again; only its
     /// realisation is recorded, and its component if one is given. Concurrent calls share one sync and one transaction. A process that dies
     /// in between leaves nothing but a staging directory, which the next who opens the store removes.
-    pub fn add(&self, mut batch: AddBatch<'_>) -> Result<Vec<PathInfo>, AddError> {
+    ///
+    /// Room is reserved before anything is written; a batch for which there is none is refused with the bytes that it needs.
+    pub fn add(&self, batch: AddBatch<'_>) -> Result<Vec<PathInfo>, AddError> {
         self.check_writable()?;
+        let mut room = self.measure(&batch)?;
+        self.reserve(&mut room)
+            .and_then(|()| self.add_in(&room, batch))
+            .map_err(|error| self.explain(&room, error))
+    }
+
+    fn add_in(&self, room: &Room, mut batch: AddBatch<'_>) -> Result<Vec<PathInfo>, AddError> {
         self.mark_unclean()?;
         let own_lease = if batch.lease.is_none() {
             Some(self.lease()?)
@@ -54,7 +59,7 @@ impl LocalStore {
         let mut drafts = Vec::with_capacity(batch.objects.len());
         for (index, object) in batch.objects.iter_mut().enumerate() {
             drafts.push(Some(
-                self.ingest(object, &needles, &sharing, &staging, index)?,
+                self.ingest(object, &needles, &sharing, room, &staging, index)?,
             ));
         }
 
@@ -114,14 +119,10 @@ impl LocalStore {
         object: &mut AddObject<'_>,
         needles: &Needles,
         sharing: &Sharing<'_>,
+        room: &Room,
         staging: &Staging<'_>,
         index: usize,
     ) -> Result<Draft, AddError> {
-        let space = fstatvfs(staging).map_err(at("measure", staging.path()))?;
-        let available = space
-            .blocks_available()
-            .saturating_mul(space.fragment_size())
-            .saturating_sub(RESERVE);
         let target = target_name(index);
         let ingest = Ingest::new(
             &object.name,
@@ -129,7 +130,7 @@ impl LocalStore {
             needles,
             sharing,
             self.options().limits,
-            available,
+            room,
         );
         match &mut object.source {
             AddSource::Entry { parent, name } => {

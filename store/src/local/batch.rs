@@ -20,6 +20,8 @@ pub struct AddBatch<'a> {
     pub realisations: Vec<NewRealisation>,
     /// What keeps the new objects alive after the add; without it they are protected only until the add returns.
     pub lease: Option<&'a Lease>,
+    /// How many bytes the streams among the sources are going to have. What is in memory or on disk is measured.
+    pub declared_bytes: u64,
 }
 
 /// One object to add.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{AddError, Limits};
+use super::{AddError, Limits, room::Room};
 use crate::id::StoreName;
 
 /// The nodes and bytes of one object so far, and their bounds. Counted by several threads at once.
@@ -10,18 +10,17 @@ use crate::id::StoreName;
 pub(super) struct Budget<'a> {
     name: &'a StoreName,
     limits: Limits,
-    /// Bytes that the file system has for us.
-    available: u64,
+    room: &'a Room,
     bytes: AtomicU64,
     nodes: AtomicU64,
 }
 
 impl<'a> Budget<'a> {
-    pub(super) fn new(name: &'a StoreName, limits: Limits, available: u64) -> Self {
+    pub(super) fn new(name: &'a StoreName, limits: Limits, room: &'a Room) -> Self {
         Self {
             name,
             limits,
-            available,
+            room,
             bytes: AtomicU64::new(0),
             nodes: AtomicU64::new(0),
         }
@@ -30,11 +29,6 @@ impl<'a> Budget<'a> {
     /// The largest sum of file sizes.
     pub(super) fn object_bytes(&self) -> u64 {
         self.limits.object_bytes
-    }
-
-    /// The sizes of the files that were counted.
-    pub(super) fn counted_bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
     }
 
     pub(super) fn count_nodes(&self, count: u64) -> Result<(), AddError> {
@@ -66,13 +60,6 @@ impl<'a> Budget<'a> {
                 limit,
             });
         }
-        if needed > self.available {
-            return Err(AddError::NoSpace {
-                name: self.name.clone(),
-                needed,
-                available: self.available,
-            });
-        }
-        Ok(())
+        self.room.take(count)
     }
 }

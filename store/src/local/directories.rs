@@ -30,6 +30,7 @@ const SHARED: &[&str] = &[
     "var/layers",
     "var/lock",
     "var/profiles",
+    "var/space",
 ];
 /// Directories of a store that hold what is unfinished.
 const PRIVATE: &[&str] = &["store/.staging", "store/.trash"];

@@ -63,14 +63,34 @@ pub enum AddError {
     #[error("cannot protect the new objects from garbage collection")]
     Lease(#[from] LeaseError),
     /// The disk has no room.
-    #[error("`{name}` needs {needed} bytes, but the store's file system has {available} left")]
+    #[error(
+        "`{name}` needs {needed} bytes, but the store's file system has {available} left for it"
+    )]
     NoSpace {
-        /// The object.
+        /// The first object of the batch.
         name: StoreName,
-        /// How many bytes the object has, as far as is known.
+        /// How many bytes the batch takes on disk, as far as is known.
         needed: u64,
-        /// How many the file system has for this user.
+        /// How many the file system has for this user, without those that other processes are about to write and those that stay free for deleting.
         available: u64,
+    },
+    /// The disk has room for bytes, but not for names.
+    #[error("`{name}` needs {needed} files, but the store's file system has {available} left")]
+    NoFiles {
+        /// The first object of the batch.
+        name: StoreName,
+        /// How many files, symlinks and directories the batch has, as far as is known.
+        needed: u64,
+        /// How many can be made.
+        available: u64,
+    },
+    /// The user may not take more of the disk.
+    #[error("`{name}` needs {needed} bytes, but the quota of the store's file system is used up")]
+    Quota {
+        /// The first object of the batch.
+        name: StoreName,
+        /// How many bytes the batch takes on disk, as far as is known.
+        needed: u64,
     },
     /// Something lies in an object that is neither file, symlink nor directory.
     #[error(

@@ -22,7 +22,6 @@ use std::{
 
 use nix::{
     dir::Type,
-    errno::Errno,
     fcntl::{AtFlags, readlinkat},
     sys::stat::fstatat,
 };
@@ -33,6 +32,7 @@ use super::{
     copy::{Copier, CopyError, Target},
     draft::{Draft, FileDraft, SymlinkDraft},
     links::Links,
+    room::Room,
     share::Sharing,
 };
 use crate::{
@@ -97,7 +97,7 @@ impl<'a> Ingest<'a> {
         needles: &'a Needles,
         sharing: &'a Sharing<'a>,
         limits: Limits,
-        available: u64,
+        room: &'a Room,
     ) -> Self {
         Self {
             name,
@@ -107,7 +107,7 @@ impl<'a> Ingest<'a> {
                 sharing,
                 limit_bytes: limits.object_bytes,
             },
-            budget: Budget::new(name, limits, available),
+            budget: Budget::new(name, limits, room),
             files: Mutex::default(),
             links: Links::default(),
             failed: AtomicBool::new(false),
@@ -442,7 +442,10 @@ impl<'a> Ingest<'a> {
                 source,
             },
             CopyError::Read(source) => at("read", os(path))(source).into(),
-            CopyError::Write(source) => self.write_error(source, path),
+            CopyError::Write(source) => {
+                let path = if path.is_empty() { b"." } else { path };
+                at("write", os(path))(source).into()
+            }
             CopyError::TooLarge => AddError::TooLarge {
                 name: self.name.clone(),
                 limit: self.budget.object_bytes(),
@@ -529,26 +532,6 @@ impl<'a> Ingest<'a> {
             Some((_, error)) => Err(error),
             None => shape,
         }
-    }
-
-    fn write_error(&self, error: std::io::Error, path: &[u8]) -> AddError {
-        let full = [Errno::ENOSPC, Errno::EDQUOT]
-            .iter()
-            .any(|errno| error.raw_os_error() == Some(*errno as i32));
-        if full {
-            let needed = self.budget.counted_bytes();
-            return AddError::NoSpace {
-                name: self.name.clone(),
-                needed,
-                available: 0,
-            };
-        }
-        let path = if path.is_empty() {
-            b".".as_slice()
-        } else {
-            path
-        };
-        at("write", os(path))(error).into()
     }
 
     fn check_depth(&self, depth: usize, path: &[u8]) -> Result<(), AddError> {

@@ -22,9 +22,10 @@ use super::{
     staging::Staging,
 };
 use crate::{
-    db::{Database, ReadOnlyReason},
+    db::{Database, DbError, ReadOnlyReason},
     id::StorePath,
     pool::Pool,
+    space::reserve,
     sys::{
         FileError,
         change::{remove_file, write_file},
@@ -67,7 +68,7 @@ impl LocalStore {
     /// Opens the store at `root`, creating what does not exist, and puts right what was interrupted.
     ///
     /// Takes less than a millisecond when nothing was. A store that this process may not write to is opened to read, as it is;
-    /// what would write fails with [`DbError::ReadOnly`]. `root` should be absolute if the process changes its directory.
+    /// what would write fails with [`DbError::ReadOnly`]. So is a store on a disk that is so full that the database cannot be opened to write. `root` should be absolute if the process changes its directory.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         let database = root.join("var/db.sqlite");
         let fresh = !database.exists();
@@ -75,12 +76,20 @@ impl LocalStore {
         if read_only.is_none() && (fresh || !directories::are_complete(root)) {
             directories::create(root)?;
         }
-        let (directories, reader) = match &read_only {
-            None => (Directories::open(root)?, Database::open(&database)?),
-            Some(_) => (
-                Directories::open_read_only(root)?,
-                Database::open_read_only(&database)?,
-            ),
+        let (reader, read_only) = match read_only {
+            None => match Database::open(&database) {
+                // Reading needs no room.
+                Err(full @ DbError::Full { .. }) => (
+                    Database::open_read_only(&database).map_err(|_| full)?,
+                    Some(ReadOnlyReason::Full),
+                ),
+                reader => (reader?, None),
+            },
+            reason => (Database::open_read_only(&database)?, reason),
+        };
+        let directories = match &read_only {
+            None => Directories::open(root)?,
+            Some(_) => Directories::open_read_only(root)?,
         };
         let this = Self {
             reader: Mutex::new(reader),
@@ -98,6 +107,16 @@ impl LocalStore {
             this.recover(fresh)?;
         }
         Ok(this)
+    }
+
+    /// Opens the store as [`LocalStore::open`] does, to delete from it: gives up the bytes that are kept for the case that the disk is full.
+    ///
+    /// The collector makes the reserve again when it has ended, or else the next process that writes.
+    pub fn open_to_delete(root: &Path, options: StoreOptions) -> Result<Self, OpenError> {
+        if read_only_reason(root).is_none() {
+            reserve::release(root)?;
+        }
+        Self::open(root, options)
     }
 
     /// Returns the store's directory.
@@ -195,6 +214,8 @@ impl LocalStore {
                 write_file(&marker, self.boot.as_bytes())?;
             }
             *writing = Some(lock);
+            // Without a reserve nothing is wrong until the disk is full.
+            let _kept: Result<(), FileError> = reserve::keep(&self.root);
         }
         Ok(())
     }

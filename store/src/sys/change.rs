@@ -15,7 +15,8 @@ use std::{
 };
 
 use nix::{
-    fcntl::{AtFlags, RenameFlags, renameat2},
+    errno::Errno,
+    fcntl::{AtFlags, FallocateFlags, RenameFlags, fallocate, renameat2},
     sys::{
         stat::{Mode, UtimensatFlags, mkdirat, utimensat},
         time::TimeSpec,
@@ -41,6 +42,13 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     fault::point("write").map_err(at("write", path))?;
     fs::write(path, bytes).map_err(at("write", path))
+}
+
+/// Gives a file room on disk for so many bytes.
+pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
+    fault::point("allocate")?;
+    let length = i64::try_from(bytes).map_err(|_| Errno::EFBIG)?;
+    fallocate(file, FallocateFlags::empty(), 0, length)
 }
 
 /// Removes one of the store's own files by its path.

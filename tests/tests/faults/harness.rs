@@ -155,6 +155,10 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 fn copy_below(from: &Path, to: &Path, links: &mut HashMap<u64, PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
+        // Large, and made again by the next who writes.
+        if entry.file_name() == "reserve" {
+            continue;
+        }
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let (kind, metadata) = (entry.file_type()?, entry.metadata()?);
         if kind.is_symlink() {

@@ -21,11 +21,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             add_tree(store, "old", files, &[])?;
             Ok(())
         },
-        // Known contents and two files of a new one, each written whole and in blocks.
+        // Known contents and two files of a new one, each written whole and in blocks; so many bytes that they are reserved.
         act: |store| {
             let files = memory_tree(&[
                 ("block", MemoryNode::file(vec![1; 9_000])),
                 ("blocks", MemoryNode::file(vec![2; 200_000])),
+                ("large", MemoryNode::file(vec![4; 2 << 20])),
                 ("new", MemoryNode::file(vec![3; 9_000])),
                 ("newer", MemoryNode::file(vec![3; 9_000])),
                 ("program", MemoryNode::program(vec![2; 200_000])),
