@@ -61,6 +61,20 @@ impl Context {
 
     /// Opens the store, which is created where there is none.
     pub(crate) fn open_store(&self) -> Result<LocalStore, CommandError> {
+        let options = self.store_options();
+        Ok(LocalStore::open(&self.settings.store_root, options)?)
+    }
+
+    /// Opens the store for a command that deletes from it, however full the disk is.
+    pub(crate) fn open_store_to_delete(&self) -> Result<LocalStore, CommandError> {
+        let options = self.store_options();
+        Ok(LocalStore::open_to_delete(
+            &self.settings.store_root,
+            options,
+        )?)
+    }
+
+    fn store_options(&self) -> StoreOptions {
         let printer = self.printer.clone();
         let tell = move |event| match event {
             StoreEvent::WaitingForDatabase => {
@@ -75,11 +89,10 @@ impl Context {
                 ));
             }
         };
-        let options = StoreOptions {
+        StoreOptions {
             on_event: Some(Arc::new(tell)),
             ..StoreOptions::new(seconds_now)
-        };
-        Ok(LocalStore::open(&self.settings.store_root, options)?)
+        }
     }
 
     /// An evaluator for the collection and the project that the command was started in.

@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use store::{AddError, DbError, OpenError};
+use store::{AddError, DbError, OpenError, ReadOnlyReason};
+
+const MAKE_ROOM: &str = "`pith store gc` deletes what nothing needs";
 
 /// Returns the hint for the first cause that has one.
 pub(crate) fn find(error: &(dyn Error + 'static)) -> Option<&'static str> {
@@ -20,8 +22,12 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = find_type::<DbError>(error) {
         return of_database(error);
     }
-    if let Some(AddError::Db(error)) = find_type(error) {
-        return of_database(error);
+    match find_type::<AddError>(error) {
+        Some(AddError::Db(error)) => return of_database(error),
+        Some(AddError::NoSpace { .. } | AddError::NoFiles { .. } | AddError::Quota { .. }) => {
+            return Some(MAKE_ROOM);
+        }
+        _ => {}
     }
     if let Some(OpenError::Db(error)) = find_type(error) {
         return of_database(error);
@@ -38,6 +44,11 @@ fn find_type<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option
 
 const fn of_database(error: &DbError) -> Option<&'static str> {
     match error {
+        DbError::Full { .. }
+        | DbError::ReadOnly {
+            reason: ReadOnlyReason::Full,
+            ..
+        } => Some(MAKE_ROOM),
         DbError::ReadOnly { .. } => Some("`--store DIR` uses another store"),
         DbError::NewerFormat { .. } => Some(
             "a newer pith has used this store; use that one, or another store with `--store DIR`",

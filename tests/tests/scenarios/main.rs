@@ -7,6 +7,7 @@ mod commands;
 mod concurrency;
 mod early_cutoff;
 mod engines;
+mod full_disk;
 mod image_content;
 mod keys;
 mod profile;

@@ -71,10 +71,14 @@ struct WhyReport {
 
 /// Runs the command.
 pub(super) fn gc(args: &GcArgs, context: &Context) -> Result<(), CommandError> {
-    let store = context.open_store()?;
     if let Some(path) = &args.why {
-        return why(path, context, &store);
+        return why(path, context, &context.open_store()?);
     }
+    let store = if args.dry_run {
+        context.open_store()?
+    } else {
+        context.open_store_to_delete()?
+    };
     let options = GcOptions {
         mode: if args.dry_run {
             GcMode::DryRun
