@@ -5,16 +5,18 @@
 
 use std::convert::Infallible;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use nix::unistd::{AccessFlags, access};
 use sandbox::{HostProgram, SandboxError};
 use store::STORE_DIR;
 use store::profile::{ProfileError, find_launch};
 
 use crate::error::CommandError;
 use crate::output::{Printer, Verbosity};
+use crate::settings::search_path;
 
 /// The first argument, by which launchers ask for this; the launcher's own path and the program's arguments follow.
 const ARGUMENT: &str = "--launch";
@@ -46,7 +48,7 @@ fn launch(launcher: &Path, arguments: Vec<OsString>) -> Result<Infallible, (u8, 
         };
         (status, CommandError::from(error))
     })?;
-    let mut argv = vec![launch.name];
+    let mut argv = vec![called(launcher, &launch.name, search_path().as_deref())];
     argv.extend(arguments);
     let program = HostProgram {
         source: launch.store_directory,
@@ -62,4 +64,53 @@ fn launch(launcher: &Path, arguments: Vec<OsString>) -> Result<Infallible, (u8, 
         }
         (NOT_EXECUTED, error)
     })
+}
+
+/// What the program is told that it was called: its name where that leads to the launcher, as typed into a shell, else the launcher's path. So a program
+/// that looks for itself finds the launcher, and messages begin with the name alone where they would without a launcher.
+fn called(launcher: &Path, name: &OsStr, search_path: Option<&OsStr>) -> OsString {
+    let is_program = |path: &PathBuf| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+    let first = search_path.and_then(|path| {
+        env::split_paths(path)
+            .map(|directory| directory.join(name))
+            .find(is_program)
+    });
+    if first.as_deref() == Some(launcher) {
+        name.to_owned()
+    } else {
+        launcher.as_os_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_called_by_its_name_only_where_that_leads_to_the_launcher() {
+        let place = tempfile::tempdir().unwrap();
+        let program = |directory: &str, mode: u32| {
+            let directory = place.path().join(directory);
+            fs::create_dir(&directory).unwrap();
+            let file = directory.join("tool");
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            (directory, file)
+        };
+        let (data, _) = program("data", 0o644);
+        let (profile, launcher) = program("profile", 0o755);
+        let (other, _) = program("other", 0o755);
+        let name = OsStr::new("tool");
+        let called = |directories: &[&PathBuf]| {
+            let path = env::join_paths(directories).unwrap();
+            called(&launcher, name, Some(&path))
+        };
+        assert_eq!(called(&[&data, &profile, &other]), name);
+        assert_eq!(called(&[&other, &profile]), launcher);
+        assert_eq!(called(&[&other]), launcher);
+        assert_eq!(super::called(&launcher, name, None), launcher);
+    }
 }

@@ -6,10 +6,12 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::AtomicBool,
 };
 
 use store::{
     LocalStore, MemoryNode, PathInfo, RootKind,
+    gc::GcOptions,
     profile::{
         Change, Generation, InstalledPackage, Manifest, Origin, Outcome, Profile, ProfileError,
         ProfileName, find_launch,
@@ -266,6 +268,39 @@ fn removed_generations_lose_their_roots_and_the_current_one_stays() -> TestResul
     install(&profile, &[])?;
     assert_eq!(numbers(&profile)?, [3, 4]);
     assert_eq!(profile.current_manifest()?, Manifest::default());
+    Ok(())
+}
+
+#[test]
+fn what_generations_need_is_collected_once_they_are_forgotten() -> TestResult {
+    let (store, elsewhere) = (TempStore::new(), StoreDirectory::new());
+    let (old, new) = (package(&store, "a", "1")?, package(&store, "a", "2")?);
+    let here = default_profile(&store);
+    let there = Profile::at(&store, elsewhere.path().join("there"));
+    for profile in [&here, &there] {
+        install(profile, &[&old])?;
+        install(profile, &[&new])?;
+    }
+    let collect = || store.collect_garbage(&GcOptions::default(), &|_| {}, &AtomicBool::new(false));
+    let is_valid =
+        |info: &PathInfo| Ok::<_, Box<dyn Error>>(store.path_info(&info.path)?.is_some());
+    collect()?;
+    assert!(is_valid(&old)? && is_valid(&new)?);
+
+    here.lock(&|| {})?.remove_generations(&[1])?;
+    collect()?;
+    assert!(is_valid(&old)?, "another profile has it");
+    there.lock(&|| {})?.remove_generations(&[1])?;
+    collect()?;
+    assert!(!is_valid(&old)? && is_valid(&new)?);
+    assert_eq!(here.current_manifest()?, manifest(&[&new]));
+
+    // A profile that was removed by hand keeps nothing.
+    fs::remove_dir_all(there.directory())?;
+    fs::remove_dir_all(here.directory())?;
+    collect()?;
+    assert!(!is_valid(&new)?);
+    assert_eq!(store.find_by_prefix("")?, []);
     Ok(())
 }
 

@@ -9,4 +9,4 @@ mod trust;
 mod variables;
 
 pub(crate) use resolve::{Settings, SettingsError};
-pub(crate) use variables::Variables;
+pub(crate) use variables::{Variables, search_path};

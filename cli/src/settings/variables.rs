@@ -8,6 +8,11 @@ use std::path::PathBuf;
 /// What a program that is run on the terminal needs to know of it.
 const PASSED_ON: [&str; 4] = ["TERM", "LANG", "LC_ALL", "TZ"];
 
+/// `PATH`, for launching an installed program, which needs nothing else of the environment.
+pub(crate) fn search_path() -> Option<OsString> {
+    env::var_os("PATH")
+}
+
 /// The environment at start, read once.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Variables {

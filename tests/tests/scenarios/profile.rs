@@ -135,7 +135,16 @@ fn an_installed_program_works_on_files_of_the_host_as_any_other() {
         b"7\n"
     );
 
-    // Through a link elsewhere and by a program that was itself started so.
+    // What a program says of itself: its name where that leads to it, else where it is.
+    let called = |command: &mut std::process::Command| run(command.arg("--none")).stderr;
+    let mut by_path = here.env.program(&here.launcher("hello"));
+    let by_path = called(&mut by_path);
+    assert!(by_path.contains("profile/bin/hello: "), "{by_path}");
+    let mut by_name = here.env.program(&here.launcher("hello"));
+    let by_name = called(by_name.env("PATH", here.env.path("profile/bin")));
+    assert!(by_name.starts_with("hello: "), "{by_name}");
+
+    // By a program that was itself started so.
     here.profile(&["install", "bash", "-q"]).expect_success();
     let script = format!("{} -n '1 + 1'", here.launcher("jq").display());
     assert_eq!(
