@@ -5,7 +5,7 @@
 //!
 //! `synchronous=NORMAL`: a power cut may undo the last transactions, never damage the file. That is enough here, because what an add
 //! commits is on disk before its transaction begins — the object under its final name and its record under `var/meta` — and
-//! recovery registers such objects again. Taking validity away is [`Durability::PowerCut`]: it must be on disk before the first byte goes.
+//! recovery registers such objects again. Taking validity away is `synchronous=FULL`: it must be on disk before the first byte goes.
 
 mod collection;
 mod connection;
