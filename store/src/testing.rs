@@ -162,7 +162,8 @@ pub fn memory_tree(nodes: &[(&str, MemoryNode)]) -> MemoryNode {
 
 /// Returns everything about a store at rest that is not as it should be, in words; empty for a good store.
 ///
-/// Hashes all objects. Objects without a row, rows without an object, wrong bytes, and leftovers of unfinished work.
+/// Hashes all objects. Objects without a row, rows without an object, wrong bytes, records that are not what the database says, and leftovers of unfinished
+/// work.
 ///
 /// # Panics
 /// When the store cannot be read.
@@ -199,10 +200,12 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
     faults.extend(find_pool_faults(store));
     faults.extend(find_profile_faults(store));
     let valid = store.find_by_prefix("").expect("a store answers");
+    // What is known to be damaged stays until it is repaired, and so does what refers to it.
+    let damaged = store.list_damaged().expect("a store answers");
     faults.extend(
         present
             .iter()
-            .filter(|path| !valid.contains(path))
+            .filter(|path| !valid.contains(path) && !damaged.contains(path))
             .map(|path| format!("not valid: {path}")),
     );
     for path in &valid {
@@ -217,11 +220,17 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
             faults.push(format!("record differs: {path}"));
         }
         for reference in &info.references {
-            if !valid.contains(&reference.path) {
+            if !valid.contains(&reference.path) && !damaged.contains(&reference.path) {
                 faults.push(format!("dangling: {path} -> {}", reference.path));
             }
         }
     }
+    let differences = store.compare_roots().expect("a store answers");
+    faults.extend(
+        differences
+            .iter()
+            .map(|difference| format!("root record differs: {}", difference.record)),
+    );
     faults
 }
 

@@ -254,8 +254,12 @@ fn directories_that_a_power_cut_undid_are_made_again() -> TestResult {
 #[test]
 fn an_orphan_with_wrong_bytes_is_removed_and_so_is_what_refers_to_it() -> TestResult {
     let directory = StoreDirectory::new();
+    let database = directory.path().join("var/db.sqlite");
+    drop(open(directory.path())?);
+    let before = fs::read(&database)?;
     let infos = with_three_objects(directory.path())?;
-    fs::remove_file(directory.path().join("var/db.sqlite"))?;
+    fs::write(&database, before)?;
+    mark_crashed(directory.path())?;
     damage(
         &directory
             .path()

@@ -14,7 +14,8 @@ use std::{
 };
 
 use store::{
-    AddError, DbError, LocalStore, MemoryNode, OpenError, PathInfo, RootKind, StorePath,
+    AddError, DbError, LocalStore, MemoryNode, OpenError, PathInfo, RootError, RootKind, StorePath,
+    VerifyDepth, VerifyOptions, Watch,
     testing::{StoreDirectory, add_tree, memory_tree, open},
 };
 
@@ -110,11 +111,19 @@ fn refuse(store: &LocalStore, path: &StorePath) -> TestResult {
     for result in [
         store.add_root("new", path, RootKind::Explicit),
         store.remove_root("root").map(drop),
-        store.check_writable(),
+        store.check_writable().map_err(RootError::from),
     ] {
         let error = result.err().ok_or("it was written")?;
-        assert!(says(&error), "{error}");
+        assert!(
+            matches!(&error, RootError::Db(error) if says(error)),
+            "{error}"
+        );
     }
+    let options = VerifyOptions {
+        depth: VerifyDepth::Contents,
+        ..VerifyOptions::default()
+    };
+    assert_eq!(store.verify(&options, &Watch::nobody())?.findings, []);
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! One connection, with every setting made and checked at each open.
 
 use std::{
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -34,6 +35,8 @@ pub(crate) struct Database {
     connection: Connection,
     /// Set for a file that is read as if it never changed.
     frozen: Option<Frozen>,
+    /// The path of a file that can be written, and its inode.
+    place: Option<(PathBuf, u64)>,
 }
 
 impl Database {
@@ -54,6 +57,7 @@ impl Database {
         Ok(Self {
             connection,
             frozen: None,
+            place: inode(path).map(|inode| (path.to_owned(), inode)),
         })
     }
 
@@ -66,11 +70,21 @@ impl Database {
         };
         set().map_err(DbError::query("prepare to read"))?;
         connection.set_prepared_statement_cache_capacity(64);
-        Ok(Self { connection, frozen })
+        Ok(Self {
+            connection,
+            frozen,
+            place: None,
+        })
     }
 
     pub(super) const fn frozen(&self) -> Option<&Frozen> {
         self.frozen.as_ref()
+    }
+
+    /// Tells whether another file has taken the place of the one that was opened to be written.
+    pub(crate) fn is_moved(&self) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|(path, opened)| inode(path).is_some_and(|inode| inode != *opened))
     }
 
     pub(super) const fn connection(&self) -> &Connection {
@@ -181,6 +195,10 @@ impl Write<'_> {
             .commit()
             .map_err(DbError::query("commit a transaction"))
     }
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    path.metadata().ok().map(|metadata| metadata.ino())
 }
 
 /// What SQLite says when the operation below it fails.

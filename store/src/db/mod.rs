@@ -186,6 +186,19 @@ pub enum ReadOnlyReason {
 }
 
 impl DbError {
+    /// Tells whether the file itself is the trouble, so that it has to be made again from the records.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Foreign { .. } | Self::Damaged { .. } => true,
+            Self::Open { source, .. } | Self::Query { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            ),
+            _ => false,
+        }
+    }
+
     /// Returns a function that says what a failed statement was to do.
     fn query(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
         move |source| {

@@ -31,6 +31,15 @@ impl Database {
         self.load_realisations(condition, object.as_bytes())
     }
 
+    /// Returns the realisations that end in an object, whatever its state, by what was built and then by output.
+    pub(crate) fn list_realisations_of(
+        &self,
+        object: &ObjectId,
+    ) -> Result<Vec<Realisation>, DbError> {
+        let condition = "realisation.object = ?1 ORDER BY resolved, output";
+        self.load_realisations(condition, object.as_bytes())
+    }
+
     fn load_realisations(
         &self,
         condition: &'static str,

@@ -1,6 +1,7 @@
 //! Rows that keep objects alive.
 
 use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
 use super::{
     DbError,
@@ -10,7 +11,8 @@ use super::{
 use crate::id::StorePath;
 
 /// Why a root exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RootKind {
     /// Someone asked for it by name.
     Explicit,
@@ -21,7 +23,7 @@ pub enum RootKind {
 }
 
 /// A named reason to keep an object and its closure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
     /// Its name, unique in the store.
     pub name: String,

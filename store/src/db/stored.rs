@@ -92,6 +92,20 @@ impl Database {
             .map_err(DbError::query("count paths"))
     }
 
+    /// Returns the paths of objects that were found damaged, ascending.
+    pub(crate) fn list_damaged(&self) -> Result<Vec<StorePath>, DbError> {
+        let list = || {
+            self.connection()
+                .prepare_cached("SELECT digest, name FROM object WHERE state = 2 ORDER BY digest")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<Vec<(Vec<u8>, String)>, _>>()
+        };
+        let rows = list().map_err(DbError::query("list damaged paths"))?;
+        rows.into_iter()
+            .map(|(digest, name)| store_path(&digest, &name))
+            .collect()
+    }
+
     /// Returns the references of valid objects to those that are being deleted, which should not be.
     pub(crate) fn list_dangling(&self) -> Result<Vec<(StorePath, StorePath)>, DbError> {
         type Columns = (Vec<u8>, String, Vec<u8>, String);

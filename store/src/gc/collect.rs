@@ -227,7 +227,7 @@ impl LocalStore {
         events: &(dyn Fn(GcEvent) + Sync),
         cancel: &AtomicBool,
     ) -> Result<(), GcError> {
-        let mut database = Database::open(&self.database_path())?;
+        let mut database = self.open_database()?;
         let trash = self.create_trash()?;
         let failure: Mutex<Option<FileError>> = Mutex::new(None);
         let pool_pass = PoolPass::default();

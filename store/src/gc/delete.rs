@@ -21,6 +21,7 @@ impl LocalStore {
         candidates: &[&GraphObject],
     ) -> Result<Vec<Tombstone>, GcError> {
         database.set_durability(Durability::PowerCut)?;
+        let _changing = self.lock_roots()?;
         let write = database.begin(&|| self.tell_waiting())?;
         // Nobody writes into a lease from before the leases are read until the tombstones can be seen.
         let turn = lock_file(&self.lease_lock_path(), FlockArg::LockExclusive)?;
@@ -30,6 +31,7 @@ impl LocalStore {
             roots.entry(*root.path.digest()).or_default().push(root);
         }
         let mut tombstones = Vec::with_capacity(candidates.len());
+        let mut stale_roots = Vec::new();
         for candidate in candidates {
             let digest = candidate.path.digest();
             let named = roots.get(digest).map(Vec::as_slice).unwrap_or_default();
@@ -41,6 +43,7 @@ impl LocalStore {
             }
             for stale in named {
                 write.remove_root(&stale.name)?;
+                stale_roots.push(stale.name.as_str());
             }
             tombstones.push(Tombstone {
                 id: candidate.id,
@@ -51,6 +54,7 @@ impl LocalStore {
         }
         write.commit()?;
         drop(turn);
+        self.remove_root_records(&stale_roots)?;
         database.set_durability(Durability::Kill)?;
         Ok(tombstones)
     }

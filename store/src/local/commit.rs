@@ -15,7 +15,7 @@ use nix::{errno::Errno, fcntl::FlockArg};
 
 use super::{AddError, LocalStore, StoreEvent, record::StagedRecord};
 use crate::{
-    db::{Database, DbError, Durability, Write},
+    db::{DbError, Durability, Write},
     info::{PathInfo, Realisation},
     sys::{
         change::{exchange, rename_new, sync, sync_file_system},
@@ -360,8 +360,8 @@ impl LocalStore {
         self.check_writable()?;
         let mut writer = self.writer().lock().unwrap_or_else(PoisonError::into_inner);
         let database = match &mut *writer {
-            Some(database) => database,
-            empty => empty.insert(Database::open(&self.database_path())?),
+            Some(database) if !database.is_moved() => database,
+            missing => missing.insert(self.open_database()?),
         };
         database.set_durability(durability)?;
         let write = database.begin(&|| self.tell_waiting())?;

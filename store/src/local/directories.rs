@@ -24,6 +24,7 @@ const SHARED: &[&str] = &[
     "store",
     "var",
     "var/meta",
+    "var/meta/roots",
     "var/leases",
     "var/log",
     "var/tmp",

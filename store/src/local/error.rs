@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use super::RebuildError;
 use crate::{
     db::DbError,
     id::{StoreName, StorePath},
@@ -22,6 +23,12 @@ pub enum OpenError {
     /// What is to be put right cannot be protected meanwhile.
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    /// The database is gone and cannot be made again.
+    #[error("the database is gone, and cannot be made again from the records")]
+    Rebuild(#[from] Box<RebuildError>),
+    /// The roots cannot be put right.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// The store is on a file system of another kind than objects need.
     #[error("`{}` and `{}` must lie on one file system", store.display(), staging.display())]
     TwoFileSystems {
@@ -30,6 +37,17 @@ pub enum OpenError {
         /// Where they are written.
         staging: PathBuf,
     },
+}
+
+/// Why a root cannot be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// Its record cannot be written or removed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The database did not accept it.
+    #[error(transparent)]
+    Db(#[from] DbError),
 }
 
 /// Why a lease cannot be taken.

@@ -26,11 +26,13 @@ mod measure;
 mod open;
 mod options;
 mod query;
+mod rebuild;
 mod record;
 mod recover;
 mod revive;
 mod rewrite;
 mod room;
+mod root_record;
 mod seal;
 mod share;
 mod signatures;
@@ -43,10 +45,11 @@ mod watch;
 pub(crate) use self::check::{check_in as check, is_recorded};
 pub use self::{
     batch::{AddBatch, AddObject, AddSource, NewRealisation},
-    error::{AddError, LeaseError, OpenError},
+    error::{AddError, LeaseError, OpenError, RootError},
     lease::Lease,
     open::LocalStore,
     options::{Limits, StoreEvent, StoreOptions},
+    rebuild::{RebuildError, RebuildReport},
     verify::{Finding, Problem, VerifyDepth, VerifyError, VerifyOptions, VerifyReport},
     watch::{Progress, Watch},
 };

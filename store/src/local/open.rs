@@ -18,7 +18,7 @@ use super::{
     commit::Committer,
     directories::{self, Directories},
     lease::LeaseDirectory,
-    record,
+    rebuild, record,
     staging::Staging,
 };
 use crate::{
@@ -56,6 +56,7 @@ pub struct LocalStore {
     /// Set when nothing can be written.
     read_only: Option<ReadOnlyReason>,
     boot: String,
+    database: PathBuf,
     numbers: AtomicU64,
     reader: Mutex<Database>,
     writer: Mutex<Option<Database>>,
@@ -71,11 +72,33 @@ impl LocalStore {
     /// what would write fails with [`DbError::ReadOnly`]. So is a store on a disk that is so full that the database cannot be opened to write. `root` should be absolute if the process changes its directory.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, OpenError> {
         let database = root.join("var/db.sqlite");
-        let fresh = !database.exists();
-        let read_only = if fresh { None } else { read_only_reason(root) };
-        if read_only.is_none() && (fresh || !directories::are_complete(root)) {
+        let read_only = if database.exists() {
+            read_only_reason(root)
+        } else {
+            None
+        };
+        if read_only.is_some() {
+            return Self::open_with(root, options, database, read_only);
+        }
+        if !directories::are_complete(root) {
             directories::create(root)?;
         }
+        let (opening, rebuilt) = rebuild::prepare(root, &options).map_err(Box::new)?;
+        let this = Self::open_with(root, options, database, None)?;
+        drop(opening);
+        if !this.is_read_only() {
+            this.recover(rebuilt)?;
+        }
+        Ok(this)
+    }
+
+    /// Opens a store with a database that is created if it does not exist. Puts nothing right.
+    pub(super) fn open_with(
+        root: &Path,
+        options: StoreOptions,
+        database: PathBuf,
+        read_only: Option<ReadOnlyReason>,
+    ) -> Result<Self, OpenError> {
         let (reader, read_only) = match read_only {
             None => match Database::open(&database) {
                 // Reading needs no room.
@@ -91,8 +114,9 @@ impl LocalStore {
             None => Directories::open(root)?,
             Some(_) => Directories::open_read_only(root)?,
         };
-        let this = Self {
+        Ok(Self {
             reader: Mutex::new(reader),
+            database,
             root: root.to_owned(),
             options,
             directories,
@@ -102,11 +126,7 @@ impl LocalStore {
             writer: Mutex::new(None),
             committer: Committer::default(),
             writing: Mutex::new(None),
-        };
-        if !this.is_read_only() {
-            this.recover(fresh)?;
-        }
-        Ok(this)
+        })
     }
 
     /// Opens the store as [`LocalStore::open`] does, to delete from it: gives up the bytes that are kept for the case that the disk is full.
@@ -247,8 +267,14 @@ impl LocalStore {
         record::directory(&self.root)
     }
 
-    pub(crate) fn database_path(&self) -> PathBuf {
-        self.root.join("var/db.sqlite")
+    pub(super) fn database_path(&self) -> &Path {
+        &self.database
+    }
+
+    /// Opens the database once more, whichever file is in its place now.
+    pub(crate) fn open_database(&self) -> Result<Database, DbError> {
+        let _opening = rebuild::lock_database(&self.root, FlockArg::LockShared);
+        Database::open(&self.database)
     }
 
     pub(crate) const fn options(&self) -> &StoreOptions {

@@ -9,6 +9,8 @@ pub enum StoreEvent {
     WaitingForDatabase,
     /// The store was not closed properly, and what was interrupted is being put right.
     Recovering,
+    /// The database is gone, and is made again from the records; all objects are hashed for that.
+    Rebuilding,
     /// An object was found damaged after a crash of the machine and is no longer valid.
     Damaged {
         /// Its path.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     closure::{Closure, ClosureError},
-    db::{Database, DbError, Durability, Root, RootKind},
+    db::{Database, DbError},
     id::{ObjectId, PathDigest, ResolvedDigest, StorePath, is_digit},
     info::{PathInfo, Realisation},
     sys::FileError,
@@ -47,6 +47,11 @@ impl LocalStore {
         }
     }
 
+    /// Returns the paths of objects that were found damaged and have not been repaired, ascending. They are not valid.
+    pub fn list_damaged(&self) -> Result<Vec<StorePath>, DbError> {
+        self.read(Database::list_damaged)
+    }
+
     /// Returns how many objects are valid and the sum of their sizes in bytes, each counted whole.
     pub fn count_objects(&self) -> Result<(u64, u64), DbError> {
         self.read(Database::count_objects)
@@ -70,28 +75,6 @@ impl LocalStore {
         self.read(|database| database.find_realisations_of(object))
     }
 
-    /// Returns all roots, by name.
-    pub fn list_roots(&self) -> Result<Vec<Root>, DbError> {
-        self.read(Database::list_roots)
-    }
-
-    /// Makes a valid path a root, replacing the root of that name. When it returns, no crash loses the root.
-    pub fn add_root(&self, name: &str, path: &StorePath, kind: RootKind) -> Result<(), DbError> {
-        let root = Root {
-            name: name.to_owned(),
-            path: path.clone(),
-            kind,
-            created: (self.options().clock)(),
-        };
-        // No record tells of roots, so nothing could make this transaction again.
-        self.write_with(Durability::PowerCut, |write| write.set_root(&root))
-    }
-
-    /// Removes a root. Tells whether there was one.
-    pub fn remove_root(&self, name: &str) -> Result<bool, DbError> {
-        self.write_with(Durability::PowerCut, |write| write.remove_root(name))
-    }
-
     /// Returns the digests that living processes hold leases on, and removes the leases of dead ones.
     pub fn leased(&self) -> Result<BTreeSet<PathDigest>, LeaseError> {
         let leases = self.read_leases()?;
@@ -109,12 +92,15 @@ impl LocalStore {
         question: impl Fn(&Database) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut database = self.reader().lock().unwrap_or_else(PoisonError::into_inner);
+        if database.is_moved() {
+            *database = self.open_database()?;
+        }
         for _ in 0..READS {
             let answer = question(&database);
             if !database.is_outdated() {
                 return answer;
             }
-            *database = Database::open_read_only(&self.database_path())?;
+            *database = Database::open_read_only(self.database_path())?;
         }
         Err(E::from(DbError::Changing {
             root: self.root().to_owned(),

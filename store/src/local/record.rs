@@ -71,15 +71,10 @@ pub(super) fn stage_realisation(
     realisation: &Realisation,
     path: &Path,
 ) -> Result<StagedRecord, FileError> {
-    let name = realisation_name(
-        realisation.path.digest(),
-        &realisation.resolved,
-        &realisation.output,
-    );
     stage(
         staging,
         format!("realisation.{number}"),
-        name,
+        name_of_realisation(realisation),
         realisation,
         &[],
         path,
@@ -111,6 +106,14 @@ fn realisation_name(digest: &PathDigest, resolved: &ResolvedDigest, output: &str
     key.update(output.as_bytes());
     let key = key.finalize().to_hex();
     format!("{digest}.{}", &key.as_str()[..16])
+}
+
+fn name_of_realisation(realisation: &Realisation) -> String {
+    realisation_name(
+        realisation.path.digest(),
+        &realisation.resolved,
+        &realisation.output,
+    )
 }
 
 /// Where the record of an object lies below the records' directory.
@@ -242,10 +245,77 @@ pub(super) fn read_info(meta: BorrowedFd<'_>, path: &StorePath) -> Option<PathIn
     parse(&line, path)
 }
 
+/// What a name in a shard stands for.
+#[derive(Debug)]
+pub(super) enum Named {
+    Object(Box<PathInfo>),
+    Realisation(Box<Realisation>),
+    /// Something else, or a record that cannot be understood.
+    Other,
+}
+
+/// Reads the record of a name in a shard. Fails only if it cannot be read, which says nothing about it.
+pub(super) fn read_named(shard: BorrowedFd<'_>, name: &str) -> io::Result<Named> {
+    let is_object = name.parse::<PathDigest>().is_ok();
+    if !is_object && name.ends_with(SIGNATURES) {
+        return Ok(Named::Other);
+    }
+    let mut line = Vec::new();
+    let mut file = BufReader::new(open_file_at(shard, os(name.as_bytes()))?);
+    file.read_until(b'\n', &mut line)?;
+    if is_object {
+        let info = serde_json::from_slice::<PathInfo>(&line).ok();
+        let info = info.filter(|info| {
+            info.path.digest().to_string() == name && info.id.path_digest() == *info.path.digest()
+        });
+        return Ok(info.map_or(Named::Other, |info| Named::Object(Box::new(info))));
+    }
+    let realisation = serde_json::from_slice::<Realisation>(&line).ok();
+    let realisation = realisation.filter(|realisation| name_of_realisation(realisation) == name);
+    Ok(realisation.map_or(Named::Other, |realisation| {
+        Named::Realisation(Box::new(realisation))
+    }))
+}
+
+/// Tells whether a realisation has its record; `None` if it has none. Returns where that should lie, too.
+pub(super) fn compare_realisation(
+    meta: BorrowedFd<'_>,
+    realisation: &Realisation,
+) -> (String, Option<bool>) {
+    let name = name_of_realisation(realisation);
+    let place = format!("var/meta/{}/{name}", &name[..2]);
+    let shard = open_directory_at(meta, os(&name.as_bytes()[..2])).ok();
+    let is_there = shard
+        .as_ref()
+        .is_some_and(|shard| open_file_at(shard, os(name.as_bytes())).is_ok());
+    let found = shard.and_then(|shard| read::<Realisation>(&shard, &name));
+    (place, is_there.then(|| found.as_ref() == Some(realisation)))
+}
+
 /// Returns what an object is made of, from its record; `None` if the record does not say that of this object.
 pub(super) fn read_contents(meta: BorrowedFd<'_>, info: &PathInfo) -> Option<Contents> {
     let (_, rest) = load(meta, &info.path).ok()?;
     Contents::decode(&info.root, &rest).ok()
+}
+
+/// Returns the record of an object with what the object is made of, as far as it says so. Fails if it cannot be read, which says nothing about it.
+pub(super) fn read_all(
+    meta: BorrowedFd<'_>,
+    path: &StorePath,
+) -> Result<Option<(PathInfo, Option<Contents>)>, FileError> {
+    match load(meta, path) {
+        Ok((line, rest)) => Ok(parse(&line, path).map(|info| {
+            let contents = Contents::decode(&info.root, &rest).ok();
+            (info, contents)
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at("read", name_of(path))(error)),
+    }
+}
+
+/// Returns where the record of an object's signatures lies, below the store's directory.
+pub(super) fn name_of_signatures(path: &StorePath) -> String {
+    format!("{}.{SIGNATURES}", name_of(path))
 }
 
 /// Returns where the record of an object lies, below the store's directory.
@@ -296,11 +366,27 @@ pub(super) fn read_realisations(meta: BorrowedFd<'_>, path: &StorePath) -> Vec<R
         .collect()
 }
 
-/// Returns the recorded signatures of an object; `None` if there are none.
+/// Returns the recorded signatures of an object; `None` if there are none that can be read.
 pub(super) fn read_signatures(meta: BorrowedFd<'_>, digest: &PathDigest) -> Option<Signatures> {
+    load_signatures(meta, digest).ok().flatten()
+}
+
+/// Returns the recorded signatures of an object; `None` if there are none. Fails if they cannot be read.
+pub(super) fn load_signatures(
+    meta: BorrowedFd<'_>,
+    digest: &PathDigest,
+) -> Result<Option<Signatures>, FileError> {
     let name = format!("{digest}.{SIGNATURES}");
-    let shard = open_directory_at(meta, os(&name.as_bytes()[..2])).ok()?;
-    read(&shard, &name)
+    let place = format!("{}/{name}", &name[..2]);
+    let failed = || at("read", format!("var/meta/{place}"));
+    match open_file_at(meta, os(place.as_bytes())) {
+        Ok(file) => {
+            let text = io::read_to_string(file).map_err(failed())?;
+            Ok(serde_json::from_str(&text).ok())
+        }
+        Err(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(failed()(error.into())),
+    }
 }
 
 fn read<T: DeserializeOwned>(shard: impl AsFd, name: &str) -> Option<T> {

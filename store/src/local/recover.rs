@@ -3,7 +3,8 @@
 //! Four things can have happened. *A process died while it added*: its staging directory is there and nobody has it locked; the file `publish` in it names what it
 //! may have renamed into place without registering it. *The machine went down while somebody was writing*: the marker `var/unclean` names
 //! another boot; SQLite may have lost its last transactions, so every object without a row is looked at, and what was registered last is
-//! hashed again. *A collector died*: its trash is there and nobody has it locked; rows may say that objects are being deleted, and then they are. *The database is new* but objects are there: then it is rebuilt from the records.
+//! hashed again. *A collector died*: its trash is there and nobody has it locked; rows may say that objects are being deleted, and then they are.
+//! *The database was lost*: then it was made again from the records, and what could not be registered is looked at.
 //!
 //! An object without a row is registered if its record is there, its bytes hash to its id, and all it refers to is valid; else it is removed. While
 //! this is decided nobody may be between renaming and registering, hence the exclusive lock.
@@ -35,12 +36,12 @@ use crate::{
 const SUSPICIOUS_SECONDS: u64 = 60;
 
 impl LocalStore {
-    pub(super) fn recover(&self, fresh: bool) -> Result<(), OpenError> {
+    pub(super) fn recover(&self, rebuilt: bool) -> Result<(), OpenError> {
         let staging_path = self.store_directory().join(".staging");
         let stale = find_stale(self.staging_fd(), &staging_path)?;
         let trash = self.find_dead_trash()?;
         let crashed = self.is_marked_by_another_boot();
-        if !stale.is_empty() || trash.has_collectors() || crashed || fresh {
+        if !stale.is_empty() || trash.has_collectors() || crashed || rebuilt {
             self.options().tell(StoreEvent::Recovering);
             let _deciding = lock_file(&self.publish_lock_path(), FlockArg::LockExclusive)?;
             // Another process may have done this while we waited.
@@ -55,11 +56,12 @@ impl LocalStore {
                 .iter()
                 .flat_map(|stale| stale.publish.iter().cloned())
                 .collect();
-            if crashed || fresh {
+            if crashed || rebuilt {
                 orphans.extend(self.list_objects()?);
             }
             self.settle(orphans)?;
             self.catch_up(stale.iter().flat_map(|stale| &stale.publish))?;
+            self.reconcile_roots()?;
             if crashed {
                 self.check_last_registered()?;
                 self.clear_marker()?;
@@ -106,7 +108,7 @@ impl LocalStore {
             return Ok(());
         }
         let trash = self.create_trash()?;
-        let mut database = Database::open(&self.database_path())?;
+        let mut database = self.open_database()?;
         let result = self.remove_tombstones(&mut database, trash.as_fd(), &tombstones);
         if result.is_err() {
             // Some may lie in the trash whose rows are still there; the next who opens the store decides about them.
@@ -127,6 +129,11 @@ impl LocalStore {
         let marker = self.marker_path();
         remove_file(&marker)?;
         Ok(())
+    }
+
+    fn is_known_damaged(&self, path: &StorePath) -> Result<bool, DbError> {
+        let state = self.read(|database| database.find_state(path.digest()))?;
+        Ok(state == Some(ObjectState::Damaged))
     }
 
     /// The names in the store directory that are store paths.
@@ -161,6 +168,8 @@ impl LocalStore {
                     lease.protect(&digests)?;
                     orphans.push(info);
                 }
+                // It stays for repair, which may find most of it good.
+                _ if self.is_known_damaged(&path)? => {}
                 _ => {
                     self.unpool(&path)?;
                     self.discard(&path)?;

@@ -42,7 +42,7 @@ pub use self::{
 use crate::{
     db::DbError,
     id::StorePath,
-    local::{AddError, FileError, LeaseError},
+    local::{AddError, FileError, LeaseError, RootError},
     tree::TreeError,
 };
 
@@ -55,6 +55,9 @@ pub enum ProfileError {
     /// The store's database did not answer.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// What keeps a generation cannot be changed.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// The packages cannot be protected from garbage collection.
     #[error(transparent)]
     Lease(#[from] LeaseError),

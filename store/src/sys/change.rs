@@ -51,6 +51,12 @@ pub(crate) fn allocate(file: &File, bytes: u64) -> nix::Result<()> {
     fallocate(file, FallocateFlags::empty(), 0, length)
 }
 
+/// Renames one of the store's own files by its path, over what has the new one.
+pub(crate) fn rename_file(old: &Path, new: &Path) -> Result<(), FileError> {
+    fault::point("rename").map_err(at("rename", old))?;
+    fs::rename(old, new).map_err(at("rename", old))
+}
+
 /// Removes one of the store's own files by its path.
 pub(crate) fn remove_file(path: &Path) -> Result<(), FileError> {
     fault::point("unlink").map_err(at("remove", path))?;

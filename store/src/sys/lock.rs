@@ -1,9 +1,9 @@
 //! File locks (`flock`): they end with the process that holds them, however it ends.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
     path::Path,
 };
 
@@ -58,15 +58,34 @@ fn wait(mut file: File, path: &Path, kind: FlockArg) -> Result<Lock, FileError> 
 
 /// Opens a lock file, creating it if needed, and takes the lock for this process alone if nobody has it.
 pub(crate) fn try_lock_file(path: &Path) -> Result<Option<Lock>, FileError> {
-    fault::point("open").map_err(at("open", path))?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .read(true)
-        .open(path)
-        .map_err(at("open", path))?;
-    try_lock(file.into()).map_err(at("lock", path))
+    try_lock(open_lock(path)?.into()).map_err(at("lock", path))
+}
+
+/// Returns who holds a lock on a file, as `name (process id)`, ascending; nobody is named whom `/proc` does not show.
+pub(crate) fn find_holders(path: &Path) -> Vec<String> {
+    let Ok(metadata) = path.metadata() else {
+        return Vec::new();
+    };
+    let inode = format!(":{}", metadata.ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let mut holders: Vec<u32> = locks
+        .lines()
+        .filter_map(|line| {
+            // `1: FLOCK  ADVISORY  READ 4711 fe:00:1234 0 EOF`, and `1: ->` for one who waits.
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                [_, "FLOCK", _, _, pid, file, ..] if file.ends_with(&inode) => pid.parse().ok(),
+                _ => None,
+            }
+        })
+        .collect();
+    holders.sort_unstable();
+    holders.dedup();
+    let name = |pid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        format!("{} ({pid})", name.trim())
+    };
+    holders.iter().map(name).collect()
 }
 
 /// Locks an open file or directory for this process alone if nobody has it locked.

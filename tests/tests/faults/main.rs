@@ -15,6 +15,7 @@ mod linking;
 mod operations;
 mod profiles;
 mod signing;
+mod upkeep;
 
 use harness::{TestResult, run};
 
@@ -77,4 +78,24 @@ fn going_back_to_a_generation_survives_every_fault() -> TestResult {
 #[test]
 fn forgetting_generations_survives_every_fault() -> TestResult {
     run("profile-forget")
+}
+
+#[test]
+fn replacing_a_root_survives_every_fault() -> TestResult {
+    run("replace-root")
+}
+
+#[test]
+fn removing_a_root_survives_every_fault() -> TestResult {
+    run("remove-root")
+}
+
+#[test]
+fn rebuilding_the_database_survives_every_fault() -> TestResult {
+    run("rebuild")
+}
+
+#[test]
+fn losing_the_database_survives_every_fault() -> TestResult {
+    run("lose-database")
 }

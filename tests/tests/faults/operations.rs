@@ -5,7 +5,7 @@ use store::{
     ResolvedDigest, RootKind, StorePath, scratch_path, testing::memory_tree,
 };
 
-use crate::{harness::TestResult, linking, profiles, signing};
+use crate::{harness::TestResult, linking, profiles, signing, upkeep};
 
 /// Something that a command does to a store.
 pub(crate) struct Operation {
@@ -26,7 +26,8 @@ pub(crate) fn find(name: &str) -> TestResult<&'static Operation> {
         .iter()
         .chain(linking::OPERATIONS)
         .chain(profiles::OPERATIONS)
-        .chain(signing::OPERATIONS);
+        .chain(signing::OPERATIONS)
+        .chain(upkeep::OPERATIONS);
     let operation = operations.find(|operation| operation.name == name);
     Ok(operation.ok_or("unknown operation")?)
 }

@@ -13,10 +13,12 @@ mod run;
 
 use std::path::PathBuf;
 
+pub(super) use self::object::check_contents;
 pub use self::{
     finding::{Finding, Problem},
     run::{VerifyDepth, VerifyOptions, VerifyReport},
 };
+use super::RootError;
 use crate::{db::DbError, id::StorePath, sys::FileError};
 
 /// Why a store could not be verified to the end. What is wrong with objects is no error but a [`Finding`].
@@ -28,6 +30,9 @@ pub enum VerifyError {
     /// The database did not answer.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The roots cannot be read.
+    #[error(transparent)]
+    Root(#[from] RootError),
     /// A path that was asked for is not registered.
     #[error("`{path}` is not registered in the store `{}`", store.display())]
     Unknown {

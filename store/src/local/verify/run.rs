@@ -12,6 +12,7 @@ use super::{
 use crate::{
     db::{Database, ObjectState, StoredObject},
     id::StorePath,
+    info::PathInfo,
     local::{
         LocalStore,
         record::{self, RecordState},
@@ -56,7 +57,7 @@ pub struct VerifyReport {
     pub size_bytes: u64,
     /// What is wrong, by entry.
     pub findings: Vec<Finding>,
-    /// The objects that are not valid for it, ascending.
+    /// The objects that must not be used, and are not valid from now on unless the store cannot be written; ascending.
     pub damaged: BTreeSet<StorePath>,
 }
 
@@ -122,24 +123,27 @@ impl LocalStore {
         if watch.is_cancelled() {
             return Err(VerifyError::Interrupted);
         }
-        let damaged: Vec<&StorePath> = results
+        let damaged: Vec<&StoredObject> = results
             .iter()
             .flatten()
             .filter(|verdict| verdict.problems.iter().any(Problem::is_damage))
-            .map(|verdict| &verdict.object.info.path)
+            .map(|verdict| verdict.object)
             .collect();
-        if !damaged.is_empty() {
-            // Of a store that cannot be written it is only told.
-            if !self.is_read_only() {
-                self.mark_unclean()?;
-                for path in &damaged {
-                    // Nothing that is added from now on may share their files.
-                    self.unpool_whatever(path);
-                }
-                self.write(|write| damaged.iter().try_for_each(|path| write.mark_damaged(path)))?;
+        let new = damaged
+            .iter()
+            .filter(|object| object.state == ObjectState::Valid);
+        let new: Vec<&StorePath> = new.map(|object| &object.info.path).collect();
+        // Of a store that cannot be written it is only told.
+        if !new.is_empty() && !self.is_read_only() {
+            self.mark_unclean()?;
+            for path in &new {
+                // Nothing that is added from now on may share their files.
+                self.unpool_whatever(path);
             }
-            report.damaged.extend(damaged.into_iter().cloned());
+            self.write(|write| new.iter().try_for_each(|path| write.mark_damaged(path)))?;
         }
+        let paths = damaged.into_iter().map(|object| &object.info.path);
+        report.damaged.extend(paths.cloned());
         for verdict in results.into_iter().flatten() {
             report.objects += 1;
             report.size_bytes = report
@@ -150,6 +154,35 @@ impl LocalStore {
             report
                 .findings
                 .extend(findings.map(|problem| Finding::new(path, problem)));
+            self.verify_statements(&verdict.object.info, report)?;
+        }
+        Ok(())
+    }
+
+    /// Compares realisations and signatures with their records.
+    fn verify_statements(
+        &self,
+        info: &PathInfo,
+        report: &mut VerifyReport,
+    ) -> Result<(), VerifyError> {
+        let mut tell = |entry: String, is_same: Option<bool>| {
+            let problem = match is_same {
+                Some(true) => return,
+                Some(false) => Problem::RecordDifferent,
+                None => Problem::RecordMissing,
+            };
+            report.findings.push(Finding::new(entry, problem));
+        };
+        let realisations = self.read(|database| database.list_realisations_of(&info.id))?;
+        for realisation in realisations {
+            let (place, is_same) = record::compare_realisation(self.meta_fd(), &realisation);
+            tell(place, is_same);
+        }
+        let signatures = self.find_signatures(&info.id)?;
+        if !signatures.is_empty() {
+            let recorded = record::read_signatures(self.meta_fd(), info.path.digest());
+            let is_same = recorded.map(|recorded| recorded == signatures);
+            tell(record::name_of_signatures(&info.path), is_same);
         }
         Ok(())
     }
@@ -260,6 +293,16 @@ impl LocalStore {
                     .push(Finding::new(name, Problem::Unregistered));
             }
         }
+        for difference in self.compare_roots()? {
+            let problem = if difference.is_recorded {
+                Problem::RecordDifferent
+            } else {
+                Problem::RecordMissing
+            };
+            report
+                .findings
+                .push(Finding::new(difference.record, problem));
+        }
         for message in self.read(Database::find_damage)? {
             let problem = Problem::Database { message };
             report.findings.push(Finding::new("var/db.sqlite", problem));
@@ -290,6 +333,9 @@ impl LocalStore {
 
     /// Returns once everything that was between renaming and registering when this was called is registered.
     fn wait_for_running_adds(&self) -> Result<(), VerifyError> {
+        if self.is_read_only() {
+            return Ok(());
+        }
         drop(lock_file(
             &self.publish_lock_path(),
             FlockArg::LockExclusive,
