@@ -74,7 +74,8 @@ impl Context {
         )?)
     }
 
-    fn store_options(&self) -> StoreOptions {
+    /// How the store is opened: what happens in it is told.
+    pub(crate) fn store_options(&self) -> StoreOptions {
         let printer = self.printer.clone();
         let tell = move |event| match event {
             StoreEvent::WaitingForDatabase => {
@@ -82,6 +83,9 @@ impl Context {
             }
             StoreEvent::Recovering => {
                 printer.detail("the store was not closed properly; putting it right");
+            }
+            StoreEvent::Rebuilding => {
+                printer.note("the store's database is gone; making it again from the records");
             }
             StoreEvent::Damaged { path } => {
                 printer.always(&format!(

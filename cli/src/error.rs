@@ -133,6 +133,8 @@ statuses! {
     store::GcError => Failed,
     store::LeaseError => Failed,
     store::OpenError => Failed,
+    store::RebuildError => Failed,
+    store::RootError => Failed,
     store::VerifyError => Failed,
 }
 
@@ -163,8 +165,7 @@ impl From<recipes::lang::LangError> for CommandError {
 impl From<store::ClosureError> for CommandError {
     fn from(error: store::ClosureError) -> Self {
         match error {
-            store::ClosureError::Dangling { .. } => Self::new(ExitStatus::Damaged, error)
-                .hint("`pith store repair` puts right what is damaged"),
+            store::ClosureError::Dangling { .. } => Self::new(ExitStatus::Damaged, error),
             error => Self::failed(error),
         }
     }

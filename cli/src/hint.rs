@@ -1,8 +1,11 @@
 //! Ways out of what libraries fail with, wherever in the chain of causes it is.
 
-use std::error::Error;
+use std::{error::Error, io::ErrorKind};
 
-use store::{AddError, DbError, OpenError, ReadOnlyReason};
+use store::{
+    AddError, ClosureError, DbError, OpenError, ReadOnlyReason, RebuildError, RootError,
+    VerifyError,
+};
 
 const MAKE_ROOM: &str = "`pith store gc` deletes what nothing needs";
 
@@ -32,7 +35,27 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(OpenError::Db(error)) = find_type(error) {
         return of_database(error);
     }
-    None
+    match find_type(error) {
+        Some(RootError::Db(error)) => return of_database(error),
+        Some(RootError::File(error)) if error.source.kind() == ErrorKind::StorageFull => {
+            return Some(MAKE_ROOM);
+        }
+        _ => {}
+    }
+    if let Some(VerifyError::Db(error)) = find_type(error) {
+        return of_database(error);
+    }
+    match find_type(error) {
+        Some(ClosureError::Db(error)) => return of_database(error),
+        Some(ClosureError::Dangling { .. }) => {
+            return Some("`pith store repair` puts right what is damaged");
+        }
+        _ => {}
+    }
+    match find_type(error) {
+        Some(RebuildError::InUse { .. }) => Some("try again when it is done"),
+        _ => None,
+    }
 }
 
 /// A cause that is kept in a box is seen as the box.
@@ -42,7 +65,7 @@ fn find_type<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option
         .or_else(|| Some(error.downcast_ref::<Box<E>>()?.as_ref()))
 }
 
-const fn of_database(error: &DbError) -> Option<&'static str> {
+fn of_database(error: &DbError) -> Option<&'static str> {
     match error {
         DbError::Full { .. }
         | DbError::ReadOnly {
@@ -55,6 +78,9 @@ const fn of_database(error: &DbError) -> Option<&'static str> {
         ),
         DbError::OlderFormat { .. } | DbError::UnreadableLog { .. } => {
             Some("`pith store info` does it, run by who may write to the store")
+        }
+        error if error.is_damage() => {
+            Some("`pith store rebuild-db` makes the database again from the records beside it")
         }
         _ => None,
     }

@@ -5,6 +5,7 @@ mod info;
 mod keeper;
 mod path_info;
 mod paths;
+mod rebuild_db;
 mod roots;
 mod store_command;
 mod verify;

@@ -6,6 +6,7 @@ use super::{
     gc::{GcArgs, gc},
     info::info,
     path_info::{PathInfoArgs, path_info},
+    rebuild_db::rebuild_db,
     roots::{RootsArgs, roots},
     verify::{VerifyArgs, verify},
 };
@@ -27,6 +28,8 @@ enum StoreCommand {
     Gc(GcArgs),
     Roots(RootsArgs),
     Verify(VerifyArgs),
+    /// Make the database again from the records under var/meta; reads and hashes all objects
+    RebuildDb,
 }
 
 /// Runs the subcommand. The result is the exit status of one that went as it should.
@@ -37,6 +40,7 @@ pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<u8, CommandEr
         StoreCommand::Gc(args) => gc(args, context),
         StoreCommand::Roots(args) => roots(args, context),
         StoreCommand::Verify(args) => return verify(args, context),
+        StoreCommand::RebuildDb => return rebuild_db(context),
     }?;
     Ok(0)
 }
