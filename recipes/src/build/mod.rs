@@ -28,6 +28,7 @@ mod program;
 mod realise;
 mod register;
 pub mod scheduler;
+mod shortcut;
 mod space;
 mod workers;
 

@@ -13,6 +13,7 @@ use super::error::{BuildError, FailedStep, StepError};
 use super::files::at;
 use super::options::BuildOptions;
 use super::perform::Job;
+use super::shortcut::find_valid_goals;
 use super::workers::Workers;
 use super::{lock, private};
 use crate::event::{Event, StepId};
@@ -163,22 +164,27 @@ impl<'a> Builder<'a> {
     ) -> Result<Realisations, BuildError> {
         let graph = Graph::new(goals)?;
         events(Event::Planned { steps: graph.len() });
-        let tools = self.tools()?;
         let lease = self.store.lease()?;
-        let finished = Workers {
-            graph: &graph,
-            tools: &tools,
-            lease: &lease,
-            events,
-            cancel,
-        }
-        .run()?;
+        let finished = match find_valid_goals(self.store, &graph, goals, events)? {
+            Some(finished) => finished,
+            None => {
+                let tools = self.tools()?;
+                let workers = Workers {
+                    graph: &graph,
+                    tools: &tools,
+                    lease: &lease,
+                    events,
+                    cancel,
+                };
+                workers.run()?.into_iter().map(Some).collect()
+            }
+        };
         let mut realised = Vec::new();
         for goal in goals {
             let Some(node) = graph.find(&goal.derivation.id()) else {
                 continue;
             };
-            let Some(step) = finished.get(node) else {
+            let Some(Some(step)) = finished.get(node) else {
                 continue;
             };
             for name in goal.output_names() {
@@ -198,7 +204,7 @@ impl<'a> Builder<'a> {
             return Err(BuildError::Collected { path });
         }
         let mut counts = Counts::default();
-        for step in &finished {
+        for step in finished.iter().flatten() {
             counts.add(step.origin);
         }
         Ok(Realisations {
@@ -280,7 +286,7 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// Returns the key of a derivation's log, when everything that it needs is valid and it was once built here;
+    /// Returns the key of a derivation's log, when everything that it needs was once built here, and so was it;
     /// [`read_log`](super::read_log) opens it.
     pub fn find_log(
         &self,
@@ -290,10 +296,13 @@ impl<'a> Builder<'a> {
         let mut lookup = Lookup::new(self.store, &graph);
         let last = graph.len().saturating_sub(1);
         for (node, input) in graph.derivations().iter().enumerate().take(last) {
-            let outputs = match lookup.look(node)? {
-                Answer::Valid(outputs) => outputs,
-                Answer::LocalFiles => self.add_local_files(input)?,
-                Answer::Missing(_) => return Ok(None),
+            let outputs = match lookup.recall(node)? {
+                Some((outputs, ..)) => outputs,
+                None => match lookup.look(node)? {
+                    Answer::Valid(outputs) => outputs,
+                    Answer::LocalFiles => self.add_local_files(input)?,
+                    Answer::Missing(_) => return Ok(None),
+                },
             };
             lookup.set(node, outputs);
         }

@@ -4,7 +4,7 @@ use store::LocalStore;
 
 use super::{Graph, PlanError};
 use crate::model::{Builder, Derivation, OutputRef, ResolvedDerivation, Source};
-use store::{ObjectId, StorePath};
+use store::{ObjectId, ResolvedDigest, StorePath};
 
 /// An output and the object that it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,42 @@ impl<'a> Lookup<'a> {
             Some(outputs) => Answer::Valid(outputs),
             None => Answer::Missing(Box::new(resolved)),
         })
+    }
+
+    /// Returns what a node was built to, whether that is still here or not, with its key and whether all of it is valid; `None` if that is not
+    /// recorded. All of its inputs must be known. One query; nothing is recorded.
+    pub fn recall(
+        &self,
+        node: usize,
+    ) -> Result<Option<(Outputs, ResolvedDigest, bool)>, PlanError> {
+        let derivation = self
+            .graph
+            .derivations()
+            .get(node)
+            .ok_or(PlanError::NoSuchNode { node })?;
+        if matches!(derivation.builder(), Builder::Source(Source::Local(_))) {
+            return Ok(None);
+        }
+        let resolved = self.resolve_derivation(derivation)?;
+        let recorded = self
+            .store
+            .find_recorded_outputs(&resolved.digest)
+            .map_err(|source| PlanError::Database {
+                name: derivation.name().to_string(),
+                source: Box::new(source),
+            })?;
+        let mut all_valid = true;
+        let outputs = derivation.outputs().iter().map(|output| {
+            let (_, id, valid) = recorded.iter().find(|(name, ..)| name == output.name())?;
+            all_valid &= valid;
+            Some(RealisedOutput {
+                output: output.name().to_owned(),
+                path: StorePath::new(id.path_digest(), output.store_name().clone()),
+                id: *id,
+            })
+        });
+        let outputs: Option<Outputs> = outputs.collect();
+        Ok(outputs.map(|outputs| (outputs, resolved.digest, all_valid)))
     }
 
     /// Puts the objects in the place of the inputs of a node, all of which must be known.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use recipes::build::StepError;
+use recipes::build::{Origin, StepError};
 use recipes::model::{
     Builder as Kind, ContentDigest, DebTree, Derivation, EmbeddedSource, OutputRef, Source,
     SourceFile,
 };
 use sha2::Digest as _;
+use store::{GcOptions, RootKind};
 use tar::{EntryType, Header};
 
 use crate::fixture::{Fixture, TestResult, built_in, chain, fetch};
@@ -365,5 +367,37 @@ fn files_of_a_recipe_are_a_file_or_a_tree() -> TestResult {
         (fixture.read(&tree, "a/b"), fixture.read(&tree, "c")),
         ("text".to_owned(), "text".to_owned())
     );
+    Ok(())
+}
+
+#[test]
+fn what_is_valid_needs_nothing_of_what_it_was_made_from() -> TestResult {
+    let fixture = Fixture::new();
+    let tree = Tree::new(&fixture).of(&[Deb::default().file("./usr/x", "x").build()]);
+    let first = fixture.realise(&[&tree])?;
+    let path = first.goals[0].path.clone();
+    drop(first);
+    let store = &fixture.store;
+    store.add_root("tree", &path, RootKind::Explicit)?;
+    let report = store.collect_garbage(&GcOptions::default(), &|_| {}, &AtomicBool::new(false))?;
+    assert_eq!(
+        report.collected.len(),
+        1,
+        "the package was kept: {report:?}"
+    );
+    // It cannot be fetched again either.
+    std::fs::remove_file(fixture.root().join("0.deb"))?;
+
+    let second = fixture.realise(&[&tree])?;
+    assert_eq!(
+        (&second.goals[0].path, second.goals[0].how),
+        (&path, Origin::AlreadyValid)
+    );
+    assert_eq!((second.counts.already_valid, second.counts.fetched), (1, 0));
+
+    drop(second);
+    store.remove_root("tree")?;
+    store.collect_garbage(&GcOptions::default(), &|_| {}, &AtomicBool::new(false))?;
+    assert!(fixture.realise(&[&tree]).is_err(), "made from nothing");
     Ok(())
 }

@@ -22,6 +22,27 @@ impl Database {
         self.load_realisations(condition, resolved.as_bytes())
     }
 
+    /// Returns what a derivation was built to, whether the objects are still there or not: output, object, and whether it is valid. Those that are
+    /// come first, then by output and by object.
+    pub(crate) fn find_recorded_outputs(
+        &self,
+        resolved: &ResolvedDigest,
+    ) -> Result<Vec<(String, ObjectId, bool)>, DbError> {
+        let read = || {
+            self.connection()
+                .prepare_cached(
+                    "SELECT output, realisation.object, coalesce(state = 0, 0) AS valid
+                     FROM realisation LEFT JOIN object ON object.full = realisation.object
+                     WHERE resolved = ?1 ORDER BY valid DESC, output, realisation.object",
+                )?
+                .query_map([resolved.as_bytes()], |row| {
+                    Ok((row.get(0)?, ObjectId::from_bytes(row.get(1)?), row.get(2)?))
+                })?
+                .collect::<Result<Vec<_>, _>>()
+        };
+        read().map_err(DbError::query("find realisations"))
+    }
+
     /// Returns the realisations that ended in a valid object, by what was built and then by output.
     pub(crate) fn find_realisations_of(
         &self,

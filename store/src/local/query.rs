@@ -62,6 +62,15 @@ impl LocalStore {
         self.read(|database| Closure::collect(roots, |path| database.find_by_path(path)))
     }
 
+    /// Returns what a derivation was built to, whether the objects are still here or not: output, object, and whether it is valid. Valid
+    /// ones come first, then by output and by object.
+    pub fn find_recorded_outputs(
+        &self,
+        resolved: &ResolvedDigest,
+    ) -> Result<Vec<(String, ObjectId, bool)>, DbError> {
+        self.read(|database| database.find_recorded_outputs(resolved))
+    }
+
     /// Returns what a derivation was built to, by output and then by object; only objects that are valid.
     pub fn find_realisations(
         &self,
