@@ -1,12 +1,16 @@
 //! Fixtures and property-test strategies for tests, of this crate and of others (feature `testing`).
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::{
-    db::Root,
+    db::{DbError, Root},
     id::{BlobId, ObjectId, PathDigest, StoreName, StorePath, TreeId},
     info::PathInfo,
     local::{AddBatch, AddError, AddObject, AddSource, LocalStore, OpenError, StoreOptions},
@@ -197,6 +201,7 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
             None => faults.push(format!("unknown: store/{}", name.display())),
         }
     }
+    faults.extend(find_stray_records(store));
     faults.extend(find_pool_faults(store));
     faults.extend(find_profile_faults(store));
     let valid = store.find_by_prefix("").expect("a store answers");
@@ -219,6 +224,10 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
         if !crate::local::is_recorded(store, &info) {
             faults.push(format!("record differs: {path}"));
         }
+        let metadata = std::fs::symlink_metadata(store.real_path(path));
+        if metadata.is_ok_and(|metadata| metadata.is_dir() && metadata.mode() & 0o222 != 0) {
+            faults.push(format!("writable: {path}"));
+        }
         for reference in &info.references {
             if !valid.contains(&reference.path) && !damaged.contains(&reference.path) {
                 faults.push(format!("dangling: {path} -> {}", reference.path));
@@ -231,6 +240,27 @@ pub fn find_faults(store: &LocalStore) -> Vec<String> {
             .iter()
             .map(|difference| format!("root record differs: {}", difference.record)),
     );
+    faults
+}
+
+/// Records of objects that are not known. Realisations outlive their objects.
+fn find_stray_records(store: &LocalStore) -> Vec<String> {
+    let mut faults = Vec::new();
+    let read = |directory: &Path| {
+        let entries = std::fs::read_dir(directory).expect("a store can be listed");
+        entries.map(|entry| entry.expect("a store can be listed").path())
+    };
+    for record in read(&store.root().join("var/meta")).flat_map(|shard| read(&shard)) {
+        let name = record.file_name().expect("it was listed").to_string_lossy();
+        let (digest, kind) = name.split_once('.').unwrap_or((&name, ""));
+        let known = digest.parse().ok().is_some_and(|digest| {
+            let state = store.read::<_, DbError>(|database| database.find_state(&digest));
+            state.expect("a store answers").is_some()
+        });
+        if !known && ["", "signatures"].contains(&kind) {
+            faults.push(format!("record of nothing: {name}"));
+        }
+    }
     faults
 }
 

@@ -73,13 +73,25 @@ impl Database {
     }
 
     /// Returns the objects that are being deleted, what refers before what is referred to.
-    ///
-    /// A row is made after those that it refers to, and they cannot go before it: so the newest row is referred to by none.
     pub(crate) fn tombstones(&self) -> Result<Vec<Tombstone>, DbError> {
+        self.list_invalid(
+            "SELECT id, digest, name, state FROM object WHERE state IN (1, 3) ORDER BY id DESC",
+        )
+    }
+
+    /// Returns the objects that are being deleted or damaged, what is referred to before what refers.
+    pub(crate) fn invalid_objects(&self) -> Result<Vec<Tombstone>, DbError> {
+        self.list_invalid("SELECT id, digest, name, state FROM object WHERE state <> 0 ORDER BY id")
+    }
+
+    /// A row is made after those that it refers to, and they cannot go before it: so rows by age are references first.
+    fn list_invalid(&self, sql: &'static str) -> Result<Vec<Tombstone>, DbError> {
         let read = || {
             self.connection()
-                .prepare_cached("SELECT id, digest, name, state FROM object WHERE state IN (1, 3) ORDER BY id DESC")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+                .prepare_cached(sql)?
+                .query_map([], |row| {
+                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                })?
                 .collect::<Result<Vec<(i64, Vec<u8>, String, i64)>, _>>()
         };
         let rows = read().map_err(DbError::query("list deleted objects"))?;

@@ -157,6 +157,12 @@ pub enum DbError {
         /// The path.
         path: StorePath,
     },
+    /// An object was valid when it was to be added, and is no longer.
+    #[error("`{path}` was found damaged while it was being added")]
+    LostValidity {
+        /// The object.
+        path: StorePath,
+    },
     /// A path that is not valid is to be a root.
     #[error("`{path}` is not valid, so it cannot be a root")]
     NotValid {

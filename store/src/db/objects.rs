@@ -125,6 +125,26 @@ impl Write<'_> {
         }
     }
 
+    /// Makes sure that an object is valid, and takes over the component if one is given. Unlike [`Self::register`] it says nothing of the bytes: they are
+    /// somebody else's, who may have found them damaged since.
+    pub(crate) fn confirm(&self, info: &PathInfo) -> Result<(), DbError> {
+        let id = self
+            .connection()
+            .prepare_cached("SELECT id FROM object WHERE full = ?1 AND state = 0")
+            .and_then(|mut statement| {
+                statement
+                    .query_row([info.id.as_bytes()], |row| row.get(0))
+                    .optional()
+            })
+            .map_err(DbError::query("find a path"))?;
+        match id {
+            Some(id) => self.update_component(id, info),
+            None => Err(DbError::LostValidity {
+                path: info.path.clone(),
+            }),
+        }
+    }
+
     /// Takes validity from an object whose bytes are not what they should be, if it is valid.
     pub(crate) fn mark_damaged(&self, path: &StorePath) -> Result<(), DbError> {
         self.connection()

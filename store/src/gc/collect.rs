@@ -135,6 +135,8 @@ impl LocalStore {
             GcMode::Delete => {
                 let candidates: Vec<&GraphObject> = candidates.collect();
                 self.delete(&candidates, wanted, &mut report, events, cancel)?;
+                // What was still referred to by something damaged when it began.
+                self.finish_deletions::<GcError>()?;
                 self.pool().collect()?;
                 self.forget_realisations()?;
                 // Without a reserve nothing is wrong until the disk is full; the next who writes tries again.

@@ -16,6 +16,7 @@ use nix::{errno::Errno, fcntl::FlockArg};
 use super::{AddError, LocalStore, StoreEvent, record::StagedRecord};
 use crate::{
     db::{DbError, Durability, Write},
+    id::StorePath,
     info::{PathInfo, Realisation},
     sys::{
         change::{exchange, rename_new, sync, sync_file_system},
@@ -160,7 +161,7 @@ impl LocalStore {
         let mut renamed = Vec::new();
         for ticket in group {
             match self.rename(&ticket.publish) {
-                Ok(()) => renamed.push(ticket),
+                Ok(found) => renamed.push(Renamed { ticket, found }),
                 Err(error) => ticket.put(Err(error)),
             }
         }
@@ -170,7 +171,7 @@ impl LocalStore {
             errno,
         }) = self.sync_renames(&renamed)
         {
-            for ticket in renamed {
+            for Renamed { ticket, .. } in renamed {
                 ticket.put(Err(at(action, path.clone())(errno).into()));
             }
             return;
@@ -179,10 +180,10 @@ impl LocalStore {
             Ok(results) => renamed
                 .iter()
                 .zip(results)
-                .for_each(|(ticket, result)| ticket.put(result)),
+                .for_each(|(renamed, result)| renamed.ticket.put(result)),
             Err(source) => {
                 let source = Arc::new(source);
-                for ticket in renamed {
+                for Renamed { ticket, .. } in renamed {
                     ticket.put(Err(AddError::Group {
                         source: Arc::clone(&source),
                     }));
@@ -213,7 +214,8 @@ impl LocalStore {
         Ok(())
     }
 
-    fn rename(&self, publish: &Publish) -> Result<(), AddError> {
+    /// Puts records and objects in place. Returns the objects that another process has made valid meanwhile.
+    fn rename(&self, publish: &Publish) -> Result<BTreeSet<StorePath>, AddError> {
         for record in &publish.records {
             record.publish(
                 publish.staging.as_fd(),
@@ -221,13 +223,17 @@ impl LocalStore {
                 self.meta_fd(),
             )?;
         }
+        let mut found = BTreeSet::new();
         for item in &publish.new {
-            self.rename_object(publish, item)?;
+            if !self.rename_object(publish, item)? {
+                found.insert(item.info.path.clone());
+            }
         }
-        Ok(())
+        Ok(found)
     }
 
-    fn rename_object(&self, publish: &Publish, item: &Item) -> Result<(), AddError> {
+    /// Puts an object in place. Tells whether it did: not if another process was faster, ours goes with its staging directory then.
+    fn rename_object(&self, publish: &Publish, item: &Item) -> Result<bool, AddError> {
         let name: OsString = item.info.path.to_string().into();
         let path = self.real_path(&item.info.path);
         loop {
@@ -240,8 +246,7 @@ impl LocalStore {
                 Ok(()) => break,
                 Err(Errno::EEXIST) => {
                     if self.path_info(&item.info.path)?.is_some() {
-                        // Another process was faster; ours is removed with its staging directory.
-                        return Ok(());
+                        return Ok(false);
                     }
                     if self.replace(publish, item)? {
                         break;
@@ -254,7 +259,7 @@ impl LocalStore {
             let directory = open_directory_at(self.store_fd(), &name).map_err(at("open", &path))?;
             seal_directory(directory).map_err(at("change", &path))?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Puts an object in the place of what lies there, which goes with the staging directory. Tells whether there was anything.
@@ -278,12 +283,12 @@ impl LocalStore {
     }
 
     /// Makes the new names survive a crash.
-    fn sync_renames(&self, group: &[&Arc<Ticket>]) -> Result<(), Failed> {
-        if !group.iter().any(|ticket| ticket.publish.holds_objects()) {
+    fn sync_renames(&self, group: &[Renamed<'_>]) -> Result<(), Failed> {
+        let tickets = || group.iter().map(|renamed| renamed.ticket);
+        if !tickets().any(|ticket| ticket.publish.holds_objects()) {
             return Ok(());
         }
-        let shards: BTreeSet<&str> = group
-            .iter()
+        let shards: BTreeSet<&str> = tickets()
             .flat_map(|ticket| {
                 ticket
                     .publish
@@ -315,9 +320,11 @@ impl LocalStore {
     }
 
     /// Registers the group in one transaction; a batch that is refused does not hold up the others.
-    fn register(&self, group: &[&Arc<Ticket>]) -> Result<Vec<Result<(), AddError>>, DbError> {
+    fn register(&self, group: &[Renamed<'_>]) -> Result<Vec<Result<(), AddError>>, DbError> {
         // Recovery makes a transaction again that registered objects. Not one that changed a component: it would have to compare all records.
-        let changes = group.iter().any(|ticket| !ticket.publish.known.is_empty());
+        let changes = group
+            .iter()
+            .any(|renamed| !renamed.ticket.publish.known.is_empty());
         let durability = if changes {
             Durability::PowerCut
         } else {
@@ -325,10 +332,14 @@ impl LocalStore {
         };
         self.write_with(durability, |write| {
             let mut results = Vec::with_capacity(group.len());
-            for ticket in group {
+            for Renamed { ticket, found } in group {
                 results.push(write.part(|| {
                     for item in &ticket.publish.new {
-                        write.register(&item.info)?;
+                        if found.contains(&item.info.path) {
+                            write.confirm(&item.info)?;
+                        } else {
+                            write.register(&item.info)?;
+                        }
                     }
                     for info in &ticket.publish.known {
                         write.register(info)?;
@@ -376,6 +387,13 @@ impl LocalStore {
     pub(crate) fn tell_waiting(&self) {
         self.options().tell(StoreEvent::WaitingForDatabase);
     }
+}
+
+/// A batch whose objects are in place.
+struct Renamed<'a> {
+    ticket: &'a Arc<Ticket>,
+    /// Those that others have made valid.
+    found: BTreeSet<StorePath>,
 }
 
 /// A failure that a whole group shares; told to each in its own words.

@@ -20,7 +20,7 @@ use super::{
     staging::find_stale,
 };
 use crate::{
-    db::{Database, DbError, Durability, ObjectState},
+    db::{Database, DbError, Durability},
     id::StorePath,
     info::PathInfo,
     sys::{
@@ -74,16 +74,12 @@ impl LocalStore {
         Ok(self.empty_trash(trash)?)
     }
 
-    /// Makes objects valid again that are whole although they are being deleted: they may have been wanted again just before the machine went down, in a
-    /// transaction that was lost.
+    /// Makes objects valid again that are whole although they are being deleted or were damaged: they may have been wanted again, or added again, just before the
+    /// machine went down, in a transaction that was lost.
     fn revive_whole(&self) -> Result<(), OpenError> {
-        let mut tombstones = self.read(Database::tombstones)?;
-        // References first, as they become valid.
-        tombstones.reverse();
-        for object in tombstones {
-            let whole = object.state == ObjectState::Deleting
-                && read_info(self.meta_fd(), &object.path)
-                    .is_some_and(|info| check(self.store_fd(), &info).is_ok());
+        for object in self.read(Database::invalid_objects)? {
+            let whole = read_info(self.meta_fd(), &object.path)
+                .is_some_and(|info| check(self.store_fd(), &info).is_ok());
             if !whole {
                 continue;
             }
@@ -91,6 +87,7 @@ impl LocalStore {
             self.write(|write| {
                 let invalid = write.invalid_closure(object.path.digest())?;
                 match invalid.as_slice() {
+                    // References came first.
                     [only] if only.id == object.id => write.revive(object.id),
                     _ => Ok(()),
                 }
