@@ -20,7 +20,7 @@ use super::{
     staging::find_stale,
 };
 use crate::{
-    db::{Database, DbError, Durability},
+    db::{Database, DbError, Durability, ObjectState},
     id::StorePath,
     info::PathInfo,
     sys::{

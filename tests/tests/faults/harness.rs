@@ -40,6 +40,9 @@ const FAILURES: &[(&str, Fault)] = &[
     ("die", Fault::Die),
 ];
 
+/// How many of the kills are tried as the beginning of another operation; all of them with `tests/run --full`.
+const KILL_STEP: usize = 11;
+
 /// Runs an operation with every fault at every point.
 #[expect(
     clippy::print_stdout,
@@ -50,25 +53,62 @@ pub(crate) fn run(name: &str) -> TestResult {
     let prepared = StoreDirectory::new();
     (operation.prepare)(&open(prepared.path())?)?;
     for (kind, _) in FAILURES {
-        let mut points = 0;
-        for nth in 1.. {
-            let case = format!("{name}, {kind} at operation {nth}");
-            let directory = StoreDirectory::new();
-            copy(prepared.path(), directory.path())?;
-            let code = child(name, kind, nth, directory.path())?;
-            if code == Some(PAST_THE_END) {
-                break;
-            }
-            check(operation, directory.path(), code == Some(SUCCEEDED))
-                .map_err(|error| format!("{case}: {error}"))?;
-            points += 1;
-        }
+        let points = run_with(operation, kind, prepared.path())?;
         println!("{name}: {points} points with {kind}, all clean");
         if points == 0 {
             return Err(format!("{name} has no points").into());
         }
     }
     Ok(())
+}
+
+/// Runs an operation with faults at every point, on what another one leaves that is killed at its points.
+#[expect(
+    clippy::print_stdout,
+    reason = "the numbers are what a reader of the log wants"
+)]
+pub(crate) fn run_after_kills(killed: &str, name: &str) -> TestResult {
+    let operation = find(name)?;
+    let prepared = StoreDirectory::new();
+    (operation.prepare)(&open(prepared.path())?)?;
+    let full = env::var("PITH_TEST_FULL").is_ok_and(|full| !full.is_empty());
+    let step = if full { 1 } else { KILL_STEP };
+    let (mut kills, mut points) = (0, 0);
+    for nth in (1..).step_by(step) {
+        let directory = StoreDirectory::new();
+        copy(prepared.path(), directory.path())?;
+        if child(killed, "die", nth, directory.path())? == Some(PAST_THE_END) {
+            break;
+        }
+        for kind in ["EIO", "die"] {
+            points += run_with(operation, kind, directory.path())
+                .map_err(|error| format!("after {killed} died at operation {nth}: {error}"))?;
+        }
+        kills += 1;
+    }
+    println!("{name}: {points} points after {kills} kills of {killed}, all clean");
+    if kills == 0 {
+        return Err(format!("{killed} has no points").into());
+    }
+    Ok(())
+}
+
+/// Runs an operation with one kind of fault at every point, and returns how many there are.
+fn run_with(operation: &Operation, kind: &str, prepared: &Path) -> TestResult<u64> {
+    let name = operation.name;
+    let mut points = 0;
+    for nth in 1.. {
+        let directory = StoreDirectory::new();
+        copy(prepared, directory.path())?;
+        let code = child(name, kind, nth, directory.path())?;
+        if code == Some(PAST_THE_END) {
+            break;
+        }
+        check(operation, directory.path(), code == Some(SUCCEEDED))
+            .map_err(|error| format!("{name}, {kind} at operation {nth}: {error}"))?;
+        points += 1;
+    }
+    Ok(points)
 }
 
 /// Opens the store as the next command would, and holds it to the invariants.

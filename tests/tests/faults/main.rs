@@ -10,6 +10,7 @@
 //!
 //! The numbers of points are printed. CI tries every point; the store is small.
 
+mod collecting;
 mod harness;
 mod linking;
 mod operations;
@@ -17,7 +18,7 @@ mod profiles;
 mod signing;
 mod upkeep;
 
-use harness::{TestResult, run};
+use harness::{TestResult, run, run_after_kills};
 
 /// What this test program does as a child process. Nothing when the tests run as such.
 #[test]
@@ -78,6 +79,21 @@ fn going_back_to_a_generation_survives_every_fault() -> TestResult {
 #[test]
 fn forgetting_generations_survives_every_fault() -> TestResult {
     run("profile-forget")
+}
+
+#[test]
+fn a_collection_survives_every_fault() -> TestResult {
+    run("gc")
+}
+
+#[test]
+fn a_collection_that_stops_early_survives_every_fault() -> TestResult {
+    run("gc-free")
+}
+
+#[test]
+fn what_a_killed_collection_left_is_put_right_in_spite_of_every_fault() -> TestResult {
+    run_after_kills("gc", "gc-recover")
 }
 
 #[test]
