@@ -250,7 +250,9 @@ fn find_stray_records(store: &LocalStore) -> Vec<String> {
         let entries = std::fs::read_dir(directory).expect("a store can be listed");
         entries.map(|entry| entry.expect("a store can be listed").path())
     };
-    for record in read(&store.root().join("var/meta")).flat_map(|shard| read(&shard)) {
+    let shards = read(&store.root().join("var/meta"))
+        .filter(|shard| shard.file_name().is_some_and(|name| name.len() == 2));
+    for record in shards.flat_map(|shard| read(&shard)) {
         let name = record.file_name().expect("it was listed").to_string_lossy();
         let (digest, kind) = name.split_once('.').unwrap_or((&name, ""));
         let known = digest.parse().ok().is_some_and(|digest| {

@@ -12,6 +12,7 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread::{self, ThreadId},
+    time::Duration,
 };
 
 use store::{
@@ -22,6 +23,8 @@ use store::{
 
 type TestResult<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
+/// How long the collector waits for the other thread, which may be waiting for it.
+const PATIENCE: Duration = Duration::from_millis(200);
 /// The observer is one for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -114,7 +117,8 @@ impl Disturbance {
             if start.is_some_and(|start| start.send(()).is_ok())
                 && !self.is_writing.load(Ordering::Relaxed)
             {
-                let _ended: Result<(), _> = lock(&self.finished).recv();
+                // It does not end while the collector holds a lock that it needs.
+                let _ended: Result<(), _> = lock(&self.finished).recv_timeout(PATIENCE);
             }
         }
         // Called before the operation: a transaction is open from after `begin` until after `commit`.
