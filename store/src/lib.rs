@@ -52,9 +52,9 @@ pub use self::{
     info::{Component, ComponentSource, PathInfo, Realisation, Reference},
     local::{
         AddBatch, AddError, AddObject, AddSource, FileError, Finding, Lease, LeaseError, Limits,
-        LocalStore, NewRealisation, OpenError, Problem, Progress, RebuildError, RebuildReport,
-        RootError, StoreEvent, StoreOptions, VerifyDepth, VerifyError, VerifyOptions, VerifyReport,
-        Watch,
+        LocalStore, Mended, NewRealisation, NoRestorer, OpenError, Problem, Progress, RebuildError,
+        RebuildReport, RepairError, RepairReport, Restorer, RootError, StoreEvent, StoreOptions,
+        Unrepaired, VerifyDepth, VerifyError, VerifyOptions, VerifyReport, Watch,
     },
     pool::{Collected, Pool, PoolEntry, PoolKey},
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Totals, Tree, TreeEntry, TreeError},

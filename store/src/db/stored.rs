@@ -106,6 +106,41 @@ impl Database {
             .collect()
     }
 
+    /// Returns the paths of the valid objects that refer to an object, ascending.
+    pub(crate) fn list_referrers(&self, digest: &PathDigest) -> Result<Vec<StorePath>, DbError> {
+        let list = || {
+            self.connection()
+                .prepare_cached(
+                    "SELECT above.digest, above.name FROM object AS below
+                     JOIN reference ON referenced = below.id JOIN object AS above ON above.id = referrer
+                     WHERE below.digest = ?1 AND above.state = 0 ORDER BY above.digest",
+                )?
+                .query_map([digest.as_bytes().as_slice()], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<Vec<(Vec<u8>, String)>, _>>()
+        };
+        let rows = list().map_err(DbError::query("list referrers"))?;
+        rows.into_iter()
+            .map(|(digest, name)| store_path(&digest, &name))
+            .collect()
+    }
+
+    /// Returns the names of the roots that need an object, directly or through others; ascending.
+    pub(crate) fn list_roots_above(&self, digest: &PathDigest) -> Result<Vec<String>, DbError> {
+        let list = || {
+            self.connection()
+                .prepare_cached(
+                    "WITH RECURSIVE above (id) AS (
+                         SELECT id FROM object WHERE digest = ?1
+                         UNION
+                         SELECT referrer FROM above CROSS JOIN reference ON referenced = above.id)
+                     SELECT root.name FROM above CROSS JOIN root ON root.object = above.id ORDER BY root.name",
+                )?
+                .query_map([digest.as_bytes().as_slice()], |row| row.get(0))?
+                .collect::<Result<Vec<String>, _>>()
+        };
+        list().map_err(DbError::query("list roots"))
+    }
+
     /// Returns the references of valid objects to those that are being deleted, which should not be.
     pub(crate) fn list_dangling(&self) -> Result<Vec<(StorePath, StorePath)>, DbError> {
         type Columns = (Vec<u8>, String, Vec<u8>, String);

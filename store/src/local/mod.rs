@@ -25,10 +25,12 @@ mod links;
 mod measure;
 mod open;
 mod options;
+mod place;
 mod query;
 mod rebuild;
 mod record;
 mod recover;
+mod repair;
 mod revive;
 mod rewrite;
 mod room;
@@ -50,6 +52,7 @@ pub use self::{
     open::LocalStore,
     options::{Limits, StoreEvent, StoreOptions},
     rebuild::{RebuildError, RebuildReport},
+    repair::{Mended, NoRestorer, RepairError, RepairReport, Restorer, Unrepaired},
     verify::{Finding, Problem, VerifyDepth, VerifyError, VerifyOptions, VerifyReport},
     watch::{Progress, Watch},
 };

@@ -142,6 +142,12 @@ impl LocalStore {
             .collect())
     }
 
+    /// Registers or removes objects that have no row, while nobody is between renaming and registering.
+    pub(super) fn settle_alone(&self, paths: BTreeSet<StorePath>) -> Result<(), OpenError> {
+        let _deciding = lock_file(&self.publish_lock_path(), FlockArg::LockExclusive)?;
+        self.settle(paths)
+    }
+
     /// Registers or removes objects that have no row.
     fn settle(&self, paths: BTreeSet<StorePath>) -> Result<(), OpenError> {
         if paths.is_empty() {

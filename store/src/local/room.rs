@@ -76,6 +76,18 @@ impl LocalStore {
         })
     }
 
+    /// Returns the room that objects need whose contents are known. Nothing is reserved yet.
+    pub(super) fn room_for(&self, name: StoreName, bytes: u64, nodes: u64) -> Room {
+        Room {
+            name: Some(name),
+            needed: bytes.saturating_add(bytes / OVERHEAD_PART),
+            nodes,
+            available: u64::MAX,
+            taken: AtomicU64::new(0),
+            reservation: None,
+        }
+    }
+
     /// Reserves the room that was found to be needed.
     pub(super) fn reserve(&self, room: &mut Room) -> Result<(), AddError> {
         let reservations = Reservations::new(directory(self.root()));

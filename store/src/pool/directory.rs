@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     ffi::OsStr,
+    fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -18,7 +19,7 @@ use crate::{
         change::{link_at, make_directory_at, unlink_at},
         files::{
             at, create_directory_at, inspect_at, is_sealed_file, list, list_entries,
-            open_directory_at, os,
+            open_directory_at, open_file_at, os,
         },
     },
 };
@@ -118,6 +119,11 @@ impl Pool {
         {
             let _entered: nix::Result<()> = link();
         }
+    }
+
+    /// Opens the entry of a content, to read it; `None` if there is none that can be opened.
+    pub(crate) fn open_entry(&self, key: &PoolKey) -> Option<File> {
+        open_file_at(&self.directory, os(key.to_string().as_bytes())).ok()
     }
 
     /// Takes the entry of a content out of the pool; objects keep their files. Tells whether there was one.

@@ -115,3 +115,8 @@ fn rebuilding_the_database_survives_every_fault() -> TestResult {
 fn losing_the_database_survives_every_fault() -> TestResult {
     run("lose-database")
 }
+
+#[test]
+fn a_repair_survives_every_fault() -> TestResult {
+    run("repair")
+}

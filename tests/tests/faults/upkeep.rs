@@ -3,8 +3,9 @@
 use std::fs;
 
 use store::{
-    LocalStore, MemoryNode, PathInfo, RootKind, StoreOptions, Watch,
-    testing::{TEST_TIME, add_tree},
+    LocalStore, MemoryNode, NoRestorer, PathInfo, RootKind, StoreOptions, VerifyDepth,
+    VerifyOptions, Watch,
+    testing::{TEST_TIME, add_tree, make_writable, memory_tree},
 };
 
 use crate::{harness::TestResult, operations::Operation};
@@ -36,6 +37,26 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         is_done: |store| is_whole(store),
         is_undone: |_| Err("something is lost".into()),
     },
+    Operation {
+        name: "repair",
+        prepare: |store| with_damage(store),
+        act: |store| {
+            let report = store.repair(&VerifyOptions::default(), &NoRestorer, &Watch::nobody())?;
+            if report.unrepaired.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("not repaired: {report:?}").into())
+            }
+        },
+        is_done: |store| {
+            Ok(store.list_damaged()?.is_empty() && store.find_by_prefix("")?.len() == 3)
+        },
+        // What is not repaired stays known, and what refers to it stays valid.
+        is_undone: |store| match store.list_damaged()?.as_slice() {
+            [path] if path.name().as_str() == "base" => object(store, "user").map(drop),
+            paths => Err(format!("damaged: {paths:?}").into()),
+        },
+    },
     // The next who opens the store makes the database again.
     Operation {
         name: "lose-database",
@@ -57,6 +78,40 @@ fn with_roots(store: &LocalStore) -> TestResult {
         store.add_root(name, &base.path, RootKind::Explicit)?;
     }
     Ok(())
+}
+
+/// Damages an object whose files can all be found elsewhere.
+fn with_damage(store: &LocalStore) -> TestResult {
+    let tree = |directory: &str| {
+        memory_tree(&[
+            (
+                &format!("{directory}/large"),
+                MemoryNode::file(vec![1; 100_000]),
+            ),
+            (&format!("{directory}/small"), MemoryNode::file("small")),
+        ])
+    };
+    let base = add_tree(store, "base", tree("a"), &[])?;
+    let text = MemoryNode::file(base.path.to_logical());
+    add_tree(store, "user", text, &[&base])?;
+    store.unpool(&base.path)?;
+    add_tree(store, "copies", tree("b"), &[])?;
+    let root = store.real_path(&base.path);
+    make_writable(&root)?;
+    for file in ["a/large", "a/small"] {
+        fs::remove_file(root.join(file))?;
+    }
+    fs::write(root.join("a/large"), "wrong")?;
+    let options = VerifyOptions {
+        depth: VerifyDepth::Contents,
+        ..VerifyOptions::default()
+    };
+    let report = store.verify(&options, &Watch::nobody())?;
+    if report.damaged.len() == 1 {
+        Ok(())
+    } else {
+        Err(format!("{report:?}").into())
+    }
 }
 
 fn object(store: &LocalStore, name: &str) -> TestResult<PathInfo> {

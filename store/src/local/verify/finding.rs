@@ -165,6 +165,34 @@ impl Problem {
         }
     }
 
+    /// Returns the file that it is about, if it is about one.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Missing { file }
+            | Self::Extra { file }
+            | Self::Kind { file, .. }
+            | Self::Bytes { file, .. }
+            | Self::Target { file, .. }
+            | Self::Unreadable { file, .. }
+            | Self::Mode { file, .. }
+            | Self::Time { file }
+            | Self::Links { file, .. } => Some(file),
+            Self::Absent
+            | Self::Contents
+            | Self::Identity
+            | Self::Damaged
+            | Self::Whole
+            | Self::RecordMissing
+            | Self::RecordDifferent
+            | Self::RecordWithoutContents
+            | Self::Unregistered
+            | Self::Foreign
+            | Self::Dangling { .. }
+            | Self::Database { .. } => None,
+        }
+    }
+
     pub(in crate::local) fn unreadable(file: impl Into<String>, error: &io::Error) -> Self {
         let medium = [
             Errno::EIO,

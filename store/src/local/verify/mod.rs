@@ -13,7 +13,7 @@ mod run;
 
 use std::path::PathBuf;
 
-pub(super) use self::object::check_contents;
+pub(super) use self::object::{check_contents, find_identity};
 pub use self::{
     finding::{Finding, Problem},
     run::{VerifyDepth, VerifyOptions, VerifyReport},

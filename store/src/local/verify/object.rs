@@ -70,24 +70,8 @@ pub(in crate::local) fn check_contents(
         watch.advanced(info.size_bytes);
         return problems;
     };
-    let own = if info.self_reference {
-        Needles::new(&[], &[*info.path.digest()])
-    } else {
-        Needles::new(&[], &[])
-    };
-    let check = ObjectCheck {
-        store,
-        info,
-        contents,
-        own,
-        watch,
-        found: Mutex::default(),
-    };
-    check.run();
-    let mut found = check
-        .found
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    let name = info.path.to_string();
+    let mut found = ObjectCheck::run(store, os(name.as_bytes()), info, contents, watch);
     // Files that could not be read, or only in part, are done as well.
     watch.advanced(info.size_bytes.saturating_sub(found.read_bytes));
     problems.append(&mut found.problems);
@@ -96,6 +80,25 @@ pub(in crate::local) fn check_contents(
     }
     problems.sort();
     problems
+}
+
+/// Returns the id of what lies at a name in staging, whose files have the digests that `contents` says; `None` if anything is wrong with it.
+///
+/// Free unless the object is to have its own digits in it: then all of it is read.
+pub(in crate::local) fn find_identity(
+    staging: BorrowedFd<'_>,
+    name: &OsStr,
+    info: &PathInfo,
+    contents: &Contents,
+) -> Option<ObjectId> {
+    if !info.self_reference {
+        return identity(info, contents, &BTreeMap::new());
+    }
+    let found = ObjectCheck::run(staging, name, info, contents, &Watch::nobody());
+    if !found.problems.is_empty() || found.modulos.is_empty() {
+        return None;
+    }
+    identity(info, contents, &found.modulos)
 }
 
 fn check_blindly(store: BorrowedFd<'_>, info: &PathInfo) -> Option<Problem> {
@@ -127,7 +130,9 @@ fn identity(
 }
 
 struct ObjectCheck<'a> {
-    store: BorrowedFd<'a>,
+    /// Where the object lies.
+    parent: BorrowedFd<'a>,
+    name: &'a OsStr,
     info: &'a PathInfo,
     contents: &'a Contents,
     own: Needles,
@@ -150,11 +155,37 @@ struct Job<'a> {
     from: usize,
 }
 
-impl ObjectCheck<'_> {
-    fn run(&self) {
-        let name = self.info.path.to_string();
+impl<'a> ObjectCheck<'a> {
+    /// Looks at everything in an object, but not at the mode and time of its root.
+    fn run(
+        parent: BorrowedFd<'a>,
+        name: &'a OsStr,
+        info: &'a PathInfo,
+        contents: &'a Contents,
+        watch: &'a Watch<'a>,
+    ) -> Found {
+        let own = if info.self_reference {
+            Needles::new(&[], &[*info.path.digest()])
+        } else {
+            Needles::new(&[], &[])
+        };
+        let check = Self {
+            parent,
+            name,
+            info,
+            contents,
+            own,
+            watch,
+            found: Mutex::default(),
+        };
+        check.all();
+        let found = check.found.into_inner();
+        found.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all(&self) {
         if !matches!(self.info.root, Node::Directory { .. }) {
-            self.leaf(self.store, os(name.as_bytes()), &self.info.root, b"");
+            self.leaf(self.parent, self.name, &self.info.root, b"");
             return;
         }
         let jobs: Vec<Job<'_>> = self
@@ -216,8 +247,7 @@ impl ObjectCheck<'_> {
 
     /// Opens a directory of the object name by name: its path may be longer than a system call takes.
     fn open(&self, path: &[u8]) -> nix::Result<OwnedFd> {
-        let name = self.info.path.to_string();
-        let mut directory = open_directory_at(self.store, os(name.as_bytes()))?;
+        let mut directory = open_directory_at(self.parent, self.name)?;
         for name in path.split(|byte| *byte == b'/') {
             if !name.is_empty() {
                 directory = open_directory_at(&directory, os(name))?;

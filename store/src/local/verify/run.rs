@@ -311,7 +311,7 @@ impl LocalStore {
     }
 
     /// Takes the files of a damaged object out of the pool, also if it cannot be looked at: then by what its record says.
-    fn unpool_whatever(&self, path: &StorePath) {
+    pub(in crate::local) fn unpool_whatever(&self, path: &StorePath) {
         if self.unpool(path).is_ok() {
             return;
         }

@@ -1,0 +1,304 @@
+//! Objects whose contents are known before their bytes: into staging, and from there to validity.
+//!
+//! The trees say what there is, so directories and symlinks come first and files in any order, each from any source of its bytes. Nothing is believed: every file
+//! is hashed as it is written, and the whole has to have the id that it is to be registered with.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    io::{self, Read},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::LazyLock,
+};
+
+use super::{
+    AddError, Lease, LocalStore,
+    commit::{Item, Publish},
+    copy::{Copier, CopyError, Target},
+    record::{stage_info, stage_realisation},
+    room::Room,
+    share::{NewContents, Sharing},
+    staging::Staging,
+    verify::find_identity,
+};
+use crate::{
+    db::ObjectState,
+    id::{BlobId, StorePath},
+    info::{PathInfo, Realisation},
+    scan::Needles,
+    sys::{
+        FileError,
+        change::symlink_at,
+        files::{at, create_directory_at, open_directory_at, os, seal_directory, seal_symlink},
+    },
+    tree::{Contents, Node, Tree, TreeBundle, printable},
+};
+
+/// Nothing is looked for in bytes that are final.
+static NOTHING: LazyLock<Needles> = LazyLock::new(|| Needles::new(&[], &[]));
+
+/// Why an object cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PlaceError {
+    /// It cannot be written.
+    #[error(transparent)]
+    Add(#[from] AddError),
+    /// The source of a file's bytes failed.
+    #[error("cannot read the bytes of `{file}`")]
+    Read {
+        file: String,
+        #[source]
+        source: io::Error,
+    },
+    /// The source has other bytes.
+    #[error("`{file}` has the wrong digest\n  expected: {expected}\n  found:    {found}")]
+    Digest {
+        file: String,
+        expected: BlobId,
+        found: BlobId,
+    },
+    /// The source has more bytes than the file.
+    #[error("there are more bytes than `{file}` has")]
+    TooLong { file: String },
+    /// All bytes are right, and they are not the object that they are said to be.
+    #[error("`{path}` is not the store path of its contents, name and references")]
+    Identity { path: StorePath },
+}
+
+impl From<FileError> for PlaceError {
+    fn from(error: FileError) -> Self {
+        Self::Add(error.into())
+    }
+}
+
+/// An object that lies in staging, whole.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) info: PathInfo,
+    pub(super) contents: Contents,
+    /// Its name in staging.
+    pub(super) target: OsString,
+}
+
+/// Writes objects into one staging directory. Used by several threads at once.
+#[derive(Debug)]
+pub(super) struct Placer<'a> {
+    pub(super) staging: BorrowedFd<'a>,
+    pub(super) sharing: &'a Sharing<'a>,
+    pub(super) room: &'a Room,
+}
+
+impl Placer<'_> {
+    /// Makes everything of an object but its files.
+    pub(super) fn prepare(
+        &self,
+        target: &OsStr,
+        root: &Node,
+        bundle: &TreeBundle,
+    ) -> Result<(), FileError> {
+        match root {
+            Node::File { .. } => Ok(()),
+            Node::Symlink { target: to } => link(self.staging, target, to.as_bytes()),
+            Node::Directory { .. } => {
+                let directory =
+                    create_directory_at(self.staging, target).map_err(at("create", target))?;
+                self.fill(&directory, &[], bundle)
+            }
+        }
+    }
+
+    /// The depth of a bundle is bounded, and so is the recursion.
+    fn fill(&self, directory: &OwnedFd, path: &[u8], bundle: &TreeBundle) -> Result<(), FileError> {
+        let entries = bundle.trees.get(path).map_or(&[][..], Tree::entries);
+        for entry in entries {
+            let name = os(entry.name.as_bytes());
+            match &entry.node {
+                Node::File { .. } => {}
+                Node::Symlink { target } => link(directory.as_fd(), name, target.as_bytes())?,
+                Node::Directory { .. } => {
+                    let below = create_directory_at(directory, name).map_err(at("create", name))?;
+                    let path = crate::sys::files::join(path, entry.name.as_bytes());
+                    self.fill(&below, &path, bundle)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a file of an object from its bytes, or links to a file of the same bytes. After an error the staging directory is of no use any more.
+    pub(super) fn write(
+        &self,
+        target: &OsStr,
+        path: &[u8],
+        node: &Node,
+        source: &mut dyn Read,
+    ) -> Result<(), PlaceError> {
+        let &Node::File {
+            blob,
+            size,
+            executable,
+        } = node
+        else {
+            return Ok(());
+        };
+        self.room.take(size)?;
+        let (parent, name) = self.parent(target, path)?;
+        let copier = Copier {
+            needles: &NOTHING,
+            sharing: self.sharing,
+            limit_bytes: size,
+        };
+        let place = Target {
+            parent: parent.as_ref().map_or(self.staging, AsFd::as_fd),
+            name: os(name),
+            staged: staged(target, path),
+            executable,
+        };
+        let file = || printable(path);
+        let draft = copier
+            .copy(source, size, &place)
+            .map_err(|error| match error {
+                CopyError::Read(source) => PlaceError::Read {
+                    file: file(),
+                    source,
+                },
+                CopyError::Write(source) => at("write", os(path))(source).into(),
+                CopyError::TooLarge => PlaceError::TooLong { file: file() },
+            })?;
+        if draft.digest.blob == blob && draft.digest.size == size {
+            Ok(())
+        } else {
+            Err(PlaceError::Digest {
+                file: file(),
+                expected: blob,
+                found: draft.digest.blob,
+            })
+        }
+    }
+
+    /// Completes an object all of whose files are written.
+    pub(super) fn finish(
+        &self,
+        target: OsString,
+        info: PathInfo,
+        contents: Contents,
+    ) -> Result<Placed, PlaceError> {
+        // What lies in a directory first. The root stays writable until it has its name.
+        for path in contents.bundle.trees.keys().rev() {
+            if !path.is_empty() {
+                let directory = self.open(&target, path)?;
+                seal_directory(directory).map_err(at("change", os(path)))?;
+            }
+        }
+        if find_identity(self.staging, &target, &info, &contents) != Some(info.id) {
+            return Err(PlaceError::Identity { path: info.path });
+        }
+        Ok(Placed {
+            info,
+            contents,
+            target,
+        })
+    }
+
+    /// Returns the directory of a file, `None` for the staging directory itself, and the file's name in it.
+    fn parent<'p>(
+        &self,
+        target: &'p OsStr,
+        path: &'p [u8],
+    ) -> Result<(Option<OwnedFd>, &'p [u8]), FileError> {
+        if path.is_empty() {
+            return Ok((None, target.as_encoded_bytes()));
+        }
+        let split = path.iter().rposition(|byte| *byte == b'/');
+        let (directory, name) = match split {
+            Some(split) => (&path[..split], &path[split + 1..]),
+            None => (&[][..], path),
+        };
+        Ok((Some(self.open(target, directory)?), name))
+    }
+
+    /// Opens a directory name by name: its path may be longer than a system call takes.
+    fn open(&self, target: &OsStr, path: &[u8]) -> Result<OwnedFd, FileError> {
+        let failed = || at("open", os(path));
+        let mut directory = open_directory_at(self.staging, target).map_err(failed())?;
+        for name in path
+            .split(|byte| *byte == b'/')
+            .filter(|name| !name.is_empty())
+        {
+            directory = open_directory_at(&directory, os(name)).map_err(failed())?;
+        }
+        Ok(directory)
+    }
+}
+
+impl LocalStore {
+    /// Makes objects valid that lie in staging, references first. What has become valid meanwhile stays as it is.
+    pub(super) fn publish_placed(
+        &self,
+        staging: Staging<'_>,
+        lease: &Lease,
+        placed: &[Placed],
+        realisations: Vec<Realisation>,
+        written: &NewContents,
+    ) -> Result<(), AddError> {
+        // Leased first and asked for second: see `lease`.
+        let digests: Vec<_> = placed.iter().map(|one| *one.info.path.digest()).collect();
+        lease.protect(&digests)?;
+        let mut publish = Publish::new(staging.as_fd()).map_err(at("open", staging.path()))?;
+        for (number, one) in placed.iter().enumerate() {
+            if self.claim::<AddError>(one.info.path.digest())? == Some(ObjectState::Valid) {
+                continue;
+            }
+            publish.records.push(stage_info(
+                &staging,
+                number,
+                &one.info,
+                &one.contents,
+                staging.path(),
+            )?);
+            publish.new.push(Item {
+                target: one.target.clone(),
+                info: one.info.clone(),
+            });
+        }
+        for (number, realisation) in realisations.iter().enumerate() {
+            publish.records.push(stage_realisation(
+                &staging,
+                number,
+                realisation,
+                staging.path(),
+            )?);
+        }
+        publish.realisations = realisations;
+        let paths: Vec<&StorePath> = publish.new.iter().map(|item| &item.info.path).collect();
+        if !paths.is_empty() {
+            staging.write_publish(&paths)?;
+        }
+        let valid: BTreeMap<OsString, StorePath> = publish
+            .new
+            .iter()
+            .map(|item| (item.target.clone(), item.info.path.clone()))
+            .collect();
+        if let Err(error) = self.commit(publish) {
+            // Some objects may be in place without being registered; the next who opens the store decides about them.
+            staging.abandon();
+            return Err(error);
+        }
+        self.enter(written, &valid);
+        Ok(())
+    }
+}
+
+/// The place of a file, from the staging directory.
+fn staged(target: &OsStr, path: &[u8]) -> Vec<u8> {
+    if path.is_empty() {
+        target.as_encoded_bytes().to_vec()
+    } else {
+        [target.as_encoded_bytes(), b"/", path].concat()
+    }
+}
+
+fn link(parent: BorrowedFd<'_>, name: &OsStr, to: &[u8]) -> Result<(), FileError> {
+    symlink_at(os(to), parent, name).map_err(at("create", name))?;
+    seal_symlink(parent, name).map_err(at("change", name))
+}
