@@ -134,6 +134,7 @@ statuses! {
     store::LeaseError => Failed,
     store::OpenError => Failed,
     store::RebuildError => Failed,
+    store::RepairError => Failed,
     store::RootError => Failed,
     store::VerifyError => Failed,
 }

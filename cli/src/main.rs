@@ -11,6 +11,7 @@ mod launch;
 mod output;
 mod program;
 mod realise;
+mod restore;
 mod select;
 mod settings;
 mod size;

@@ -6,6 +6,7 @@ mod keeper;
 mod path_info;
 mod paths;
 mod rebuild_db;
+mod repair;
 mod roots;
 mod store_command;
 mod verify;

@@ -7,6 +7,7 @@ use super::{
     info::info,
     path_info::{PathInfoArgs, path_info},
     rebuild_db::rebuild_db,
+    repair::{RepairArgs, repair},
     roots::{RootsArgs, roots},
     verify::{VerifyArgs, verify},
 };
@@ -28,6 +29,7 @@ enum StoreCommand {
     Gc(GcArgs),
     Roots(RootsArgs),
     Verify(VerifyArgs),
+    Repair(RepairArgs),
     /// Make the database again from the records under var/meta; reads and hashes all objects
     RebuildDb,
 }
@@ -40,6 +42,7 @@ pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<u8, CommandEr
         StoreCommand::Gc(args) => gc(args, context),
         StoreCommand::Roots(args) => roots(args, context),
         StoreCommand::Verify(args) => return verify(args, context),
+        StoreCommand::Repair(args) => return repair(args, context),
         StoreCommand::RebuildDb => return rebuild_db(context),
     }?;
     Ok(0)
