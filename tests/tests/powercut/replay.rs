@@ -77,9 +77,7 @@ impl Recording {
                 }
                 Entry::Flush => counts.flushes += 1,
                 Entry::Event(Event::Promise(_)) => counts.promises += 1,
-                Entry::Event(
-                    Event::WithdrawRoot(_) | Event::WithdrawCurrent | Event::WithdrawObject(_),
-                ) => {}
+                Entry::Event(Event::WithdrawRoot(_) | Event::WithdrawCurrent) => {}
             }
         }
         counts
