@@ -16,6 +16,7 @@
 //! * [`local`]: the store on this disk
 //! * [`gc`]: which objects nothing keeps, and how they go
 //! * [`profile`]: sets of installed packages, with generations
+//! * [`net`]: clients for HTTP
 //! * [`cache`]: objects shared between machines
 
 pub mod cache;
@@ -27,6 +28,7 @@ pub mod gc;
 pub mod id;
 pub mod info;
 pub mod local;
+pub mod net;
 pub mod object;
 pub mod pool;
 pub mod profile;

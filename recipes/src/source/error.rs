@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use store::net::NetError;
+
 use super::MirrorError;
 use crate::model::{ContentDigest, Location};
 
@@ -137,6 +139,18 @@ pub enum AttemptError {
     /// The address is in the network and nothing is fetched from there while offline.
     #[error("not asked while offline")]
     Offline,
+}
+
+impl From<NetError> for AttemptError {
+    fn from(error: NetError) -> Self {
+        match error {
+            NetError::Unreachable { message } => Self::Unreachable { message },
+            NetError::Certificate { message } => Self::Certificate { message },
+            other => Self::Connection {
+                message: other.to_string(),
+            },
+        }
+    }
 }
 
 fn lines(attempts: &[Attempt]) -> String {

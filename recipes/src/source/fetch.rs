@@ -11,7 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::http::{Http, Message, without_credentials};
+use store::net::{NetOptions, without_credentials};
+
+use super::http::{Http, Message};
 use super::partial::Partial;
 use super::{
     Address, Attempt, AttemptError, FetchError, MirrorTable, Proxies, Timeouts, WrongDigest, retry,
@@ -120,11 +122,11 @@ impl fmt::Debug for Fetcher {
 impl Fetcher {
     /// Creates a fetcher that finds mirrors in `mirrors`.
     pub fn new(options: FetchOptions, mirrors: MirrorTable) -> Self {
-        let http = Http::new(
-            options.timeouts,
-            options.proxies.clone(),
-            options.extra_roots.clone(),
-        );
+        let http = Http::new(NetOptions {
+            timeouts: options.timeouts,
+            proxies: options.proxies.clone(),
+            extra_roots: options.extra_roots.clone(),
+        });
         Self {
             options,
             mirrors,

@@ -4,22 +4,18 @@
 //! it wants to, for a name server as little as for a silent peer, and can leave at any time: a thread nobody listens to
 //! ends by itself with its next piece or its time limit.
 //!
-//! TLS is always verified, against the machine's certificates and those that the caller adds. A redirect to another host
-//! takes no credentials with it.
+//! TLS, proxies and certificates are those of [`store::net`]. A redirect to another host takes no credentials with it.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use reqwest::blocking as web;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use reqwest::header::{ACCEPT_ENCODING, RANGE};
+use store::net::{NetError, NetOptions, chain, client_builder, content_range, retry_after};
 
 use super::{Address, AttemptError};
 
@@ -28,41 +24,6 @@ const MAX_REDIRECTS: usize = 10;
 /// Pieces that may wait between the network and the disk.
 const PIECES_IN_FLIGHT: usize = 16;
 const PIECE_BYTES: usize = 64 << 10;
-
-/// How patient a transfer is.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// For a connection to be made.
-    pub connect: Duration,
-    /// A transfer has failed when fewer than `min_bytes` came in this time.
-    pub stall: Duration,
-    /// See `stall`.
-    pub min_bytes: u64,
-    /// The unit of the pauses between tries.
-    pub retry_base: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            stall: Duration::from_secs(15),
-            min_bytes: 15 << 10,
-            retry_base: Duration::from_millis(250),
-        }
-    }
-}
-
-/// Proxies that the caller was told to use; an address that brings its own goes before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// For `http:` addresses.
-    pub http: Option<String>,
-    /// For `https:` addresses.
-    pub https: Option<String>,
-    /// Hosts that are reached directly, separated by commas, as in `NO_PROXY`.
-    pub direct: Option<String>,
-}
 
 /// What a transfer tells its caller, in this order: one head, pieces, and a last message of the other two.
 pub(super) enum Message {
@@ -80,19 +41,14 @@ pub(super) enum Message {
 
 /// Opens transfers. Connections are kept and shared between them.
 pub(super) struct Http {
-    timeouts: Timeouts,
-    proxies: Proxies,
-    extra_roots: Vec<u8>,
+    options: NetOptions,
     clients: Mutex<BTreeMap<Option<String>, web::Client>>,
 }
 
 impl Http {
-    /// `extra_roots` are certificates in PEM that count as trusted too.
-    pub(super) fn new(timeouts: Timeouts, proxies: Proxies, extra_roots: Vec<u8>) -> Self {
+    pub(super) fn new(options: NetOptions) -> Self {
         Self {
-            timeouts,
-            proxies,
-            extra_roots,
+            options,
             clients: Mutex::default(),
         }
     }
@@ -126,60 +82,12 @@ impl Http {
     }
 
     fn make_client(&self, proxy: Option<&str>) -> Result<web::Client, AttemptError> {
-        let failed = |error: reqwest::Error| AttemptError::Connection {
-            message: chain(&error),
-        };
-        let mut builder = web::Client::builder()
-            .tls_backend_preconfigured(self.tls()?)
-            .user_agent(concat!("pith/", env!("CARGO_PKG_VERSION")))
+        web::ClientBuilder::from(client_builder(&self.options, proxy)?)
             .redirect(reqwest::redirect::Policy::limited(MAX_REDIRECTS))
-            .referer(false)
-            .connect_timeout(self.timeouts.connect)
             // Only ends threads that nobody listens to any more; the caller's own limit is shorter.
-            .timeout(self.timeouts.stall.saturating_mul(4))
-            .no_proxy();
-        if let Some(proxy) = proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(failed)?);
-        } else {
-            let direct = || {
-                self.proxies
-                    .direct
-                    .as_deref()
-                    .and_then(reqwest::NoProxy::from_string)
-            };
-            if let Some(proxy) = &self.proxies.http {
-                builder = builder.proxy(
-                    reqwest::Proxy::http(proxy)
-                        .map_err(failed)?
-                        .no_proxy(direct()),
-                );
-            }
-            if let Some(proxy) = &self.proxies.https {
-                builder = builder.proxy(
-                    reqwest::Proxy::https(proxy)
-                        .map_err(failed)?
-                        .no_proxy(direct()),
-                );
-            }
-        }
-        builder.build().map_err(failed)
-    }
-
-    /// The provider is named here rather than installed for the whole process, which is not ours to configure.
-    fn tls(&self) -> Result<rustls::ClientConfig, AttemptError> {
-        let mut roots = rustls::RootCertStore::empty();
-        // A certificate of the machine that cannot be parsed is no reason to trust none of the others.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        roots.add_parsable_certificates(
-            CertificateDer::pem_slice_iter(&self.extra_roots).filter_map(Result::ok),
-        );
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| AttemptError::Connection {
-                message: chain(&error),
-            })?;
-        Ok(config.with_root_certificates(roots).with_no_client_auth())
+            .timeout(self.options.timeouts.stall.saturating_mul(4))
+            .build()
+            .map_err(|error| NetError::from(error).into())
     }
 }
 
@@ -202,13 +110,12 @@ fn request(
     if offset > 0 {
         request = request.header(RANGE, format!("bytes={offset}-"));
     }
-    let mut response = request
-        .send()
-        .map_err(|error| connection(error.without_url()))?;
+    let mut response = request.send().map_err(NetError::from)?;
     let code = response.status().as_u16();
     let (start, total) = match code {
         200 => (0, response.content_length()),
-        206 => content_range(response.headers()).unwrap_or((u64::MAX, None)),
+        206 => content_range(response.headers())
+            .map_or((u64::MAX, None), |range| (range.start, range.total)),
         _ => {
             return Err(AttemptError::Status {
                 code,
@@ -265,67 +172,6 @@ fn pass_on(from: &mut impl Read, sender: &SyncSender<Message>) -> io::Result<()>
     }
 }
 
-/// Reads `Content-Range: bytes START-END/TOTAL` (RFC 9110, 14.4).
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let value = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
-    let start = range.split_once('-')?.0.parse().ok()?;
-    Some((start, total.parse().ok()))
-}
-
-/// Reads `Retry-After` in seconds. A date would need a clock, and a wait that long is not made anyway.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
-}
-
-fn connection(error: reqwest::Error) -> AttemptError {
-    let message = match find_certificate_error(&error) {
-        Some(message) => return AttemptError::Certificate { message },
-        None => chain(&error),
-    };
-    if error.is_connect() {
-        AttemptError::Unreachable { message }
-    } else {
-        AttemptError::Connection { message }
-    }
-}
-
-/// Looks through the causes. An `io::Error` hides the error it was made of from `source`, so it is asked for that.
-fn find_certificate_error(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(rustls::Error::InvalidCertificate(problem)) = error.downcast_ref() {
-        return Some(problem.to_string());
-    }
-    let inner = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    match inner {
-        Some(inner) => find_certificate_error(inner),
-        None => find_certificate_error(error.source()?),
-    }
-}
-
-/// The whole chain of causes in one line, without repeating what a cause says already.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(current) = cause {
-        let message = current.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = current.source();
-    }
-    text
-}
-
 /// Undoes `%20` and the like in the path of a `file:` address.
 fn percent_decode(path: &str) -> String {
     let bytes = path.as_bytes();
@@ -347,50 +193,9 @@ fn percent_decode(path: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// Returns `url` without the user and password that it may have.
-pub(super) fn without_credentials(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if !parsed.username().is_empty() || parsed.password().is_some() => {
-            // Both only fail for addresses without a host, which have no credentials.
-            let hidden = parsed.set_username("").is_ok() && parsed.set_password(None).is_ok();
-            if hidden {
-                parsed.into()
-            } else {
-                "(an address with credentials)".to_owned()
-            }
-        }
-        _ => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn credentials_are_never_shown() {
-        assert_eq!(
-            without_credentials("https://user:secret@h.example/x?y"),
-            "https://h.example/x?y"
-        );
-        assert_eq!(
-            without_credentials("https://h.example/x"),
-            "https://h.example/x"
-        );
-    }
-
-    #[test]
-    fn a_content_range_says_where_it_starts() {
-        let range = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_RANGE, text.parse().unwrap());
-            content_range(&headers)
-        };
-        assert_eq!(range("bytes 5-9/10"), Some((5, Some(10))));
-        assert_eq!(range("bytes 5-9/*"), Some((5, None)));
-        assert_eq!(range("bytes */10"), None);
-        assert_eq!(range("lines 5-9/10"), None);
-    }
 
     #[test]
     fn a_file_address_may_have_spaces() {

@@ -25,7 +25,7 @@ mod retry;
 pub use error::{Attempt, AttemptError, FetchError, WrongDigest};
 pub use fetch::{Download, FetchOptions, FetchRequest, Fetcher};
 pub use glob::{Glob, GlobError};
-pub use http::{Proxies, Timeouts};
 pub use local::{LocalError, copy_local};
 pub use mirrors::{Address, MirrorError, MirrorTable};
 pub(crate) use partial::remove_expired;
+pub use store::net::{Proxies, Timeouts};
