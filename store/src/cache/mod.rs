@@ -2,12 +2,14 @@
 //!
 //! * [`mod@format`] — the names and the contents of the files
 //! * [`pack`] — blobs to packs and back
+//! * [`backend`] — where the files lie: directories, HTTP servers, S3 buckets, OCI registries
 //!
 //! What is believed because of which signatures is decided in [`trust`].
 //!
 //! The format of the files:
 #![doc = include_str!("FORMAT.md")]
 
+pub mod backend;
 pub mod format;
 pub mod pack;
 

@@ -5,17 +5,25 @@
 //! are for.
 //!
 //! * [`client_builder`] makes clients; [`NetOptions`] says how.
+//! * `Wire` sends one request at a time from as many threads as like to; async below, synchronous to its callers.
 //!
 //! Not responsible for: retries, or what an answer means.
 
+mod body;
 mod client;
 mod error;
+mod io;
 mod options;
 mod text;
+mod wire;
 
 pub use client::client_builder;
 pub use options::{NetOptions, Proxies, Timeouts};
 pub use text::{ContentRange, chain, content_range, retry_after, without_credentials};
+
+pub(crate) use body::{Body, Pieces};
+pub(crate) use io::Io;
+pub(crate) use wire::{Answer, Authorization, Patience, Request, Wire, client};
 
 use std::time::Duration;
 

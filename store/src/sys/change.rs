@@ -79,6 +79,12 @@ pub(crate) fn make_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Result<
     mkdirat(parent, name, Mode::from_bits_truncate(0o755))
 }
 
+/// Makes a directory below another, with what the user's umask leaves of all permissions: where several users write, that is theirs to say.
+pub(crate) fn make_shared_directory_at(parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
+    fault::point("mkdir")?;
+    mkdirat(parent, name, Mode::S_IRWXU | Mode::S_IRWXG | Mode::S_IRWXO)
+}
+
 /// Makes a symlink that must not exist.
 pub(crate) fn symlink_at(target: &OsStr, parent: impl AsFd, name: &OsStr) -> nix::Result<()> {
     fault::point("symlink")?;

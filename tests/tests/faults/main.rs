@@ -10,6 +10,7 @@
 //!
 //! The numbers of points are printed. CI tries every point; the store is small.
 
+mod caching;
 mod collecting;
 mod harness;
 mod linking;
@@ -119,4 +120,9 @@ fn losing_the_database_survives_every_fault() -> TestResult {
 #[test]
 fn a_repair_survives_every_fault() -> TestResult {
     run("repair")
+}
+
+#[test]
+fn writing_into_a_cache_survives_every_fault() -> TestResult {
+    run("write-cache")
 }

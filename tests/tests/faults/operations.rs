@@ -5,7 +5,7 @@ use store::{
     ResolvedDigest, RootKind, StorePath, scratch_path, testing::memory_tree,
 };
 
-use crate::{collecting, harness::TestResult, linking, profiles, signing, upkeep};
+use crate::{caching, collecting, harness::TestResult, linking, profiles, signing, upkeep};
 
 /// Something that a command does to a store.
 pub(crate) struct Operation {
@@ -24,6 +24,7 @@ pub(crate) struct Operation {
 pub(crate) fn find(name: &str) -> TestResult<&'static Operation> {
     let mut operations = OPERATIONS
         .iter()
+        .chain(caching::OPERATIONS)
         .chain(collecting::OPERATIONS)
         .chain(linking::OPERATIONS)
         .chain(profiles::OPERATIONS)

@@ -1,0 +1,51 @@
+//! The kinds of files that a cache has.
+
+/// A kind of file, and the folder in which all files of that kind lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileKind {
+    /// `b/`
+    PlanHint,
+    /// `c/`
+    Closure,
+    /// `log/`
+    Log,
+    /// `n/`
+    NameHint,
+    /// `o/`
+    Object,
+    /// `p/`
+    Pack,
+    /// `r/`
+    Realisations,
+    /// `t/`
+    Manifest,
+}
+
+impl FileKind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::PlanHint,
+        Self::Closure,
+        Self::Log,
+        Self::NameHint,
+        Self::Object,
+        Self::Pack,
+        Self::Realisations,
+        Self::Manifest,
+    ];
+
+    /// Returns the folder's name, without a slash.
+    #[must_use]
+    pub const fn folder(self) -> &'static str {
+        match self {
+            Self::PlanHint => "b",
+            Self::Closure => "c",
+            Self::Log => "log",
+            Self::NameHint => "n",
+            Self::Object => "o",
+            Self::Pack => "p",
+            Self::Realisations => "r",
+            Self::Manifest => "t",
+        }
+    }
+}

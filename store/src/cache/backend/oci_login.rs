@@ -1,0 +1,344 @@
+//! Telling a registry who asks: passwords, and tokens that a server which the registry names gives out for a while.
+//!
+//! The registry's challenge is that of RFC 9110, 11.6.1; the token's request that of Docker's "Token Authentication Specification", which all registries
+//! speak.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use reqwest::{
+    Method,
+    header::{HeaderMap, WWW_AUTHENTICATE},
+};
+use serde::Deserialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    BackendError, Credentials, Need, Plaintext,
+    address::is_loopback,
+    http::{unreachable, whole},
+};
+use crate::net::{Authorization, Request, Wire};
+
+/// Bytes of an answer with a token at most.
+const MAX_ANSWER: u64 = 1 << 20;
+
+/// What is going to be done, for which a token has to be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    Pull,
+    Push,
+}
+
+/// A header that the registry accepted before, or may.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) header: Authorization,
+    /// Which one it is, so that of many threads whose token has expired one asks for another.
+    pub(super) number: u64,
+    is_for_push: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Login {
+    cache: String,
+    repository: String,
+    credentials: Option<Credentials>,
+    plaintext: Plaintext,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: Option<Known>,
+    count: u64,
+}
+
+/// What a registry wants.
+#[derive(Debug, PartialEq, Eq)]
+enum Challenge {
+    Basic,
+    Bearer {
+        realm: String,
+        service: Option<String>,
+    },
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Login {
+    pub(super) fn new(
+        cache: String,
+        repository: String,
+        credentials: Option<Credentials>,
+        plaintext: Plaintext,
+    ) -> Self {
+        let state = State {
+            // A token that the user brought is the registry's own.
+            known: match &credentials {
+                Some(token @ Credentials::Bearer(_)) => token.authorization().map(|header| Known {
+                    header,
+                    number: 0,
+                    is_for_push: true,
+                }),
+                _ => None,
+            },
+            count: 1,
+        };
+        Self {
+            cache,
+            repository,
+            credentials,
+            plaintext,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Returns the header to try first.
+    pub(super) fn current(&self, scope: Scope) -> Option<Known> {
+        let known = self.state().known.clone();
+        known.filter(|known| known.is_for_push || scope == Scope::Pull)
+    }
+
+    /// Returns the header to try after a request with `used` was answered 401; `None` if there is nothing to log in with.
+    pub(super) fn log_in(
+        &self,
+        wire: &Wire,
+        answer: &HeaderMap,
+        scope: Scope,
+        used: Option<u64>,
+        file: &str,
+    ) -> Result<Option<Authorization>, BackendError> {
+        // Held while the token is asked for: the others want the same one.
+        let mut state = self.state();
+        let is_newer = |known: &&Known| {
+            used.is_none_or(|used| used < known.number)
+                && (known.is_for_push || scope == Scope::Pull)
+        };
+        if let Some(known) = state.known.as_ref().filter(is_newer) {
+            return Ok(Some(known.header.clone()));
+        }
+        let header = match (challenge(answer), &self.credentials) {
+            (_, Some(Credentials::Bearer(_))) | (None, _) | (Some(Challenge::Basic), None) => {
+                return Ok(None);
+            }
+            (Some(Challenge::Basic), Some(credentials)) => self.header(credentials)?,
+            (Some(Challenge::Bearer { realm, service }), _) => {
+                self.fetch_token(wire, &realm, service.as_deref(), scope, file)?
+            }
+        };
+        let number = state.count;
+        state.count += 1;
+        state.known = Some(Known {
+            header: header.clone(),
+            number,
+            is_for_push: scope == Scope::Push,
+        });
+        Ok(Some(header))
+    }
+
+    fn fetch_token(
+        &self,
+        wire: &Wire,
+        realm: &str,
+        service: Option<&str>,
+        scope: Scope,
+        file: &str,
+    ) -> Result<Authorization, BackendError> {
+        let settings = |reason: &str| BackendError::Settings {
+            cache: self.cache.clone(),
+            reason: reason.to_owned(),
+        };
+        let mut url = Url::parse(realm)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| settings("the registry names no address to log in at"))?;
+        let is_private = url.scheme() == "https" || is_loopback(&url);
+        let actions = match scope {
+            Scope::Pull => "pull",
+            Scope::Push => "pull,push",
+        };
+        url.query_pairs_mut()
+            .extend_pairs(service.map(|service| ("service", service)))
+            .append_pair(
+                "scope",
+                &format!("repository:{}:{actions}", self.repository),
+            );
+        let mut request = Request::new(Method::GET, url);
+        if let Some(credentials) = &self.credentials {
+            if !is_private && self.plaintext == Plaintext::Denied {
+                return Err(BackendError::Plaintext {
+                    cache: self.cache.clone(),
+                });
+            }
+            request.authorization = Some(self.header(credentials)?);
+        }
+        let answer = wire
+            .send(&request)
+            .map_err(|source| unreachable(file.to_owned(), source))?;
+        // Where one logs in, 400 and 404 say nothing else either.
+        if matches!(answer.status, 400..=404) {
+            return Err(BackendError::Denied {
+                file: file.to_owned(),
+                need: if self.credentials.is_none() {
+                    Need::Credentials { scheme: None }
+                } else {
+                    Need::Permission
+                },
+            });
+        }
+        let text = Zeroizing::new(whole(answer, MAX_ANSWER, file.to_owned())?);
+        let token: TokenAnswer = serde_json::from_slice(&text)
+            .map_err(|_| settings("the registry's log-in does not answer with a token"))?;
+        token
+            .token
+            .or(token.access_token)
+            .map(|token| Credentials::Bearer(Zeroizing::new(token)))
+            .and_then(|token| token.authorization())
+            .ok_or_else(|| settings("the registry's log-in answers without a token"))
+    }
+
+    fn header(&self, credentials: &Credentials) -> Result<Authorization, BackendError> {
+        credentials
+            .authorization()
+            .ok_or_else(|| BackendError::Settings {
+                cache: self.cache.clone(),
+                reason: "the token or the password has characters that no header can have"
+                    .to_owned(),
+            })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the first challenge of an answer that is understood, `Bearer` before `Basic`.
+fn challenge(headers: &HeaderMap) -> Option<Challenge> {
+    let texts = || {
+        headers
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+    };
+    let after = |text: &str, scheme: &str| {
+        let (start, rest) = text.split_at_checked(scheme.len())?;
+        (start.eq_ignore_ascii_case(scheme) && (rest.is_empty() || rest.starts_with(' ')))
+            .then(|| rest.trim_start().to_owned())
+    };
+    let bearer = texts().find_map(|text| {
+        let parameters = parameters(&after(text, "Bearer")?);
+        let value = |key: &str| {
+            let found = parameters
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(key));
+            found.map(|(_, value)| value.clone())
+        };
+        Some(Challenge::Bearer {
+            realm: value("realm")?,
+            service: value("service"),
+        })
+    });
+    bearer.or_else(|| texts().find_map(|text| after(text, "Basic").map(|_| Challenge::Basic)))
+}
+
+/// Reads `key="value",key=value`; stops at what it does not understand.
+fn parameters(text: &str) -> Vec<(String, String)> {
+    let mut parameters = Vec::new();
+    let mut rest = text;
+    while let Some((key, after)) = rest.trim_start_matches([',', ' ']).split_once('=') {
+        let mut value = String::new();
+        if let Some(quoted) = after.strip_prefix('"') {
+            let mut characters = quoted.chars();
+            loop {
+                match characters.next() {
+                    Some('"') => break,
+                    Some('\\') => value.extend(characters.next()),
+                    Some(character) => value.push(character),
+                    None => return parameters,
+                }
+            }
+            rest = characters.as_str();
+        } else {
+            let end = after.find([',', ' ']).unwrap_or(after.len());
+            value.push_str(&after[..end]);
+            rest = &after[end..];
+        }
+        parameters.push((key.trim().to_owned(), value));
+    }
+    parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{NetOptions, Patience};
+
+    fn challenge_of(texts: &[&str]) -> Option<Challenge> {
+        let mut headers = HeaderMap::new();
+        for text in texts {
+            headers.append(WWW_AUTHENTICATE, text.parse().unwrap());
+        }
+        challenge(&headers)
+    }
+
+    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
+        Some(Challenge::Bearer {
+            realm: realm.to_owned(),
+            service: service.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn a_password_is_not_given_to_a_log_in_that_others_can_read() {
+        let login = {
+            let credentials = Credentials::Basic {
+                user: "user".to_owned(),
+                password: Zeroizing::new("secret".to_owned()),
+            };
+            let name = |text: &str| text.to_owned();
+            Login::new(name("C"), name("r"), Some(credentials), Plaintext::Denied)
+        };
+        let wire = Wire::new(&NetOptions::default(), Patience::default()).unwrap();
+        let mut headers = HeaderMap::new();
+        let challenge = "Bearer realm=\"http://login.invalid/token\""
+            .parse()
+            .unwrap();
+        headers.append(WWW_AUTHENTICATE, challenge);
+        let result = login.log_in(&wire, &headers, Scope::Pull, None, "F");
+        assert!(
+            matches!(result, Err(BackendError::Plaintext { .. })),
+            "{result:?}"
+        );
+    }
+
+    #[test]
+    fn challenges_are_read() {
+        for (texts, expected) in [
+            (
+                [r#"Bearer realm="https://a/t?x=1,2",service="r \"1\"",scope="repository:a:pull""#]
+                    .as_slice(),
+                bearer("https://a/t?x=1,2", Some("r \"1\"")),
+            ),
+            (
+                &["bearer Realm=https://a , error=x"],
+                bearer("https://a", None),
+            ),
+            (
+                &["Basic realm=\"x\"", "Bearer realm=\"y\""],
+                bearer("y", None),
+            ),
+            (&["Basic"], Some(Challenge::Basic)),
+            (&["Bearer service=\"x\""], None),
+            (&["Bearer realm=\"x"], None),
+            (&["Bearerx realm=\"x\"", "Negotiate", ""], None),
+            (&[], None),
+        ] {
+            assert_eq!(challenge_of(texts), expected, "{texts:?}");
+        }
+    }
+}
