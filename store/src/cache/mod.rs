@@ -3,6 +3,7 @@
 //! * [`mod@format`] — the names and the contents of the files
 //! * [`pack`] — blobs to packs and back
 //! * [`backend`] — where the files lie: directories, HTTP servers, S3 buckets, OCI registries
+//! * [`source`] — a cache as those see it who take from it: retries, and when to stop
 //!
 //! What is believed because of which signatures is decided in [`trust`].
 //!
@@ -12,5 +13,6 @@
 pub mod backend;
 pub mod format;
 pub mod pack;
+pub mod source;
 
 pub use crate::trust;
