@@ -1,6 +1,7 @@
 //! What the end-to-end scenarios share: a place of their own on disk and the `pith` binary in it.
 
 mod env;
+pub mod http_server;
 mod random;
 mod server;
 
