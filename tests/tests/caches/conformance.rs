@@ -188,6 +188,15 @@ fn files_are_written_over(cache: &Cache) -> TestResult {
     Ok(())
 }
 
+/// The length of the file that is written under a number while others are.
+fn shared_length(number: u64) -> usize {
+    if number.is_multiple_of(3) {
+        2000
+    } else {
+        14_000
+    }
+}
+
 fn sixteen_threads_write_and_read_at_once(cache: &Cache) -> TestResult {
     const THREADS: u64 = 16;
     const FILES: u64 = 6;
@@ -199,17 +208,7 @@ fn sixteen_threads_write_and_read_at_once(cache: &Cache) -> TestResult {
                 scope.spawn(move || {
                     let file = |number| {
                         let number = 1000 + thread * FILES + number;
-                        (
-                            pack(number),
-                            noise(
-                                number,
-                                if number.is_multiple_of(2) {
-                                    2000
-                                } else {
-                                    14_000
-                                },
-                            ),
-                        )
+                        (pack(number), noise(number, shared_length(number)))
                     };
                     barrier.wait();
                     for (name, bytes) in (0..FILES).map(file) {
@@ -267,7 +266,7 @@ fn listing_finds_everything(cache: &Cache) -> TestResult {
     }
     result?;
     let mut expected = BTreeMap::from([(pack(2), 1_000_000), (pack(32), 32 << 20)]);
-    expected.extend((1000..1096).map(|number| (pack(number), 2000 * (1 + number % 7))));
+    expected.extend((1000..1096).map(|number| (pack(number), shared_length(number) as u64)));
     assert_eq!(found, expected);
     for (kind, count) in [
         (FileKind::NameHint, 1),
