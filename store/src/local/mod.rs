@@ -14,6 +14,7 @@ mod budget;
 mod buffer;
 mod check;
 mod commit;
+mod components;
 mod copy;
 mod directories;
 mod draft;

@@ -43,6 +43,11 @@ fn changing_a_component_survives_every_fault() -> TestResult {
 }
 
 #[test]
+fn new_facts_about_a_valid_object_survive_every_fault() -> TestResult {
+    run("describe")
+}
+
+#[test]
 fn setting_a_root_survives_every_fault() -> TestResult {
     run("root")
 }

@@ -86,6 +86,20 @@ const OPERATIONS: &[Operation] = &[
         },
     },
     Operation {
+        name: "describe",
+        prepare: |store| with_library(store).map(drop),
+        act: |store| {
+            let object = with_library(store)?;
+            store.set_components(&[(object, component())])?;
+            Ok(())
+        },
+        is_done: |store| Ok(library_info(store)?.component == Some(component())),
+        is_undone: |store| match library_info(store)?.component {
+            None => Ok(()),
+            Some(other) => Err(format!("in part: {other:?}").into()),
+        },
+    },
+    Operation {
         name: "root",
         prepare: |store| with_library(store).map(drop),
         act: |store| Ok(store.add_root("library", &with_library(store)?, RootKind::Explicit)?),
