@@ -137,4 +137,6 @@ pub enum Work {
     Added,
     /// Another process had finished the same work when its lock was free.
     Shared,
+    /// It came from a cache.
+    Substituted,
 }

@@ -61,6 +61,7 @@ struct Report {
     built: Vec<String>,
     fetched: Vec<String>,
     shared: Vec<String>,
+    substituted: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,6 +104,7 @@ fn report(args: &BuildArgs, context: &Context, realised: &Realised) -> Result<()
             built: done.built.into_iter().collect(),
             fetched: done.fetched.into_iter().collect(),
             shared: done.shared.into_iter().collect(),
+            substituted: done.substituted.into_iter().collect(),
         })?;
     } else {
         let lines: String = paths.map(|path| path + "\n").collect();

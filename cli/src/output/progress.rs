@@ -34,6 +34,8 @@ pub(crate) struct Done {
     pub(crate) built: BTreeSet<String>,
     /// Derivations that another process built meanwhile.
     pub(crate) shared: BTreeSet<String>,
+    /// Derivations whose outputs came from a cache.
+    pub(crate) substituted: BTreeSet<String>,
 }
 
 impl<'a> BuildProgress<'a> {
@@ -156,6 +158,7 @@ impl<'a> BuildProgress<'a> {
             Work::Fetched => &mut state.done.fetched,
             Work::Built => &mut state.done.built,
             Work::Shared => &mut state.done.shared,
+            Work::Substituted => &mut state.done.substituted,
             Work::Added => return,
         };
         list.insert(name.to_owned());

@@ -12,6 +12,7 @@ use super::files::FileFailure;
 use super::lint::Finding;
 use super::listing::ListError;
 use super::program::Failure;
+use super::substitute::SubstituteError;
 use crate::model::{Builder, Derivation, Location};
 use crate::plan::PlanError;
 use crate::source::deb::DebError;
@@ -62,6 +63,21 @@ pub enum BuildError {
     /// A file of pith's own could not be used.
     #[error(transparent)]
     File(#[from] FileFailure),
+    /// What caches have cannot be taken into the store.
+    #[error(transparent)]
+    Substitute(SubstituteError),
+    /// The closure of the results cannot be read.
+    #[error("cannot read the closure of the results")]
+    Closure(#[source] Box<ClosureError>),
+    /// What the recipes say of the results cannot be recorded.
+    #[error("cannot record what the recipes say of the results")]
+    Describe(#[source] Box<AddError>),
+    /// Only what caches have may be used, and they do not have everything.
+    #[error("no cache has {}", names_of(.names))]
+    OnlyCaches {
+        /// The derivations that would have to be made, inputs first; never empty.
+        names: Vec<String>,
+    },
 }
 
 /// A step that failed, with what is left of it.
@@ -193,6 +209,9 @@ pub enum StepError {
         /// What is gone.
         path: StorePath,
     },
+    /// What caches have cannot be taken into the store.
+    #[error(transparent)]
+    Substitute(SubstituteError),
     /// What it became cannot be looked up.
     #[error(transparent)]
     Plan(Box<PlanError>),
@@ -284,6 +303,24 @@ pub enum FailureKind {
     Other,
 }
 
+impl From<SubstituteError> for BuildError {
+    fn from(error: SubstituteError) -> Self {
+        match error {
+            SubstituteError::Interrupted => Self::Interrupted,
+            error => Self::Substitute(error),
+        }
+    }
+}
+
+impl From<SubstituteError> for StepError {
+    fn from(error: SubstituteError) -> Self {
+        match error {
+            SubstituteError::Interrupted => Self::Interrupted,
+            error => Self::Substitute(error),
+        }
+    }
+}
+
 impl BuildError {
     /// Returns the kind of the failure, of the first one where there are several.
     pub fn kind(&self) -> FailureKind {
@@ -298,7 +335,11 @@ impl BuildError {
             | Self::ReadOnly { .. }
             | Self::Collected { .. }
             | Self::NothingToRepeat { .. }
-            | Self::File(_) => FailureKind::Other,
+            | Self::File(_)
+            | Self::Substitute(_)
+            | Self::Closure(_)
+            | Self::Describe(_)
+            | Self::OnlyCaches { .. } => FailureKind::Other,
         }
     }
 
@@ -317,6 +358,18 @@ impl BuildError {
             Self::Several { failures } => failures,
             _ => &[],
         }
+    }
+}
+
+impl From<ClosureError> for BuildError {
+    fn from(error: ClosureError) -> Self {
+        Self::Closure(Box::new(error))
+    }
+}
+
+impl From<AddError> for BuildError {
+    fn from(error: AddError) -> Self {
+        Self::Describe(Box::new(error))
     }
 }
 
@@ -392,6 +445,21 @@ impl StepError {
     pub(super) fn is_interruption(&self) -> bool {
         self.kind() == FailureKind::Interrupted
             || matches!(self, Self::Unpack(error) if matches!(**error, DebError::Cancelled))
+    }
+}
+
+/// How many names an error lists.
+const MAX_NAMES: usize = 8;
+
+fn names_of(names: &[String]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(MAX_NAMES)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().saturating_sub(MAX_NAMES) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -25,11 +25,12 @@ mod options;
 mod perform;
 mod private;
 mod program;
+mod prospect;
 mod realise;
 mod register;
 pub mod scheduler;
-mod shortcut;
 mod space;
+mod substitute;
 mod workers;
 
 pub use compare::{Difference, How};
@@ -43,3 +44,4 @@ pub use listing::ListError;
 pub use log::{Line, TAIL_LINES, log_path, read_log};
 pub use options::BuildOptions;
 pub use realise::{Builder, Counts, Origin, Realisations, Realised};
+pub use substitute::{SubstituteError, Substituter};

@@ -23,11 +23,12 @@ use super::private::PrivateDirectory;
 use super::program::{Failure, Input, Program, Run};
 use super::realise::Tools;
 use super::register::{Circumstances, Made, Rules, register};
+use super::substitute::choose;
 use crate::event::{Event, StepId, Work};
 use crate::model::{
     Builder, DebTree, Derivation, Fetch, OutputRef, ResolvedDerivation, Source, SourceFile,
 };
-use crate::plan::{Outputs, find_valid};
+use crate::plan::{Outputs, RealisedOutput, find_valid};
 use crate::source::deb::{DebFile, Selection, unpack};
 use crate::source::{FetchRequest, Glob, copy_local};
 
@@ -43,6 +44,8 @@ pub(super) struct Job<'a> {
     pub(super) lease: &'a Lease,
     pub(super) events: &'a (dyn Fn(Event) + Sync),
     pub(super) stop: &'a AtomicBool,
+    /// Whether caches may know it, and were not asked yet.
+    pub(super) ask_caches: bool,
 }
 
 impl Job<'_> {
@@ -60,6 +63,9 @@ impl Job<'_> {
             find_valid(self.store(), self.derivation, resolved).map_err(StepError::from)?
         {
             return Ok((outputs, Work::Shared));
+        }
+        if let Some(outputs) = self.substitute(resolved)? {
+            return Ok((outputs, Work::Substituted));
         }
         match self.derivation.builder() {
             Builder::Fetch(fetch) => Ok((self.fetch(fetch, resolved)?, Work::Fetched)),
@@ -80,6 +86,26 @@ impl Job<'_> {
             Builder::Source(Source::Local(_)) => Ok((self.add_local_files()?, Work::Added)),
             Builder::Program(_) => Ok((self.run_program(resolved)?, Work::Built)),
         }
+    }
+
+    /// Takes the outputs from a cache, if one has all of them.
+    fn substitute(&self, resolved: &ResolvedDerivation) -> Result<Option<Outputs>, StepError> {
+        let Some(caches) = self.tools.caches.filter(|_| self.ask_caches) else {
+            return Ok(None);
+        };
+        let answers = caches.find(&[resolved.digest]).into_iter().flatten();
+        let Some(told) = choose(self.derivation, &resolved.digest, answers) else {
+            return Ok(None);
+        };
+        let wanted: Vec<(StorePath, ObjectId)> = told
+            .iter()
+            .map(|one| (one.path.clone(), one.object))
+            .collect();
+        if !caches.pull(&wanted, self.lease, self.stop)?.is_empty() {
+            return Ok(None);
+        }
+        self.store().add_realisations(&told)?;
+        Ok(Some(told.into_iter().map(RealisedOutput::from).collect()))
     }
 
     fn store(&self) -> &LocalStore {

@@ -1,23 +1,27 @@
 //! The public door: goals in, valid store paths out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 use sandbox::Launcher;
-use store::{Lease, LocalStore, ObjectId, ResolvedDigest, StorePath};
+use store::{Component, Lease, LocalStore, ObjectId, ResolvedDigest, StorePath};
 
+use super::component::component;
 use super::error::{BuildError, FailedStep, StepError};
 use super::files::at;
 use super::options::BuildOptions;
 use super::perform::Job;
-use super::shortcut::find_valid_goals;
-use super::workers::Workers;
+use super::prospect::{Need, Prospect};
+use super::substitute::Substituter;
+use super::workers::{FinishedStep, Workers};
 use super::{lock, private};
 use crate::event::{Event, StepId};
-use crate::model::{Builder as BuilderKind, Derivation};
+use crate::model::{Builder as BuilderKind, Derivation, OutputRef};
 use crate::plan::{Answer, Goal, Graph, Lookup, Outputs, RealisedOutput};
 use crate::source::{Fetcher, remove_expired};
 
@@ -45,6 +49,7 @@ pub struct Builder<'a> {
     store: &'a LocalStore,
     options: BuildOptions,
     fetcher: Fetcher,
+    caches: Option<&'a dyn Substituter>,
     launcher: OnceLock<Launcher>,
     launching: Mutex<()>,
 }
@@ -96,6 +101,8 @@ pub enum Origin {
     Fetched,
     /// Another process made it while this one waited.
     Shared,
+    /// It came from a cache.
+    Substituted,
 }
 
 /// How many derivations came to be valid in which way.
@@ -111,6 +118,8 @@ pub struct Counts {
     pub fetched: usize,
     /// See [`Origin::Shared`].
     pub shared: usize,
+    /// See [`Origin::Substituted`].
+    pub substituted: usize,
 }
 
 /// What all steps of a run share.
@@ -119,6 +128,7 @@ pub(super) struct Tools<'a> {
     pub(super) options: &'a BuildOptions,
     pub(super) fetcher: &'a Fetcher,
     pub(super) locks: PathBuf,
+    pub(super) caches: Option<&'a dyn Substituter>,
     builder: &'a Builder<'a>,
 }
 
@@ -137,9 +147,17 @@ impl<'a> Builder<'a> {
             store,
             options,
             fetcher,
+            caches: None,
             launcher: OnceLock::new(),
             launching: Mutex::new(()),
         }
+    }
+
+    /// Takes from caches what they have.
+    #[must_use]
+    pub fn with_caches(mut self, caches: &'a dyn Substituter) -> Self {
+        self.caches = Some(caches);
+        self
     }
 
     /// Makes every output of every goal valid and returns them.
@@ -165,20 +183,7 @@ impl<'a> Builder<'a> {
         let graph = Graph::new(goals)?;
         events(Event::Planned { steps: graph.len() });
         let lease = self.store.lease()?;
-        let finished = match find_valid_goals(self.store, &graph, goals, events)? {
-            Some(finished) => finished,
-            None => {
-                let tools = self.tools()?;
-                let workers = Workers {
-                    graph: &graph,
-                    tools: &tools,
-                    lease: &lease,
-                    events,
-                    cancel,
-                };
-                workers.run()?.into_iter().map(Some).collect()
-            }
-        };
+        let finished = self.finish(&graph, goals, &lease, events, cancel)?;
         let mut realised = Vec::new();
         for goal in goals {
             let Some(node) = graph.find(&goal.derivation.id()) else {
@@ -203,6 +208,7 @@ impl<'a> Builder<'a> {
         if let Some(path) = self.store.hold(&lease, &paths)?.into_iter().next() {
             return Err(BuildError::Collected { path });
         }
+        self.describe(&graph, &finished, &paths)?;
         let mut counts = Counts::default();
         for step in finished.iter().flatten() {
             counts.add(step.origin);
@@ -211,6 +217,132 @@ impl<'a> Builder<'a> {
             goals: realised,
             counts,
             lease,
+        })
+    }
+
+    /// Does everything that the goals need, and returns what is known of each node afterwards.
+    fn finish(
+        &self,
+        graph: &Graph,
+        goals: &[Goal],
+        lease: &Lease,
+        events: &(dyn Fn(Event) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<Vec<Option<FinishedStep>>, BuildError> {
+        let mut prospect = Prospect::new(self.store, graph, goals)?;
+        let is_writable = !self.store.is_read_only();
+        let mut tools = None;
+        if is_writable && prospect.has_unread(false) {
+            let tools = tools.insert(self.tools()?);
+            self.read_files(&mut prospect, false, tools, lease, events)?;
+        }
+        let is_open = |prospect: &Prospect<'_>, may_pull| {
+            let open = |need: &Need| matches!(need, Need::Make | Need::Pull);
+            prospect.needs(may_pull).iter().any(open)
+        };
+        if let Some(caches) = self.caches.filter(|_| is_writable)
+            && is_open(&prospect, true)
+        {
+            if prospect.has_unread(true) {
+                let tools = match &mut tools {
+                    Some(tools) => tools,
+                    none => none.insert(self.tools()?),
+                };
+                self.read_files(&mut prospect, true, tools, lease, events)?;
+            }
+            prospect.substitute(caches, lease, cancel)?;
+        }
+        let tools = match tools {
+            Some(tools) => tools,
+            None if is_open(&prospect, false) => self.tools()?,
+            None => return Ok(prospect.into_settled(events)),
+        };
+        let workers = Workers {
+            graph,
+            prospect: &prospect,
+            tools: &tools,
+            lease,
+            events,
+            cancel,
+        };
+        workers.run()
+    }
+
+    /// Records what the recipes say today of everything that belongs to the goals: a license or a home page may have changed since it was built.
+    ///
+    /// Where several derivations became one object, the first counts.
+    fn describe(
+        &self,
+        graph: &Graph,
+        finished: &[Option<FinishedStep>],
+        goals: &[StorePath],
+    ) -> Result<(), BuildError> {
+        if self.store.is_read_only() {
+            return Ok(());
+        }
+        let closure = self.store.closure(goals)?;
+        let mut facts = BTreeMap::new();
+        for (derivation, step) in graph.derivations().iter().zip(finished) {
+            for output in step.iter().flat_map(|step| &step.outputs) {
+                if closure.find(&output.path).is_some() {
+                    facts.entry(&output.path).or_insert(derivation);
+                }
+            }
+        }
+        let facts: Vec<(StorePath, Component)> = facts
+            .into_iter()
+            .map(|(path, derivation)| (path.clone(), component(derivation)))
+            .filter(|(path, facts)| {
+                let known = closure.find(path).and_then(|info| info.component.as_ref());
+                known != Some(facts)
+            })
+            .collect();
+        self.store.set_components(&facts)?;
+        Ok(())
+    }
+
+    /// Takes files into the store that alone tell what their derivations are.
+    fn read_files(
+        &self,
+        prospect: &mut Prospect<'_>,
+        embedded: bool,
+        tools: &Tools<'_>,
+        lease: &Lease,
+        events: &(dyn Fn(Event) + Sync),
+    ) -> Result<(), BuildError> {
+        let graph = prospect.graph();
+        prospect.read_files(embedded, |node, lookup| {
+            let Some(derivation) = graph.derivations().get(node) else {
+                return Ok(None);
+            };
+            let resolved = match lookup.look(node)? {
+                Answer::Valid(outputs) => return Ok(Some(outputs)),
+                Answer::Missing(resolved) => Some(resolved),
+                Answer::LocalFiles => None,
+            };
+            let started = Instant::now();
+            let job = Job {
+                step: StepId(node),
+                derivation,
+                resolved,
+                debs: Vec::new(),
+                tools,
+                lease,
+                events,
+                stop: &AtomicBool::new(false),
+                ask_caches: false,
+            };
+            let Ok((outputs, work)) = job.perform() else {
+                return Ok(None);
+            };
+            events(Event::Finished {
+                step: StepId(node),
+                name: derivation.name().to_string(),
+                work,
+                paths: outputs.iter().map(|output| output.path.clone()).collect(),
+                duration: started.elapsed(),
+            });
+            Ok(Some(outputs))
         })
     }
 
@@ -246,25 +378,25 @@ impl<'a> Builder<'a> {
                 name: derivation.name().to_string(),
                 source: Box::new(source),
             })?;
-        let graph = Graph::new(&[Goal::new(derivation.clone())])?;
-        let node = graph.len().saturating_sub(1);
-        let tools = self.tools()?;
+        // What it needs is a goal too: it is used, although the derivation itself is valid.
+        let goal = |output: &OutputRef| Goal {
+            derivation: Arc::clone(output.derivation()),
+            outputs: vec![output.output().to_owned()],
+        };
+        let mut goals = vec![Goal::new(Arc::clone(derivation))];
+        goals.extend(derivation.dependencies().map(goal));
+        let graph = Graph::new(&goals)?;
         let lease = self.store.lease()?;
-        let finished = Workers {
-            graph: &graph,
-            tools: &tools,
-            lease: &lease,
-            events,
-            cancel,
-        }
-        .run()?;
+        let finished = self.finish(&graph, &goals, &lease, events, cancel)?;
+        let tools = self.tools()?;
         let mut lookup = Lookup::new(self.store, &graph);
+        let node = graph.find(&derivation.id()).unwrap_or(graph.len());
         let mut registered = Vec::new();
         for (place, step) in finished.into_iter().enumerate() {
-            if place == node {
-                registered = step.outputs;
-            } else {
-                lookup.set(place, step.outputs);
+            match step {
+                Some(step) if place == node => registered = step.outputs,
+                Some(step) => lookup.set(place, step.outputs),
+                None => {}
             }
         }
         let resolved = lookup.resolve(node)?;
@@ -277,6 +409,7 @@ impl<'a> Builder<'a> {
             lease: &lease,
             events,
             stop: cancel,
+            ask_caches: false,
         };
         job.repeat(&resolved, &registered).map_err(|failure| {
             if failure.error.is_interruption() {
@@ -297,7 +430,7 @@ impl<'a> Builder<'a> {
         let last = graph.len().saturating_sub(1);
         for (node, input) in graph.derivations().iter().enumerate().take(last) {
             let outputs = match lookup.recall(node)? {
-                Some((outputs, ..)) => outputs,
+                Some(recalled) => recalled.outputs,
                 None => match lookup.look(node)? {
                     Answer::Valid(outputs) => outputs,
                     Answer::LocalFiles => self.add_local_files(input)?,
@@ -338,6 +471,7 @@ impl<'a> Builder<'a> {
             options: &self.options,
             fetcher: &self.fetcher,
             locks,
+            caches: self.caches,
             builder: self,
         })
     }
@@ -376,6 +510,7 @@ impl Counts {
             Origin::Built => &mut self.built,
             Origin::Fetched => &mut self.fetched,
             Origin::Shared => &mut self.shared,
+            Origin::Substituted => &mut self.substituted,
         } += 1;
     }
 }

@@ -15,6 +15,7 @@ use store::{Lease, PathDigest, ResolvedDigest, StorePath};
 use super::error::{BuildError, FailedStep};
 use super::perform::{Job, debs_of};
 use super::program::Failure;
+use super::prospect::{Need, Prospect};
 use super::realise::{Origin, Tools};
 use super::scheduler::{Action, Lane, Node, NodeId, Occurrence, Scheduler, Slots};
 use crate::event::{Event, StepId, Work};
@@ -35,6 +36,7 @@ pub(super) struct FinishedStep {
 /// Everything for one run; see the module.
 pub(super) struct Workers<'a> {
     pub(super) graph: &'a Graph,
+    pub(super) prospect: &'a Prospect<'a>,
     pub(super) tools: &'a Tools<'a>,
     pub(super) lease: &'a Lease,
     pub(super) events: &'a (dyn Fn(Event) + Sync),
@@ -50,6 +52,7 @@ struct Report {
 /// What the owner of the scheduler knows.
 struct State<'a> {
     scheduler: Scheduler,
+    needs: Vec<Need>,
     lookup: Lookup<'a>,
     resolved: BTreeMap<usize, Box<ResolvedDerivation>>,
     keys: Vec<Option<ResolvedDigest>>,
@@ -62,17 +65,19 @@ struct State<'a> {
 }
 
 impl<'a> Workers<'a> {
-    /// Does everything below the goals. Returns the steps in the order of the graph.
-    pub(super) fn run(&self) -> Result<Vec<FinishedStep>, BuildError> {
+    /// Makes what the prospect says. Returns the steps in the order of the graph, but for those that nobody uses.
+    pub(super) fn run(&self) -> Result<Vec<Option<FinishedStep>>, BuildError> {
+        let needs = self.prospect.needs(false);
         let options = self.tools.options;
         let slots = Slots {
             fetch: options.transfers,
             build: options.jobs,
         };
-        let scheduler = Scheduler::new(self.nodes(), slots, options.on_failure)
+        let scheduler = Scheduler::new(self.nodes(&needs), slots, options.on_failure)
             .expect("a graph lists what each node needs before it");
         let mut state = State {
             scheduler,
+            needs,
             lookup: Lookup::new(self.tools.store, self.graph),
             resolved: BTreeMap::new(),
             keys: vec![None; self.graph.len()],
@@ -132,13 +137,9 @@ impl<'a> Workers<'a> {
         self.finish(state)
     }
 
-    fn nodes(&self) -> Vec<Node> {
-        let nodes = self
-            .graph
-            .derivations()
-            .iter()
-            .enumerate()
-            .map(|(index, derivation)| {
+    fn nodes(&self, needs: &[Need]) -> Vec<Node> {
+        let nodes = self.graph.derivations().iter().zip(needs).enumerate().map(
+            |(index, (derivation, need))| {
                 // What nobody has measured is guessed: a program takes longer than unpacking, that longer than a transfer.
                 let (lane, cost) = match derivation.builder() {
                     Builder::Fetch(_) => (Lane::Fetch, 1),
@@ -146,18 +147,17 @@ impl<'a> Workers<'a> {
                     Builder::DebTree(_) => (Lane::Build, 4),
                     Builder::Program(_) => (Lane::Build, 16),
                 };
+                let inputs = match need {
+                    Need::Make => self.graph.inputs(index),
+                    _ => &[],
+                };
                 Node {
-                    inputs: self
-                        .graph
-                        .inputs(index)
-                        .iter()
-                        .copied()
-                        .map(NodeId)
-                        .collect(),
+                    inputs: inputs.iter().copied().map(NodeId).collect(),
                     lane,
                     cost,
                 }
-            });
+            },
+        );
         nodes.collect()
     }
 
@@ -171,6 +171,13 @@ impl<'a> Workers<'a> {
 
     fn look(&self, state: &mut State<'_>, node: NodeId) -> Occurrence {
         let NodeId(index) = node;
+        let need = state.needs.get(index).copied().unwrap_or(Need::Nothing);
+        if need != Need::Make {
+            if let Some(step) = self.prospect.settled(index, need) {
+                self.take_over(state, index, step);
+            }
+            return Occurrence::Found(node);
+        }
         let answer = state.lookup.look(index);
         if matches!(answer, Ok(Answer::Missing(_) | Answer::LocalFiles))
             && let Err(source) = self.tools.store.check_writable()
@@ -195,14 +202,13 @@ impl<'a> Workers<'a> {
                 } else {
                     Origin::AlreadyValid
                 };
-                state
-                    .found
-                    .extend(outputs.iter().map(|output| *output.path.digest()));
-                state.set(index, outputs, origin);
-                (self.events)(Event::Valid {
-                    step: StepId(index),
-                    name: self.name(index),
-                });
+                let resolved = state.keys.get(index).copied().flatten();
+                let step = FinishedStep {
+                    outputs,
+                    resolved,
+                    origin,
+                };
+                self.take_over(state, index, step);
                 Occurrence::Found(node)
             }
             Ok(Answer::Missing(resolved)) => {
@@ -218,6 +224,25 @@ impl<'a> Workers<'a> {
                 Occurrence::Failed(node)
             }
         }
+    }
+
+    /// Enters what needs no work.
+    fn take_over(&self, state: &mut State<'_>, index: usize, step: FinishedStep) {
+        let FinishedStep {
+            outputs,
+            resolved,
+            origin,
+        } = step;
+        let digests = outputs.iter().map(|output| *output.path.digest());
+        state.found.extend(digests);
+        if let Some(slot) = state.keys.get_mut(index) {
+            *slot = resolved;
+        }
+        state.set(index, outputs, origin);
+        (self.events)(Event::Valid {
+            step: StepId(index),
+            name: self.name(index),
+        });
     }
 
     /// What was found valid is used from now on, so nobody may collect it.
@@ -259,10 +284,13 @@ impl<'a> Workers<'a> {
                 )
             })
             .collect();
+        let resolved = state.resolved.remove(&node);
+        let was_asked = |one: &ResolvedDerivation| self.prospect.was_asked(&one.digest);
         let job = Job {
             step: StepId(node),
             derivation,
-            resolved: state.resolved.remove(&node),
+            ask_caches: resolved.as_deref().is_some_and(|one| !was_asked(one)),
+            resolved,
             debs,
             tools: self.tools,
             lease: self.lease,
@@ -303,6 +331,7 @@ impl<'a> Workers<'a> {
                     Work::Fetched => Origin::Fetched,
                     Work::Built | Work::Added => Origin::Built,
                     Work::Shared => Origin::Shared,
+                    Work::Substituted => Origin::Substituted,
                 };
                 state.set(node, outputs, origin);
                 Occurrence::Succeeded(NodeId(node))
@@ -328,8 +357,9 @@ impl<'a> Workers<'a> {
         });
     }
 
-    fn finish(&self, state: State<'_>) -> Result<Vec<FinishedStep>, BuildError> {
+    fn finish(&self, state: State<'_>) -> Result<Vec<Option<FinishedStep>>, BuildError> {
         let State {
+            needs,
             lookup,
             keys,
             origins,
@@ -347,16 +377,17 @@ impl<'a> Workers<'a> {
         if let Some(failure) = failures.pop() {
             return Err(BuildError::Step(Box::new(failure)));
         }
-        let steps: Option<Vec<FinishedStep>> = origins
-            .into_iter()
-            .zip(keys)
-            .enumerate()
-            .map(|(node, (origin, resolved))| {
-                Some(FinishedStep {
-                    outputs: lookup.result(node)?.clone(),
-                    resolved,
-                    origin: origin?,
-                })
+        let steps = origins.into_iter().zip(keys).zip(needs).enumerate();
+        let steps: Option<Vec<Option<FinishedStep>>> = steps
+            .map(|(node, ((origin, resolved), need))| {
+                let step = origin
+                    .zip(lookup.result(node))
+                    .map(|(origin, outputs)| FinishedStep {
+                        outputs: outputs.clone(),
+                        resolved,
+                        origin,
+                    });
+                (step.is_some() || need == Need::Nothing).then_some(step)
             })
             .collect();
         match steps {

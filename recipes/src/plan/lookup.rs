@@ -4,7 +4,7 @@ use store::LocalStore;
 
 use super::{Graph, PlanError};
 use crate::model::{Builder, Derivation, OutputRef, ResolvedDerivation, Source};
-use store::{ObjectId, ResolvedDigest, StorePath};
+use store::{ObjectId, Realisation, ResolvedDigest, StorePath};
 
 /// An output and the object that it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,16 @@ pub struct RealisedOutput {
     pub path: StorePath,
     /// What it is.
     pub id: ObjectId,
+}
+
+impl From<Realisation> for RealisedOutput {
+    fn from(realisation: Realisation) -> Self {
+        Self {
+            output: realisation.output,
+            path: realisation.path,
+            id: realisation.object,
+        }
+    }
 }
 
 /// All outputs of one derivation, in its order.
@@ -29,6 +39,17 @@ pub enum Answer {
     Missing(Box<ResolvedDerivation>),
     /// Only reading its files can tell.
     LocalFiles,
+}
+
+/// What a derivation was built to, whether that is still here or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// All of its outputs.
+    pub outputs: Outputs,
+    /// For each of them whether it is valid.
+    pub valid: Vec<bool>,
+    /// The key under which it is known.
+    pub resolved: ResolvedDigest,
 }
 
 /// The results that are known of a graph, growing from its sources upwards.
@@ -86,12 +107,9 @@ impl<'a> Lookup<'a> {
         })
     }
 
-    /// Returns what a node was built to, whether that is still here or not, with its key and whether all of it is valid; `None` if that is not
-    /// recorded. All of its inputs must be known. One query; nothing is recorded.
-    pub fn recall(
-        &self,
-        node: usize,
-    ) -> Result<Option<(Outputs, ResolvedDigest, bool)>, PlanError> {
+    /// Returns what a node was built to, whether that is still here or not; `None` if that is not recorded. All of its inputs must be known. One query; nothing is
+    /// recorded.
+    pub fn recall(&self, node: usize) -> Result<Option<Recalled>, PlanError> {
         let derivation = self
             .graph
             .derivations()
@@ -108,18 +126,34 @@ impl<'a> Lookup<'a> {
                 name: derivation.name().to_string(),
                 source: Box::new(source),
             })?;
-        let mut all_valid = true;
-        let outputs = derivation.outputs().iter().map(|output| {
+        let known = derivation.outputs().iter().map(|output| {
             let (_, id, valid) = recorded.iter().find(|(name, ..)| name == output.name())?;
-            all_valid &= valid;
-            Some(RealisedOutput {
+            let realised = RealisedOutput {
                 output: output.name().to_owned(),
                 path: StorePath::new(id.path_digest(), output.store_name().clone()),
                 id: *id,
-            })
+            };
+            Some((realised, *valid))
         });
-        let outputs: Option<Outputs> = outputs.collect();
-        Ok(outputs.map(|outputs| (outputs, resolved.digest, all_valid)))
+        let known: Option<Vec<_>> = known.collect();
+        Ok(known.map(|known| {
+            let (outputs, valid) = known.into_iter().unzip();
+            Recalled {
+                outputs,
+                valid,
+                resolved: resolved.digest,
+            }
+        }))
+    }
+
+    /// Returns whether an object is valid.
+    pub fn is_valid(&self, id: &ObjectId) -> Result<bool, PlanError> {
+        let found = self.store.find_by_id(id);
+        let found = found.map_err(|source| PlanError::Database {
+            name: id.to_string(),
+            source: Box::new(source),
+        })?;
+        Ok(found.is_some())
     }
 
     /// Puts the objects in the place of the inputs of a node, all of which must be known.

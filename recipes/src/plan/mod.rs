@@ -15,7 +15,7 @@ mod steps;
 
 pub use graph::{Goal, Graph};
 pub(crate) use lookup::find_valid;
-pub use lookup::{Answer, Lookup, Outputs, RealisedOutput};
+pub use lookup::{Answer, Lookup, Outputs, RealisedOutput, Recalled};
 pub use steps::{BuildPlan, Reason, Step};
 
 use crate::model::ResolveError;

@@ -146,12 +146,16 @@ pub(crate) fn origin() -> Location {
 }
 
 fn derivation(name: &str, outputs: &[&str], builder: Kind) -> Arc<Derivation> {
+    described(name, outputs, Metadata::default(), builder)
+}
+
+fn described(name: &str, outputs: &[&str], metadata: Metadata, builder: Kind) -> Arc<Derivation> {
     Derivation::new(DerivationSpec {
         name: name.parse().expect("a store name"),
         outputs: outputs.iter().map(|output| (*output).to_owned()).collect(),
         builder,
         limits: Limits::default(),
-        metadata: Metadata::default(),
+        metadata,
         origin: origin(),
     })
     .expect("a derivation")
@@ -178,6 +182,10 @@ impl<'a> Script<'a> {
     }
 
     pub(crate) fn derivation(&self) -> Arc<Derivation> {
+        self.derivation_with(Metadata::default())
+    }
+
+    pub(crate) fn derivation_with(&self, metadata: Metadata) -> Arc<Derivation> {
         let find = |digest: &store::PathDigest| {
             self.inputs
                 .iter()
@@ -185,9 +193,10 @@ impl<'a> Script<'a> {
                 .find(|output| output.placeholder().contains(&digest.to_string()))
         };
         let text = |text: &str| Text::parse(text, find).expect("every store path is an input");
-        derivation(
+        described(
             self.name,
             self.outputs,
+            metadata,
             Kind::Program(Program {
                 argv: ["/bin/sh", "-eu", "-c", &self.text].map(text).to_vec(),
                 env: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 mod bad_builders;
 mod builtin;
+mod caches;
 mod fixture;
 mod processes;
 mod realise;

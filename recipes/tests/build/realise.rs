@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use recipes::build::{BuildError, FailureKind, Origin};
 use recipes::event::Event;
+use recipes::model::Metadata;
 use recipes::plan::{BuildPlan, Goal, Reason};
 use store::STORE_DIR;
 
@@ -349,5 +350,39 @@ fn a_chain_of_trivial_builds_is_quick() -> TestResult {
         "{:?}",
         started.elapsed()
     );
+    Ok(())
+}
+
+#[test]
+fn new_facts_about_an_old_result_are_recorded_without_a_build() -> TestResult {
+    let fixture = Fixture::new();
+    let made = |license: &str| {
+        let library = script("library-1", "echo library > $out");
+        let text = format!("echo {} > $out", path_of(&library));
+        let program = Script {
+            inputs: &[&library],
+            ..Script::new("program-1", text)
+        };
+        program.derivation_with(Metadata {
+            license: Some(license.to_owned()),
+            ..Metadata::default()
+        })
+    };
+    let path = fixture.build(&made("MIT"))?;
+    let license = || -> Result<_, Box<dyn std::error::Error>> {
+        let info = fixture.store.path_info(&path)?.ok_or("not valid")?;
+        Ok(info.component.ok_or("no component")?.license)
+    };
+    assert_eq!(license()?.as_deref(), Some("MIT"));
+    let again = fixture.realise(&[&made("Zlib")])?;
+    assert_eq!(
+        (again.goals[0].how, &again.goals[0].path),
+        (Origin::Cutoff, &path)
+    );
+    assert_eq!(license()?.as_deref(), Some("Zlib"));
+    let report = fixture
+        .store
+        .verify(&store::VerifyOptions::default(), &store::Watch::nobody())?;
+    assert_eq!(report.findings, []);
     Ok(())
 }
