@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use sandbox::Level;
+use store::cache::backend::CacheUrl;
+use store::trust::PublicKey;
 
 use crate::commands;
 
@@ -49,6 +51,18 @@ pub(crate) struct GlobalArgs {
     /// The weakest sandbox to build in: full, or no-proc where a container forbids a fresh /proc
     #[arg(long, global = true, value_name = "LEVEL")]
     pub(crate) sandbox: Option<Level>,
+    /// Take what is built already from the cache at URL instead of those in the settings; may be repeated
+    #[arg(long = "cache", global = true, value_name = "URL")]
+    pub(crate) caches: Vec<CacheUrl>,
+    /// Fail where a cache does not have what would have to be built
+    #[arg(long, global = true)]
+    pub(crate) cache_only: bool,
+    /// Ask no cache
+    #[arg(long, global = true, conflicts_with = "cache_only")]
+    pub(crate) no_cache: bool,
+    /// Trust KEY too, `<name>:<base64>`; may be repeated
+    #[arg(long, global = true, value_name = "KEY")]
+    pub(crate) trust: Vec<PublicKey>,
     /// Use only what is on this machine
     #[arg(long, global = true)]
     pub(crate) offline: bool,

@@ -1,6 +1,7 @@
 //! The `pith` command: parse, run, report, exit; no logic of its own.
 
 mod args;
+mod caches;
 mod commands;
 mod context;
 mod error;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::caches::CacheTable;
 use super::trust::TrustTable;
 
 /// What one settings file may say. Unknown keys are errors, so that a typing mistake is seen.
@@ -27,6 +28,11 @@ pub(crate) struct SettingsFile {
     /// Base URLs for `mirror://NAME/…`, tried in order.
     #[serde(default)]
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+    /// Caches to take from, in order.
+    #[serde(default)]
+    pub(super) caches: Vec<CacheTable>,
+    /// The file of the key that signs what is pushed.
+    pub(crate) signing_key: Option<PathBuf>,
     /// Whose signatures are believed.
     #[serde(default)]
     pub(crate) trust: TrustTable,

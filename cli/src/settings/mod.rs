@@ -3,10 +3,14 @@
 //! The order is: flags, then `PITH_*` variables, then `pith.toml` of the project, then the user's
 //! file, then the system's. Nothing else in the workspace reads the environment.
 
+mod caches;
 mod file;
 mod resolve;
 mod trust;
 mod variables;
 
+#[cfg(test)]
+pub(crate) use caches::CacheSettings;
+pub(crate) use caches::{CacheEntry, CacheUse, CredentialSource, Origin};
 pub(crate) use resolve::{Settings, SettingsError};
-pub(crate) use variables::{Variables, search_path};
+pub(crate) use variables::{Variables, read_variable, search_path};

@@ -11,8 +11,9 @@ use nix::unistd::{AccessFlags, access};
 use sandbox::{Level, UnknownLevel};
 use thiserror::Error;
 
+use super::caches::{CacheLayer, CacheSettings, CacheSettingsError, Origin};
 use super::file::{SettingsFile, SettingsFileError};
-use super::trust::{TrustSettings, TrustTableError};
+use super::trust::{TrustSettings, TrustTable, TrustTableError};
 use super::variables::Variables;
 use crate::args::GlobalArgs;
 
@@ -42,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) offline: bool,
     /// Base URLs for `mirror://NAME/…`; the project's come before the user's and the system's.
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
+    /// Caches to take from.
+    pub(crate) caches: CacheSettings,
     /// Whose signatures are believed.
     pub(crate) trust: TrustSettings,
     /// The environment that was read.
@@ -65,6 +68,9 @@ pub(crate) enum SettingsError {
     /// A level of the sandbox is none.
     #[error("`PITH_SANDBOX` is wrong")]
     Sandbox(#[source] UnknownLevel),
+    /// What is said of caches cannot be used.
+    #[error(transparent)]
+    Caches(#[from] CacheSettingsError),
     /// What is said of trust cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustTableError),
@@ -81,19 +87,12 @@ impl Settings {
         directory: &Path,
     ) -> Result<Self, SettingsError> {
         let project = find_project(directory);
-        let mut layers = Vec::new();
-        let mut of_project = None;
-        if let Some(project) = &project {
-            let path = project.join(PROJECT_FILE);
-            let mut file = SettingsFile::load(&path)?;
-            of_project = Some((path, mem::take(&mut file.trust)));
-            layers.push(file);
-        }
-        if let Some(config_home) = &variables.config_home {
-            layers.push(SettingsFile::load(&config_home.join("pith/config.toml"))?);
-        }
-        layers.push(SettingsFile::load(Path::new(SYSTEM_FILE))?);
-
+        let Layers {
+            mut layers,
+            caches,
+            of_project,
+        } = Layers::load(project.as_deref(), variables.config_home.as_deref())?;
+        let caches = CacheSettings::join(flags, variables.cache.as_deref(), &caches)?;
         let first = |pick: fn(&SettingsFile) -> Option<PathBuf>| layers.iter().find_map(pick);
         let store_root = flags
             .store
@@ -134,7 +133,7 @@ impl Settings {
             || variables.offline
             || layers.iter().find_map(|file| file.offline).unwrap_or(false);
         let machine = layers.iter_mut().map(|file| mem::take(&mut file.trust));
-        let trust = TrustSettings::join(of_project, machine.collect())?;
+        let trust = TrustSettings::join(of_project, machine.collect(), &flags.trust)?;
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for layer in layers {
             for (name, urls) in layer.mirrors {
@@ -150,9 +149,43 @@ impl Settings {
             sandbox,
             offline,
             mirrors,
+            caches,
             trust,
             variables,
         })
+    }
+}
+
+/// The settings files, those that go before others first.
+struct Layers {
+    layers: Vec<SettingsFile>,
+    /// What each says of caches.
+    caches: Vec<CacheLayer>,
+    /// What the project says of trust, and in which file.
+    of_project: Option<(PathBuf, TrustTable)>,
+}
+
+impl Layers {
+    fn load(project: Option<&Path>, config_home: Option<&Path>) -> Result<Self, SettingsError> {
+        let mut found = Self {
+            layers: Vec::new(),
+            caches: Vec::new(),
+            of_project: None,
+        };
+        let project = project.map(|project| (project.join(PROJECT_FILE), Origin::Project));
+        let user = config_home.map(|home| (home.join("pith/config.toml"), Origin::Machine));
+        let system = (PathBuf::from(SYSTEM_FILE), Origin::Machine);
+        for (path, origin) in project.into_iter().chain(user).chain([system]) {
+            let mut file = SettingsFile::load(&path)?;
+            found
+                .caches
+                .push(CacheLayer::take(&path, origin, &mut file));
+            if origin == Origin::Project {
+                found.of_project = Some((path, mem::take(&mut file.trust)));
+            }
+            found.layers.push(file);
+        }
+        Ok(found)
     }
 }
 
@@ -222,6 +255,10 @@ mod tests {
             jobs: None,
             cores: None,
             sandbox: None,
+            caches: Vec::new(),
+            cache_only: false,
+            no_cache: false,
+            trust: Vec::new(),
             offline: false,
             quiet: false,
             verbose: 0,

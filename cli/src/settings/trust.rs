@@ -67,10 +67,11 @@ pub(crate) struct TrustSettings {
 
 impl TrustSettings {
     /// Joins the tables: of the project, with its file, and of the user and the system, in that order. All keys of the latter two count; of
-    /// everything else the first to say something decides.
+    /// everything else the first to say something decides. `flags` are keys that count for this command.
     pub(crate) fn join(
         project: Option<(PathBuf, TrustTable)>,
         machine: Vec<TrustTable>,
+        flags: &[PublicKey],
     ) -> Result<Self, TrustTableError> {
         let mut settings = Self::default();
         if let Some((path, table)) = project {
@@ -110,6 +111,13 @@ impl TrustSettings {
             }
             settings.revoke(table.revoked);
         }
+        settings
+            .rules
+            .keys
+            .extend(flags.iter().map(|key| TrustedKey {
+                key: key.clone(),
+                until: None,
+            }));
         Ok(settings)
     }
 
@@ -118,14 +126,9 @@ impl TrustSettings {
         self.rules.revoked.extend(entries);
     }
 
-    /// Returns what is believed, with more keys than the files have.
-    pub(crate) fn policy(&self, keys: &[PublicKey]) -> Policy {
-        let mut rules = self.rules.clone();
-        rules.keys.extend(keys.iter().map(|key| TrustedKey {
-            key: key.clone(),
-            until: None,
-        }));
-        Policy::new(rules)
+    /// Returns what is believed.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy::new(self.rules.clone())
     }
 }
 
@@ -252,7 +255,7 @@ mod tests {
     fn join(project: &str, machine: &[&str]) -> Result<PolicyRules, TrustTableError> {
         let project = (PathBuf::from("pith.toml"), parse(project).unwrap());
         let machine = machine.iter().map(|text| parse(text).unwrap()).collect();
-        TrustSettings::join(Some(project), machine).map(|settings| settings.rules)
+        TrustSettings::join(Some(project), machine, &[]).map(|settings| settings.rules)
     }
 
     fn names(rules: &PolicyRules) -> Vec<&str> {
@@ -272,7 +275,7 @@ mod tests {
              sandbox = ['full', 'no-proc']",
         )
         .unwrap();
-        let rules = TrustSettings::join(None, vec![table]).unwrap().rules;
+        let rules = TrustSettings::join(None, vec![table], &[]).unwrap().rules;
         let until = rules.keys.iter().map(|trusted| trusted.until);
         let day = "2027-01-01".parse().ok();
         assert_eq!(until.collect::<Vec<_>>(), [None, day, day]);
@@ -362,13 +365,13 @@ mod tests {
     #[test]
     fn a_flag_adds_a_key_and_never_prolongs_one() {
         let table = parse("keys = [{ key = '<a>', until = '2026-12-31' }]").unwrap();
-        let settings = TrustSettings::join(None, vec![table]).unwrap();
         let object = store::ObjectId::from_bytes([1; 32]);
         let judge = |name: &str| {
             let key = SecretKey::from_seed(name.parse().unwrap(), &[name.as_bytes()[0]; 32]);
             let statement = store::trust::Statement::component(&object, "{}");
             let signed = store::trust::SignatureSet::new([key.sign(&statement)]).unwrap();
-            let policy = settings.policy(&[key.public()]);
+            let settings = TrustSettings::join(None, vec![table.clone()], &[key.public()]).unwrap();
+            let policy = settings.policy();
             policy
                 .judge_component(&object, "{}", &signed, NOW)
                 .is_accepted()

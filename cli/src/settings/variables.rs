@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
+
+use store::cache::backend::Credentials;
+use zeroize::Zeroizing;
 
 /// What a program that is run on the terminal needs to know of it.
 const PASSED_ON: [&str; 4] = ["TERM", "LANG", "LC_ALL", "TZ"];
@@ -11,6 +15,45 @@ const PASSED_ON: [&str; 4] = ["TERM", "LANG", "LC_ALL", "TZ"];
 /// `PATH`, for launching an installed program, which needs nothing else of the environment.
 pub(crate) fn search_path() -> Option<OsString> {
     env::var_os("PATH")
+}
+
+/// A variable that settings name as the one which holds a secret. It may be any.
+pub(crate) fn read_variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variables `AWS_…`, some of which are secret.
+#[derive(Default, Clone)]
+pub(crate) struct AwsVariables(BTreeMap<String, Zeroizing<String>>);
+
+impl AwsVariables {
+    fn from_environment() -> Self {
+        let named = env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let value = value.into_string().ok().filter(|value| !value.is_empty())?;
+            name.starts_with("AWS_")
+                .then(|| (name, Zeroizing::new(value)))
+        });
+        Self(named.collect())
+    }
+
+    /// The value of a variable.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.as_str())
+    }
+
+    /// All of them, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl fmt::Debug for AwsVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// The environment at start, read once.
@@ -26,6 +69,10 @@ pub(crate) struct Variables {
     pub(crate) cores: Option<OsString>,
     /// `PITH_SANDBOX`: as `--sandbox`.
     pub(crate) sandbox: Option<OsString>,
+    /// `PITH_CACHE`: addresses of caches with spaces between them, as `--cache`; empty for none.
+    pub(crate) cache: Option<OsString>,
+    /// `PITH_CACHE_TOKEN`: a bearer token for the caches that `PITH_CACHE`, `--cache` or an argument name.
+    pub(crate) cache_token: Option<Credentials>,
     /// `PITH_OFFLINE`: any value but empty and `0` means `--offline`.
     pub(crate) offline: bool,
     /// `PATH`, in which a user should have the programs of a profile.
@@ -44,6 +91,16 @@ pub(crate) struct Variables {
     pub(crate) https_proxy: Option<String>,
     /// See [`Variables::http_proxy`].
     pub(crate) no_proxy: Option<String>,
+    /// `NETRC`, if not `~/.netrc`.
+    pub(crate) netrc: Option<PathBuf>,
+    /// `DOCKER_CONFIG`: the directory of docker's `config.json`, if not `~/.docker`.
+    pub(crate) docker_config: Option<PathBuf>,
+    /// `REGISTRY_AUTH_FILE`: where podman keeps logins, if not in `$XDG_RUNTIME_DIR/containers/auth.json`.
+    pub(crate) registry_auth_file: Option<PathBuf>,
+    /// `XDG_RUNTIME_DIR`.
+    pub(crate) runtime_dir: Option<PathBuf>,
+    /// `AWS_…`.
+    pub(crate) aws: AwsVariables,
     /// What `pith run` hands on to the program: `TERM`, `LANG`, `LC_ALL` and `TZ`.
     pub(crate) passed_on: BTreeMap<OsString, OsString>,
 }
@@ -67,6 +124,10 @@ impl Variables {
             jobs: set("PITH_JOBS"),
             cores: set("PITH_CORES"),
             sandbox: set("PITH_SANDBOX"),
+            // Set and empty, it turns off the caches of files.
+            cache: env::var_os("PITH_CACHE"),
+            cache_token: read_variable("PITH_CACHE_TOKEN")
+                .map(|token| Credentials::Bearer(Zeroizing::new(token.trim().to_owned()))),
             offline: set("PITH_OFFLINE").is_some_and(|value| value != "0"),
             path: set("PATH"),
             data_home: below_home("XDG_DATA_HOME", ".local/share"),
@@ -75,6 +136,11 @@ impl Variables {
             http_proxy: text("http_proxy"),
             https_proxy: text("https_proxy"),
             no_proxy: text("no_proxy"),
+            netrc: path("NETRC"),
+            docker_config: path("DOCKER_CONFIG"),
+            registry_auth_file: path("REGISTRY_AUTH_FILE"),
+            runtime_dir: path("XDG_RUNTIME_DIR"),
+            aws: AwsVariables::from_environment(),
             passed_on: PASSED_ON
                 .iter()
                 .filter_map(|name| Some((name.into(), set(name)?)))

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::info::{InfoArgs, info};
 use super::trust_explain::{TrustExplainArgs, trust_explain};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -15,12 +16,14 @@ pub(crate) struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 enum CacheCommand {
+    Info(InfoArgs),
     TrustExplain(TrustExplainArgs),
 }
 
 /// Runs the subcommand.
 pub(crate) fn cache(args: &CacheArgs, context: &Context) -> Result<(), CommandError> {
     match &args.command {
+        CacheCommand::Info(args) => info(args, context),
         CacheCommand::TrustExplain(args) => trust_explain(args, context),
     }
 }

@@ -1,6 +1,7 @@
 //! `pith cache`: objects and realisations shared between machines. One file a subcommand.
 
 mod cache_command;
+mod info;
 mod trust_explain;
 
 pub(crate) use cache_command::{CacheArgs, cache};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
-use store::trust::{KeyName, Policy, PublicKey, Reason, Signatures, Verdict};
+use store::trust::{KeyName, Policy, Reason, Signatures, Verdict};
 use store::{LocalStore, PathInfo, Realisation, ResolvedDigest};
 use thiserror::Error;
 
@@ -20,9 +20,6 @@ pub(super) struct TrustExplainArgs {
     /// A store path, or a target that is built already or will be
     #[arg(value_name = "PATH")]
     target: String,
-    /// Trust KEY too, `<name>:<base64>`; may be repeated
-    #[arg(long, value_name = "KEY")]
-    trust: Vec<PublicKey>,
 }
 
 /// Nobody who is trusted says that the path is what a derivation is built to.
@@ -78,7 +75,7 @@ pub(super) fn trust_explain(
         .path_info(&path)?
         .ok_or_else(|| SelectError::NotValid(path.to_logical()))?;
     let trust = &context.settings().trust;
-    let (report, unknown) = explain(&store, &info, &trust.policy(&args.trust))?;
+    let (report, unknown) = explain(&store, &info, &trust.policy())?;
     if context.printer().is_json() {
         context.printer().json(&report)?;
     } else {

@@ -5,18 +5,24 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use store::trust::{KeyName, PublicKey};
+use thiserror::Error;
 
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, ExitStatus};
 use crate::key_file::read_public;
 
-/// Show the public key of a file made by `pith key generate`
+/// Show the public key of a file made by `pith key generate`; without FILE, of the key that signs what is pushed
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     /// A file with a secret or a public key
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
 }
+
+/// No file was named.
+#[derive(Debug, Error)]
+#[error("no file was named, and no key signs what is pushed")]
+struct NoKey;
 
 /// The report of `key show` and `key generate`.
 #[derive(Debug, Serialize)]
@@ -27,7 +33,12 @@ struct KeyReport {
 
 /// Runs the command.
 pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<(), CommandError> {
-    print_public(&read_public(&args.file)?, context)
+    let configured = context.settings().caches.signing_key.as_ref();
+    let Some(file) = args.file.as_ref().or(configured) else {
+        return Err(CommandError::new(ExitStatus::Usage, NoKey)
+            .hint("`signing-key = \"FILE\"` in your settings names one"));
+    };
+    print_public(&read_public(file)?, context)
 }
 
 /// Prints a public key, which whoever shall trust it puts into their settings.
