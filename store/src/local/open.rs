@@ -28,7 +28,7 @@ use crate::{
     space::reserve,
     sys::{
         FileError,
-        change::{remove_file, write_file},
+        change::{remove_file, rename_file, sync, sync_file_system, write_file},
         files::at,
         lock::{Lock, lock_file},
     },
@@ -222,22 +222,62 @@ impl LocalStore {
         )
     }
 
-    /// Records, before the first write of this process, that the store must be looked at if the machine goes down.
+    /// Records, before the first write of this process and for good, that the store must be looked at if the machine goes down.
     ///
     /// After [`LocalStore::check_writable`], whose error says more.
     pub(crate) fn mark_unclean(&self) -> Result<(), FileError> {
         let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if writing.is_none() {
             let lock = lock_file(&self.root.join("var/lock/writers"), FlockArg::LockShared)?;
-            let marker = self.marker_path();
-            if fs::read(&marker).ok().as_deref() != Some(self.boot.as_bytes()) {
-                write_file(&marker, self.boot.as_bytes())?;
-            }
+            self.write_marker()?;
             *writing = Some(lock);
             // Without a reserve nothing is wrong until the disk is full.
             let _kept: Result<(), FileError> = reserve::keep(&self.root);
         }
         Ok(())
+    }
+
+    /// Puts the marker in place. Whoever finds it there waited until it is on disk; its text need not be, since any text but this boot's says the same
+    /// after the next one.
+    fn write_marker(&self) -> Result<(), FileError> {
+        let _writing = lock_file(&self.root.join("var/lock/unclean"), FlockArg::LockExclusive)?;
+        let marker = self.marker_path();
+        if fs::read(&marker).ok().as_deref() == Some(self.boot.as_bytes()) {
+            return Ok(());
+        }
+        // Never seen half written: that would look like another boot's.
+        let unnamed = self.root.join("var/unclean.new");
+        write_file(&unnamed, self.boot.as_bytes())?;
+        rename_file(&unnamed, &marker)?;
+        let directory = self.root.join("var");
+        let opened = fs::File::open(&directory).map_err(at("open", &directory))?;
+        sync(opened).map_err(at("sync", directory))
+    }
+
+    /// Ends what [`Self::mark_unclean`] began. The last writer to leave writes the database's log into the database, everything to disk, and takes the marker away.
+    /// Whatever fails here leaves the marker, which costs a look at the store after the next start of the machine, and nothing else.
+    pub(super) fn stop_writing(&self) {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = writing.take().and_then(|lock| lock.unlock().ok()) else {
+            return;
+        };
+        if let Ok(_last) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            let _removed: Result<(), OpenError> = self.remove_marker();
+        }
+    }
+
+    /// Takes the marker away, once all that was done is on disk: a file system may keep later changes and lose earlier ones, and without a marker nobody
+    /// looks for those.
+    pub(super) fn remove_marker(&self) -> Result<(), OpenError> {
+        self.reader
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .checkpoint()?;
+        sync_file_system(self.store_fd()).map_err(at("sync", self.store_directory()))?;
+        if self.is_split() {
+            sync_file_system(self.meta_fd()).map_err(at("sync", self.meta_directory()))?;
+        }
+        Ok(remove_file(&self.marker_path())?)
     }
 
     /// There while someone writes, with the id of the boot in which they began.
@@ -323,27 +363,8 @@ impl LocalStore {
 }
 
 impl Drop for LocalStore {
-    /// The last writer to leave writes the database's log into the database and takes the marker away. Whatever fails here leaves the marker,
-    /// which costs a look at the store after the next start of the machine, and nothing else.
     fn drop(&mut self) {
-        let writing = self
-            .writing
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(file) = writing.and_then(|lock| lock.unlock().ok()) else {
-            return;
-        };
-        let Ok(_last) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
-            return;
-        };
-        let reader = self
-            .reader
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        if reader.checkpoint().is_ok() {
-            let _removed: Result<(), FileError> = remove_file(&self.root.join("var/unclean"));
-        }
+        self.stop_writing();
     }
 }
 

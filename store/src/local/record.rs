@@ -137,7 +137,35 @@ pub(super) fn remove_info(meta: BorrowedFd<'_>, digest: &PathDigest) -> nix::Res
     remove_if_there(meta, &name(digest))
 }
 
+/// Removes the record of the signatures of an object, if there is one.
+pub(super) fn remove_signatures(meta: BorrowedFd<'_>, digest: &PathDigest) -> nix::Result<()> {
+    remove_if_there(meta, &signatures_name(digest))
+}
+
 impl LocalStore {
+    /// Returns where all records lie that speak of objects alone, below the records' directory, and of which objects, in no order.
+    pub(super) fn list_records(&self) -> Result<Vec<(String, PathDigest)>, FileError> {
+        let path = self.meta_directory();
+        let mut records = Vec::new();
+        for (shard, _) in list(self.meta_fd()).map_err(at("list", &path))? {
+            let Some(shard) = shard.to_str().filter(|shard| shard.len() == 2) else {
+                continue;
+            };
+            let directory = open_directory_at(self.meta_fd(), os(shard.as_bytes()))
+                .map_err(at("open", path.join(shard)))?;
+            for (name, _) in list(&directory).map_err(at("list", path.join(shard)))? {
+                let Some(name) = name.to_str() else { continue };
+                let (digest, kind) = name.split_once('.').unwrap_or((name, ""));
+                if let Ok(digest) = digest.parse()
+                    && ["", SIGNATURES].contains(&kind)
+                {
+                    records.push((format!("{shard}/{name}"), digest));
+                }
+            }
+        }
+        Ok(records)
+    }
+
     /// Removes the record of a realisation, if there is one.
     pub(crate) fn remove_realisation_record(
         &self,

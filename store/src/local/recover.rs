@@ -7,7 +7,8 @@
 //! *The database was lost*: then it was made again from the records, and what could not be registered is looked at.
 //!
 //! An object without a row is registered if its record is there, its bytes hash to its id, and all it refers to is valid; else it is removed. While
-//! this is decided nobody may be between renaming and registering, hence the exclusive lock.
+//! this is decided nobody may be between renaming and registering, hence the exclusive lock. The machine may go down meanwhile: a marker is there until all that was
+//! done is on disk.
 
 use std::{collections::BTreeSet, fs, os::fd::AsFd, sync::PoisonError};
 
@@ -16,7 +17,7 @@ use nix::fcntl::FlockArg;
 use super::{
     LocalStore, OpenError, StoreEvent,
     check::check,
-    record::{read_info, read_realisations, remove_info},
+    record::{read_info, read_realisations, remove_info, remove_signatures},
     staging::find_stale,
 };
 use crate::{
@@ -25,9 +26,9 @@ use crate::{
     info::PathInfo,
     sys::{
         FileError,
-        change::remove_file,
+        change::unlink_at,
         files::{at, list, open_directory_at, os, remove_at, seal_directory},
-        lock::lock_file,
+        lock::{Lock, lock_file},
     },
 };
 
@@ -43,9 +44,7 @@ impl LocalStore {
         let crashed = self.is_marked_by_another_boot();
         if !stale.is_empty() || trash.has_collectors() || crashed || rebuilt {
             self.options().tell(StoreEvent::Recovering);
-            let _deciding = lock_file(&self.publish_lock_path(), FlockArg::LockExclusive)?;
-            // Another process may have done this while we waited.
-            let crashed = crashed && self.is_marked_by_another_boot();
+            let (_deciding, crashed) = self.begin_to_recover()?;
             if crashed {
                 self.revive_whole()?;
             }
@@ -60,18 +59,43 @@ impl LocalStore {
                 orphans.extend(self.list_objects()?);
             }
             self.settle(orphans)?;
+            if crashed {
+                self.remove_stray_records()?;
+            }
             self.catch_up(stale.iter().flat_map(|stale| &stale.publish))?;
             self.reconcile_roots()?;
             if crashed {
                 self.check_last_registered()?;
-                self.clear_marker()?;
             }
             for stale in &stale {
                 remove_at(self.staging_fd(), &stale.name)
                     .map_err(at("remove", staging_path.join(&stale.name)))?;
             }
+            if crashed {
+                self.remove_marker()?;
+            }
         }
-        Ok(self.empty_trash(trash)?)
+        self.empty_trash(trash)?;
+        // Who opened the store may only want to read it.
+        self.stop_writing();
+        Ok(())
+    }
+
+    /// Waits until nobody is between renaming and registering. Tells whether the machine went down and nobody has seen to that yet.
+    ///
+    /// A marker is in place from then on, that of another boot or this one's: if the machine goes down now, the next boot looks at everything.
+    fn begin_to_recover(&self) -> Result<(Lock, bool), OpenError> {
+        loop {
+            let crashed = self.is_marked_by_another_boot();
+            if !crashed {
+                self.mark_unclean()?;
+            }
+            let deciding = lock_file(&self.publish_lock_path(), FlockArg::LockExclusive)?;
+            // Another process may have recovered while this one waited, and have taken the marker away.
+            if crashed == self.is_marked_by_another_boot() {
+                return Ok((deciding, crashed));
+            }
+        }
     }
 
     /// Makes objects valid again that are whole although they are being deleted or were damaged: they may have been wanted again, or added again, just before the
@@ -116,16 +140,6 @@ impl LocalStore {
 
     fn is_marked_by_another_boot(&self) -> bool {
         fs::read(self.marker_path()).is_ok_and(|boot| boot != self.boot().as_bytes())
-    }
-
-    fn clear_marker(&self) -> Result<(), OpenError> {
-        self.reader()
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .checkpoint()?;
-        let marker = self.marker_path();
-        remove_file(&marker)?;
-        Ok(())
     }
 
     fn is_known_damaged(&self, path: &StorePath) -> Result<bool, DbError> {
@@ -206,6 +220,21 @@ impl LocalStore {
         Ok(())
     }
 
+    /// Removes records of objects that are not known and, all orphans being settled, not there either. An object and its record lie in different directories, so
+    /// a power cut may undo the removal of one alone.
+    fn remove_stray_records(&self) -> Result<(), OpenError> {
+        for (name, digest) in self.list_records()? {
+            if self
+                .read(|database| database.find_state(&digest))?
+                .is_none()
+            {
+                unlink_at(self.meta_fd(), os(name.as_bytes()))
+                    .map_err(at("remove", self.meta_directory().join(name)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves what lies at the place of an object that is not valid out of the way, and removes it with its record.
     fn discard(&self, path: &StorePath) -> Result<(), OpenError> {
         let name = self.next_name();
@@ -214,6 +243,7 @@ impl LocalStore {
                 return Ok(false);
             }
             remove_info(self.meta_fd(), path.digest())
+                .and_then(|()| remove_signatures(self.meta_fd(), path.digest()))
                 .map_err(at("remove the record of", self.real_path(path)))?;
             Ok(self.move_away(path, self.trash_fd(), &name)?)
         })?;
