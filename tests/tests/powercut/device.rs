@@ -54,15 +54,19 @@ impl LoopDevice {
             device: said.trim_end().into(),
         };
         let name = this.device.file_name().ok_or("a device without a name")?;
-        let cache = Path::new("/sys/block").join(name).join("queue/write_cache");
-        match fs::read_to_string(&cache)?.trim_end() {
-            "write back" => Ok(this),
-            other => Err(format!(
-                "the loop device does not pass flushes on: {} is `{other}`",
-                cache.display()
-            )
-            .into()),
+        let queue = Path::new("/sys/block").join(name).join("queue");
+        // Else the recorder would not see every flush.
+        for (property, needed) in [("write_cache", "write back"), ("fua", "0")] {
+            let found = fs::read_to_string(queue.join(property))?;
+            if found.trim_end() != needed {
+                let found = found.trim_end();
+                return Err(format!(
+                    "loop devices must have `{property}` `{needed}`, and this kernel's `{found}`"
+                )
+                .into());
+            }
         }
+        Ok(this)
     }
 
     /// Makes a file system on the device.

@@ -27,6 +27,8 @@ pub(crate) enum Event {
     WithdrawRoot(String),
     /// A call that switches the default profile is about to begin: from now on the old or the new generation may be the current one.
     WithdrawCurrent,
+    /// A call that may delete the object is about to begin.
+    WithdrawObject(StorePath),
 }
 
 /// All facts that hold.
@@ -45,6 +47,9 @@ impl Ledger {
                 self.roots.remove(name);
             }
             Event::WithdrawCurrent => self.current = None,
+            Event::WithdrawObject(path) => {
+                self.objects.remove(path);
+            }
         }
     }
 
@@ -110,6 +115,7 @@ impl fmt::Display for Event {
             Self::Promise(fact) => write!(f, "promise {fact}"),
             Self::WithdrawRoot(name) => write!(f, "withdraw-root {name}"),
             Self::WithdrawCurrent => write!(f, "withdraw-current"),
+            Self::WithdrawObject(path) => write!(f, "withdraw-object {path}"),
         }
     }
 }
@@ -121,6 +127,7 @@ impl FromStr for Event {
         match text.split_once(' ') {
             Some(("promise", fact)) => Ok(Self::Promise(fact.parse()?)),
             Some(("withdraw-root", name)) => Ok(Self::WithdrawRoot(name.to_owned())),
+            Some(("withdraw-object", path)) => Ok(Self::WithdrawObject(path.parse()?)),
             None if text == "withdraw-current" => Ok(Self::WithdrawCurrent),
             _ => Err(format!("no event: {text}").into()),
         }
@@ -149,6 +156,8 @@ mod tests {
             Event::Promise(Fact::Current(path("0")?)),
             Event::WithdrawCurrent,
             Event::Promise(Fact::Current(path("1")?)),
+            Event::Promise(Fact::Object(path("1")?)),
+            Event::WithdrawObject(path("0")?),
         ];
         let mut ledger = Ledger::default();
         for event in events {
@@ -156,7 +165,7 @@ mod tests {
         }
         let facts: Vec<Fact> = ledger.facts().collect();
         let expected = [
-            Fact::Object(path("0")?),
+            Fact::Object(path("1")?),
             root("a", "1")?,
             Fact::Current(path("1")?),
         ];

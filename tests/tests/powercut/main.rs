@@ -73,18 +73,22 @@ struct Effort {
     variants: usize,
     /// States of one recording that are inspected.
     cuts: usize,
-    /// Of so many states one is cut off again while it recovers.
+    /// On one in so many of them the workload is done again.
+    worked: usize,
+    /// One in so many of those runs is cut off again.
     again: usize,
 }
 
 const SHORT: Effort = Effort {
     variants: 2,
-    cuts: 40,
-    again: 10,
+    cuts: 60,
+    worked: 4,
+    again: 3,
 };
 const FULL: Effort = Effort {
     variants: 6,
     cuts: usize::MAX,
+    worked: 2,
     again: 4,
 };
 
@@ -158,11 +162,12 @@ impl Series<'_> {
                 break;
             }
             let (image, ledger) = replay.state(*cut);
-            let again = self.random.below(self.effort.again) == 0;
-            let task = if again {
-                Task::CheckAndWorkStirred
-            } else {
-                Task::CheckAndWork
+            let worked = self.random.below(self.effort.worked) == 0;
+            let again = worked && self.random.below(self.effort.again) == 0;
+            let task = match (worked, again) {
+                (_, true) => Task::CheckAndWorkStirred,
+                (true, false) => Task::CheckAndWork,
+                (false, false) => Task::Check,
             };
             let run = self.inspect(*cut, "", task, image, ledger)?;
             if again && run.faults.is_empty() {

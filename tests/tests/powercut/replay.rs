@@ -77,7 +77,9 @@ impl Recording {
                 }
                 Entry::Flush => counts.flushes += 1,
                 Entry::Event(Event::Promise(_)) => counts.promises += 1,
-                Entry::Event(Event::WithdrawRoot(_) | Event::WithdrawCurrent) => {}
+                Entry::Event(
+                    Event::WithdrawRoot(_) | Event::WithdrawCurrent | Event::WithdrawObject(_),
+                ) => {}
             }
         }
         counts

@@ -28,38 +28,67 @@ const TURNING_POINTS: &[&str] = &[
 /// SQLite's locks on these end when the process closes any descriptor of them.
 const LOCKED: &[&str] = &["db.sqlite", "db.sqlite-shm"];
 
+/// Which files are synced, until the next transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// The database's log: transactions become lasting that the store did not ask to, before all else does.
+    Log,
+    /// Everything but that: all else becomes lasting, and transactions are lost.
+    Others,
+    Any,
+}
+
+struct Stirrer {
+    root: PathBuf,
+    random: Random,
+    choice: Choice,
+}
+
 /// Does `work` and syncs random files and directories below `root` between random operations of the store.
 pub(crate) fn stirred<T>(root: &Path, seed: u64, work: impl FnOnce() -> T) -> T {
-    let random = Mutex::new(Random::new(seed));
-    let root = root.to_owned();
+    let stirrer = Mutex::new(Stirrer {
+        root: root.to_owned(),
+        random: Random::new(seed),
+        choice: Choice::Any,
+    });
     observe(Some(Arc::new(move |operation| {
-        let mut random = random.lock().unwrap_or_else(PoisonError::into_inner);
-        let one_in = if TURNING_POINTS.contains(&operation) {
-            2
-        } else {
-            40
-        };
-        if random.below(one_in) == 0 {
-            sync_something(&root, &mut random);
-        }
+        let mut stirrer = stirrer.lock().unwrap_or_else(PoisonError::into_inner);
+        stirrer.before(operation);
     })));
     let done = work();
     observe(None);
     done
 }
 
-/// Syncs one file or directory; as often as not the database's log, where a transaction becomes lasting that the store did not ask to.
-fn sync_something(root: &Path, random: &mut Random) {
-    let path = if random.below(2) == 0 {
-        root.join("var/db.sqlite-wal")
-    } else {
+impl Stirrer {
+    fn before(&mut self, operation: &str) {
+        if operation == "db.begin" {
+            self.choice = [Choice::Log, Choice::Others, Choice::Any][self.random.below(3)];
+        }
+        let one_in = if TURNING_POINTS.contains(&operation) {
+            2
+        } else {
+            40
+        };
+        if self.random.below(one_in) == 0 {
+            // It need not be there, or not any more.
+            let _synced = File::open(self.choose()).and_then(|file| file.sync_data());
+        }
+    }
+
+    fn choose(&mut self) -> PathBuf {
+        let log = self.root.join("var/db.sqlite-wal");
+        if self.choice == Choice::Log {
+            return log;
+        }
         let mut paths = Vec::new();
-        list(root, &mut paths);
-        let chosen = random.below(paths.len());
+        list(&self.root, &mut paths);
+        if self.choice == Choice::Others {
+            paths.retain(|path| *path != log);
+        }
+        let chosen = self.random.below(paths.len());
         paths.swap_remove(chosen)
-    };
-    // It need not be there, or not any more.
-    let _synced = File::open(path).and_then(|file| file.sync_data());
+    }
 }
 
 /// A directory and all below it, as far as it can be listed while it changes; links are not files.

@@ -2,10 +2,10 @@
 //!
 //! A step reports what a call promised after it has returned, and what a call takes back before it begins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 
 use store::profile::{
@@ -13,8 +13,8 @@ use store::profile::{
 };
 use store::testing::memory_tree;
 use store::{
-    AddBatch, AddObject, AddSource, Component, LocalStore, MemoryNode, NewRealisation, PathInfo,
-    Realisation, ResolvedDigest, RootKind, StoreOptions, scratch_path,
+    AddBatch, AddObject, AddSource, Component, GcOptions, LocalStore, MemoryNode, NewRealisation,
+    PathInfo, Realisation, ResolvedDigest, RootKind, StoreOptions, StorePath, scratch_path,
 };
 
 use crate::TestResult;
@@ -41,7 +41,11 @@ const STEPS: &[Step] = &[
     ("close and open", close_and_open),
     ("remove a root", remove_a_root),
     ("forget generations", forget_generations),
-    ("add after all", add_after_all),
+    ("add with references", add_with_references),
+    ("collect garbage", collect_garbage),
+    ("add equal files again", add_equal_files),
+    ("add while collecting", add_while_collecting),
+    ("close and open again", close_and_open),
 ];
 
 /// The seconds between two questions for the time. More than the time for which recovery trusts nothing, so that it hashes the last object alone and
@@ -148,6 +152,23 @@ impl Work<'_> {
         self.promise(Fact::Current(generation.path))
     }
 
+    /// Reports that all may go but what the roots and these need.
+    fn withdraw_all_but(&mut self, leased: &[StorePath]) -> TestResult {
+        let roots = self.store().list_roots()?.into_iter();
+        let keepers: Vec<_> = roots
+            .map(|root| root.path)
+            .chain(leased.iter().cloned())
+            .collect();
+        let closure = self.store().closure(&keepers)?;
+        let kept: BTreeSet<_> = closure.infos().iter().map(|info| &info.path).collect();
+        for path in self.store().find_by_prefix("")? {
+            if !kept.contains(&path) {
+                (self.report)(Event::WithdrawObject(path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Reports what an add returned.
     fn added(&mut self, infos: Vec<PathInfo>) -> TestResult {
         for info in infos {
@@ -198,7 +219,7 @@ fn add_two_outputs(work: &mut Work<'_>) -> TestResult {
         scratch_path(&"lib".parse()?, "out"),
         scratch_path(&"lib-dev".parse()?, "dev"),
     );
-    let text = |path: &store::StorePath| MemoryNode::file(path.to_logical());
+    let text = |path: &StorePath| MemoryNode::file(path.to_logical());
     let headers = memory_tree(&[("pc/lib", text(&out)), ("self", text(&dev))]);
     let library = memory_tree(&[
         ("lib/so", text(&out)),
@@ -259,8 +280,12 @@ fn add_again_with_a_component(work: &mut Work<'_>) -> TestResult {
     work.add(batch)
 }
 
-/// Files that are in the store already, and more than once in one batch: they share their bytes with those.
 fn add_equal_files(work: &mut Work<'_>) -> TestResult {
+    work.add(equal_files()?)
+}
+
+/// Files that are in the store already, and more than once in one batch: they share their bytes with those.
+fn equal_files() -> Result<AddBatch<'static>, Box<dyn Error>> {
     let copies = |large: &str| {
         memory_tree(&[
             (large, MemoryNode::file(vec![7; 300_000])),
@@ -269,7 +294,7 @@ fn add_equal_files(work: &mut Work<'_>) -> TestResult {
             ("program", MemoryNode::program(vec![8; 20_000])),
         ])
     };
-    work.add(AddBatch {
+    Ok(AddBatch {
         objects: vec![
             object("copies", copies("large"))?,
             object("more-copies", copies("huge"))?,
@@ -330,7 +355,7 @@ fn add_a_closure(work: &mut Work<'_>) -> TestResult {
     let mut objects = Vec::new();
     for number in 0..OBJECTS {
         let needed = number.checked_sub(1).map(|number| &scratch[number]);
-        let text = needed.map_or_else(|| "the end".into(), store::StorePath::to_logical);
+        let text = needed.map_or_else(|| "the end".into(), StorePath::to_logical);
         objects.push(AddObject {
             scratch: Some(scratch[number].clone()),
             ..object(
@@ -404,8 +429,50 @@ fn default_profile(store: &LocalStore) -> Profile<'_> {
     Profile::named(store, &ProfileName::default())
 }
 
-fn add_after_all(work: &mut Work<'_>) -> TestResult {
+fn add_with_references(work: &mut Work<'_>) -> TestResult {
     let link = work.known("link-23");
     let tree = memory_tree(&[("last", MemoryNode::file(link.path.to_logical()))]);
     work.add(one("last", tree, &[&link])?)
+}
+
+/// What a root or a lease keeps stays, with what it refers to; the rest goes.
+fn collect_garbage(work: &mut Work<'_>) -> TestResult {
+    let link = work.known("link-3").path;
+    let lease = work.store().lease()?;
+    lease.protect(&[*link.digest()])?;
+    work.withdraw_all_but(&[link])?;
+    let gone = collect(work.store())?;
+    if gone == 0 {
+        return Err("nothing was collected".into());
+    }
+    Ok(())
+}
+
+/// Objects that are being collected are wanted again at that moment, and others are new.
+fn add_while_collecting(work: &mut Work<'_>) -> TestResult {
+    work.withdraw_all_but(&[])?;
+    let store = work.store();
+    let lease = store.lease()?;
+    let tree = memory_tree(&[("late", MemoryNode::file(vec![9; 50_000]))]);
+    let batches = [equal_files()?, one("late", tree, &[])?];
+    let infos = thread::scope(|scope| {
+        let collector = scope.spawn(|| collect(store).map_err(|error| chain(&*error)));
+        let mut infos = Vec::new();
+        for batch in batches {
+            infos.extend(store.add(AddBatch {
+                lease: Some(&lease),
+                ..batch
+            })?);
+        }
+        collector.join().map_err(|_| "the collector panicked")??;
+        Ok::<_, Box<dyn Error>>(infos)
+    })?;
+    work.added(infos)
+}
+
+/// Returns how many objects went.
+fn collect(store: &LocalStore) -> Result<usize, Box<dyn Error>> {
+    let never = AtomicBool::new(false);
+    let report = store.collect_garbage(&GcOptions::default(), &|_| {}, &never)?;
+    Ok(report.collected.len())
 }
