@@ -9,7 +9,7 @@
 //! Root only: an ordinary user cannot have a loop device.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ mod workload;
 
 type TestResult = Result<(), Box<dyn Error>>;
 
-/// Makes the choice of cuts repeatable for one recording; the recording depends on how threads are scheduled.
+/// Makes the choice of cuts repeatable for one recording; the recording depends on how threads are scheduled. `PITH_TEST_SEED` is another one.
 const SEED: u64 = 0x5eed_0003;
 /// After so many bad states more of them say nothing new.
 const ENOUGH: usize = 5;
@@ -87,9 +87,9 @@ const SHORT: Effort = Effort {
 };
 const FULL: Effort = Effort {
     variants: 6,
-    cuts: usize::MAX,
+    cuts: 250,
     worked: 2,
-    again: 4,
+    again: 2,
 };
 
 fn survive(kind: FileSystem) -> TestResult {
@@ -99,6 +99,10 @@ fn survive(kind: FileSystem) -> TestResult {
     }
     let full = std::env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty());
     let effort = if full { FULL } else { SHORT };
+    let seed = match std::env::var("PITH_TEST_SEED") {
+        Ok(seed) => seed.parse()?,
+        Err(_) => SEED,
+    };
     // Also removes all mounts if this process is killed.
     leave_mount_namespace()?;
     let mut machines = Machines::new(kind)?;
@@ -112,7 +116,8 @@ fn survive(kind: FileSystem) -> TestResult {
             kind,
             task,
             effort,
-            random: Random::new(SEED),
+            seed,
+            random: Random::new(seed),
             machines: &mut machines,
             inspected: 0,
             again: 0,
@@ -121,11 +126,7 @@ fn survive(kind: FileSystem) -> TestResult {
         series.cut_everywhere(&worked.recording)?;
         failures.append(&mut series.failures);
     }
-    assert!(
-        failures.is_empty(),
-        "seed {SEED:#x}:\n{}",
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "seed {seed}:\n{}", failures.join("\n"));
     Ok(())
 }
 
@@ -143,6 +144,7 @@ struct Series<'a> {
     kind: FileSystem,
     task: Task,
     effort: Effort,
+    seed: u64,
     random: Random,
     machines: &'a mut Machines,
     inspected: usize,
@@ -177,10 +179,11 @@ impl Series<'_> {
         let counts = recording.counts();
         assert!(counts.flushes > 0, "no flush reached the disk");
         tell(&format!(
-            "{}, {:?}, seed {SEED:#x}: {} writes ({} KiB), {} flushes, {} promises; {possible} cuts planned, {} states inspected ({:?}, \
+            "{}, {:?}, seed {}: {} writes ({} KiB), {} flushes, {} promises; {possible} cuts planned, {} states inspected ({:?}, \
              {} of a second cut), {} bad",
             self.kind,
             self.task,
+            self.seed,
             counts.writes,
             counts.bytes >> 10,
             counts.flushes,
@@ -218,7 +221,7 @@ impl Series<'_> {
         let run = self.machines.run(task, image, ledger)?;
         self.inspected += 1;
         if !run.faults.is_empty() {
-            let file = self.keep(&run.recording.image)?;
+            let file = self.keep(&run.recording)?;
             let failure = format!(
                 "{}, {:?}, {before}{cut:?}, kept as {}:\n  {}",
                 self.kind,
@@ -232,18 +235,24 @@ impl Series<'_> {
         Ok(run)
     }
 
-    /// Keeps a bad disk for a closer look.
-    fn keep(&self, image: &Image) -> Result<PathBuf, Box<dyn Error>> {
+    /// Keeps a bad disk for a closer look, and what had been promised of it.
+    fn keep(&self, recording: &Recording) -> Result<PathBuf, Box<dyn Error>> {
         let number = self.failures.len();
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!(
             "powercut-{}-{:?}-{number}.img",
             self.kind, self.task
         ));
         let file = File::create(&path)?;
-        file.set_len(image.size_bytes())?;
-        for (offset, bytes) in image.blocks() {
+        file.set_len(recording.image.size_bytes())?;
+        for (offset, bytes) in recording.image.blocks() {
             file.write_all_at(bytes, offset)?;
         }
+        let promised: String = recording
+            .ledger
+            .facts()
+            .map(|fact| format!("{fact}\n"))
+            .collect();
+        fs::write(path.with_extension("promised"), promised)?;
         Ok(path)
     }
 }
