@@ -45,7 +45,7 @@ pub use self::{
     db::{DbError, ObjectState, ReadOnlyReason, Root, RootKind},
     gc::{
         CollectedObject, GcError, GcEvent, GcMode, GcOptions, GcReport, Keeper, KeeperSize,
-        RootReport, RootState, Why,
+        KeeperUsage, RootReport, RootState, TargetUsage, Usage, Why,
     },
     id::{
         BlobId, IdError, ObjectId, PackDigest, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR,

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use rayon::prelude::*;
+
 /// Which object refers to which.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Graph {
@@ -72,6 +74,25 @@ impl Graph {
         marked
     }
 
+    /// As [`Self::mark`], in a store that does not have the object `around`.
+    pub(crate) fn mark_around(
+        &self,
+        starts: impl IntoIterator<Item = u32>,
+        around: u32,
+    ) -> Vec<bool> {
+        let mut marked = vec![false; self.len()];
+        let mut pending: Vec<u32> = starts.into_iter().collect();
+        while let Some(object) = pending.pop() {
+            if object != around
+                && let Some(mark) = marked.get_mut(index(object))
+                && !std::mem::replace(mark, true)
+            {
+                pending.extend_from_slice(self.references(object));
+            }
+        }
+        marked
+    }
+
     /// Returns the chosen objects, what refers before what is referred to. Objects on a circle are left out, with all that they lead to.
     pub(crate) fn referrers_first(&self, chosen: &[bool]) -> Vec<u32> {
         let mut referrers = self.count_referrers(chosen);
@@ -123,6 +144,41 @@ impl Graph {
             }
         }
         kept
+    }
+
+    /// Returns for each keeper the sum of the sizes of all objects that it leads to. A keeper is a list of objects.
+    ///
+    /// Goes through the graph once for each 64 keepers.
+    pub(crate) fn sums(&self, keepers: &[&[u32]], sizes: &[u64]) -> Vec<u64> {
+        let order = self.referrers_first(&vec![true; self.len()]);
+        let sums = keepers.par_chunks(64).flat_map_iter(|keepers| {
+            // A bit for each keeper that leads to the object.
+            let mut masks = vec![0u64; self.len()];
+            for (bit, starts) in keepers.iter().enumerate() {
+                for start in *starts {
+                    if let Some(mask) = masks.get_mut(index(*start)) {
+                        *mask |= 1 << bit;
+                    }
+                }
+            }
+            let mut sums = vec![0u64; keepers.len()];
+            for object in &order {
+                let mask = masks[index(*object)];
+                let size = sizes.get(index(*object)).copied().unwrap_or(0);
+                for (bit, sum) in sums.iter_mut().enumerate() {
+                    if mask >> bit & 1 == 1 {
+                        *sum = sum.saturating_add(size);
+                    }
+                }
+                if mask != 0 {
+                    for next in self.references(*object) {
+                        masks[index(*next)] |= mask;
+                    }
+                }
+            }
+            sums
+        });
+        sums.collect()
     }
 
     /// Returns a shortest way from any of `starts` to `goal`, both included; of several, the one from the first start. `None` if there is none.
@@ -241,6 +297,37 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_sum_of_a_keeper_is_that_of_what_it_reaches(
+            references in references(),
+            keepers in prop::collection::vec(prop::collection::vec(0..COUNT, 0..4), 0..150),
+        ) {
+            // Of powers of two, a sum tells which objects are in it.
+            let sizes: Vec<u64> = (0..COUNT).map(|object| 1 << object).collect();
+            let starts: Vec<&[u32]> = keepers.iter().map(Vec::as_slice).collect();
+            let sums = graph(&references).sums(&starts, &sizes);
+            prop_assert_eq!(sums.len(), keepers.len());
+            for (keeper, sum) in keepers.iter().zip(sums) {
+                let expected: u64 = reachable(&references, keeper).iter().map(|object| 1 << object).sum();
+                prop_assert_eq!(sum, expected);
+            }
+        }
+
+        #[test]
+        fn what_is_marked_around_an_object_is_what_is_reached_without_it(
+            references in references(),
+            starts in prop::collection::vec(0..COUNT, 0..5),
+            around in 0..COUNT,
+        ) {
+            let marked = graph(&references).mark_around(starts.iter().copied(), around);
+            let without: Vec<_> = references.iter().copied().filter(|(from, to)| *from != around && *to != around).collect();
+            let starts: Vec<_> = starts.into_iter().filter(|start| *start != around).collect();
+            let expected = reachable(&without, &starts);
+            for object in 0..COUNT {
+                prop_assert_eq!(marked[index(object)], expected.contains(&object));
+            }
+        }
+
         #[test]
         fn what_is_marked_is_what_can_be_reached(references in references(), starts in prop::collection::vec(0..COUNT, 0..4)) {
             let marked = graph(&references).mark(starts.iter().copied());

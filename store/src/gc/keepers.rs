@@ -80,7 +80,7 @@ impl Snapshot {
     }
 
     /// Returns the number of an object.
-    fn find(&self, path: &StorePath) -> Option<u32> {
+    pub(super) fn find(&self, path: &StorePath) -> Option<u32> {
         let found = self.objects.iter().position(|object| object.path == *path);
         found.map(number)
     }

@@ -33,12 +33,14 @@
 
 mod collect;
 mod delete;
+mod disk;
 mod graph;
 mod keepers;
 mod policy;
 mod report;
 mod roots;
 mod runtime;
+mod usage;
 
 use crate::{db::DbError, id::StorePath, local::LeaseError, sys::FileError};
 
@@ -47,6 +49,7 @@ pub use self::{
     keepers::{Keeper, Why},
     report::{CollectedObject, GcReport, KeeperSize, RootReport},
     roots::RootState,
+    usage::{KeeperUsage, TargetUsage, Usage},
 };
 
 /// Why garbage was not collected, or not all of it.

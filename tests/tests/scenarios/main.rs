@@ -5,6 +5,7 @@ mod bad_recipes;
 mod bad_sources;
 mod commands;
 mod concurrency;
+mod disk_usage;
 mod early_cutoff;
 mod engines;
 mod full_disk;

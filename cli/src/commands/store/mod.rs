@@ -1,5 +1,6 @@
 //! `pith store`: the store itself. One file a subcommand.
 
+mod du;
 mod gc;
 mod info;
 mod keeper;

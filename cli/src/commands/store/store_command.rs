@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{
+    du::{DuArgs, du},
     gc::{GcArgs, gc},
     info::info,
     path_info::{PathInfoArgs, path_info},
@@ -26,6 +27,7 @@ enum StoreCommand {
     /// Show where the store is and how much it holds
     Info,
     PathInfo(PathInfoArgs),
+    Du(DuArgs),
     Gc(GcArgs),
     Roots(RootsArgs),
     Verify(VerifyArgs),
@@ -39,6 +41,7 @@ pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<u8, CommandEr
     match &args.command {
         StoreCommand::Info => info(context),
         StoreCommand::PathInfo(args) => path_info(args, context),
+        StoreCommand::Du(args) => du(args, context),
         StoreCommand::Gc(args) => gc(args, context),
         StoreCommand::Roots(args) => roots(args, context),
         StoreCommand::Verify(args) => return verify(args, context),
