@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::{
-    db::{DbError, Root},
+    db::{Database, DbError, Root},
     id::{BlobId, ObjectId, PathDigest, StoreName, StorePath, TreeId},
     info::PathInfo,
     local::{AddBatch, AddError, AddObject, AddSource, LocalStore, OpenError, StoreOptions},
@@ -148,6 +148,16 @@ impl std::ops::Deref for TempStore {
 /// Opens a store as tests do: at [`TEST_TIME`], with default limits.
 pub fn open(root: &Path) -> Result<LocalStore, OpenError> {
     LocalStore::open(root, StoreOptions::new(|| TEST_TIME))
+}
+
+/// Enters objects into the database at `path`, which is made if it is not there, in one transaction as an add does: what registration alone costs.
+pub fn register(path: &Path, objects: &[PathInfo]) -> Result<(), DbError> {
+    let mut database = Database::open(path)?;
+    let write = database.begin(&|| {})?;
+    for info in objects {
+        write.register(info)?;
+    }
+    write.commit()
 }
 
 /// Makes a tree in memory from paths and nodes.

@@ -120,6 +120,7 @@ impl Write<'_> {
     ///
     /// A row may have been given to another object meanwhile, so the digest must fit as well.
     pub(crate) fn set_tombstone(&self, id: i64, digest: &PathDigest) -> Result<bool, DbError> {
+        self.forget_rows();
         self.connection()
             .prepare_cached(
                 "UPDATE object SET state = CASE state WHEN 0 THEN 1 ELSE 3 END
@@ -185,6 +186,7 @@ impl Write<'_> {
     }
 
     fn set_state(&self, id: i64, state: i64) -> Result<(), DbError> {
+        self.forget_rows();
         self.connection()
             .prepare_cached("UPDATE object SET state = ?2 WHERE id = ?1")
             .and_then(|mut statement| statement.execute([id, state]))

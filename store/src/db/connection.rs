@@ -1,6 +1,8 @@
 //! One connection, with every setting made and checked at each open.
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
@@ -11,7 +13,7 @@ use nix::errno::Errno;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::{DbError, migrations, read_only::Frozen};
-use crate::sys::fault;
+use crate::{id::ObjectId, sys::fault};
 
 /// How long a statement waits inside SQLite for the rare locks that readers meet (recovery of the log, the last close).
 const STATEMENT_WAIT: Duration = Duration::from_secs(10);
@@ -108,7 +110,10 @@ impl Database {
                     self.connection
                         .busy_timeout(STATEMENT_WAIT)
                         .map_err(DbError::query("set a time limit"))?;
-                    return Ok(Write { transaction });
+                    return Ok(Write {
+                        transaction,
+                        valid: RefCell::default(),
+                    });
                 }
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
                 Err(error) => return Err(DbError::query("begin a transaction")(error)),
@@ -161,11 +166,28 @@ pub(crate) enum Durability {
 #[derive(Debug)]
 pub(crate) struct Write<'a> {
     transaction: Transaction<'a>,
+    /// The rows of objects that are known to be valid now: nobody else can change that before the transaction ends.
+    valid: RefCell<HashMap<ObjectId, i64>>,
 }
 
 impl Write<'_> {
     pub(super) fn connection(&self) -> &Connection {
         &self.transaction
+    }
+
+    /// Returns the row of a valid object, as far as this transaction has met it.
+    pub(super) fn known_row(&self, id: &ObjectId) -> Option<i64> {
+        self.valid.borrow().get(id).copied()
+    }
+
+    /// Remembers the row of a valid object.
+    pub(super) fn remember_row(&self, id: ObjectId, row: i64) {
+        self.valid.borrow_mut().insert(id, row);
+    }
+
+    /// Forgets which objects are valid. Whatever takes validity away or undoes something calls it.
+    pub(super) fn forget_rows(&self) {
+        self.valid.borrow_mut().clear();
     }
 
     /// Runs a part of the transaction that is undone alone if it fails.
@@ -181,6 +203,7 @@ impl Write<'_> {
         run("SAVEPOINT part")?;
         let result = part();
         if result.is_err() {
+            self.forget_rows();
             run("ROLLBACK TO part")?;
         }
         run("RELEASE part")?;

@@ -7,6 +7,7 @@
 //! commits is on disk before its transaction begins — the object under its final name and its record under `var/meta` — and
 //! recovery registers such objects again. Taking validity away is `synchronous=FULL`: it must be on disk before the first byte goes.
 
+mod closure;
 mod collection;
 mod connection;
 mod migrations;

@@ -128,15 +128,7 @@ impl Write<'_> {
     /// Makes sure that an object is valid, and takes over the component if one is given. Unlike [`Self::register`] it says nothing of the bytes: they are
     /// somebody else's, who may have found them damaged since.
     pub(crate) fn confirm(&self, info: &PathInfo) -> Result<(), DbError> {
-        let id = self
-            .connection()
-            .prepare_cached("SELECT id FROM object WHERE full = ?1 AND state = 0")
-            .and_then(|mut statement| {
-                statement
-                    .query_row([info.id.as_bytes()], |row| row.get(0))
-                    .optional()
-            })
-            .map_err(DbError::query("find a path"))?;
+        let id = self.valid_row(&info.id)?;
         match id {
             Some(id) => self.update_component(id, info),
             None => Err(DbError::LostValidity {
@@ -147,6 +139,7 @@ impl Write<'_> {
 
     /// Takes validity from an object whose bytes are not what they should be, if it is valid.
     pub(crate) fn mark_damaged(&self, path: &StorePath) -> Result<(), DbError> {
+        self.forget_rows();
         self.connection()
             .execute(
                 "UPDATE object SET state = ?2 WHERE digest = ?1 AND state = 0",
@@ -178,29 +171,48 @@ impl Write<'_> {
         };
         let id = insert().map_err(DbError::query("insert a path"))?;
         for reference in &info.references {
-            let inserted = self
-                .connection()
+            let Some(referenced) = self.valid_row(&reference.id)? else {
+                return Err(DbError::DanglingReference {
+                    path: info.path.clone(),
+                    reference: reference.path.clone(),
+                });
+            };
+            self.connection()
                 .prepare_cached(
-                    "INSERT INTO reference (referrer, referenced, file, offset)
-                     SELECT ?1, id, ?3, ?4 FROM object WHERE full = ?2 AND state = 0",
+                    "INSERT INTO reference (referrer, referenced, file, offset) VALUES (?1, ?2, ?3, ?4)",
                 )
                 .and_then(|mut statement| {
                     statement.execute(params![
                         id,
-                        reference.id.as_bytes(),
+                        referenced,
                         reference.file,
                         to_sql(reference.offset)
                     ])
                 })
                 .map_err(DbError::query("insert a reference"))?;
-            if inserted == 0 {
-                return Err(DbError::DanglingReference {
-                    path: info.path.clone(),
-                    reference: reference.path.clone(),
-                });
-            }
         }
+        self.remember_row(info.id, id);
         Ok(())
+    }
+
+    /// Returns the row of an object if it is valid.
+    fn valid_row(&self, id: &ObjectId) -> Result<Option<i64>, DbError> {
+        if let Some(row) = self.known_row(id) {
+            return Ok(Some(row));
+        }
+        let row: Option<i64> = self
+            .connection()
+            .prepare_cached("SELECT id FROM object WHERE full = ?1 AND state = 0")
+            .and_then(|mut statement| {
+                statement
+                    .query_row([id.as_bytes()], |row| row.get(0))
+                    .optional()
+            })
+            .map_err(DbError::query("find a path"))?;
+        if let Some(row) = row {
+            self.remember_row(*id, row);
+        }
+        Ok(row)
     }
 
     /// Makes sure that all that a row refers to is valid.
@@ -252,9 +264,9 @@ fn component_json(info: &PathInfo) -> Result<Option<String>, DbError> {
 /// The columns of an object, without its references.
 pub(super) struct ObjectRow {
     id: i64,
-    digest: Vec<u8>,
-    name: String,
-    full: [u8; 32],
+    pub(super) digest: Vec<u8>,
+    pub(super) name: String,
+    pub(super) full: [u8; 32],
     root: Vec<u8>,
     self_reference: bool,
     size_bytes: i64,
@@ -282,12 +294,18 @@ impl ObjectRow {
 
     /// Reads the references, and puts all together.
     pub(super) fn into_info(self, connection: &Connection) -> Result<PathInfo, DbError> {
+        let references = references(connection, self.id)?;
+        self.into_info_with(references)
+    }
+
+    /// Puts all together.
+    pub(super) fn into_info_with(self, references: Vec<Reference>) -> Result<PathInfo, DbError> {
         let path = store_path(&self.digest, &self.name)?;
         let damaged = |column| DbError::damaged(&path.to_string(), column);
         Ok(PathInfo {
             id: ObjectId::from_bytes(self.full),
             root: Node::decode(&self.root).map_err(|_| damaged("root"))?,
-            references: references(connection, self.id)?,
+            references,
             self_reference: self.self_reference,
             size_bytes: from_sql(self.size_bytes),
             nodes: from_sql(self.nodes),

@@ -59,7 +59,8 @@ impl LocalStore {
 
     /// Returns everything that the roots need, references first.
     pub fn closure(&self, roots: &[StorePath]) -> Result<Closure, ClosureError> {
-        self.read(|database| Closure::collect(roots, |path| database.find_by_path(path)))
+        let mut infos = self.read(|database| database.load_closure(roots))?;
+        Closure::collect(roots, |path| Ok(infos.remove(path)))
     }
 
     /// Returns what a derivation was built to, whether the objects are still here or not: output, object, and whether it is valid. Valid
