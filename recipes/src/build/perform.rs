@@ -93,7 +93,7 @@ impl Job<'_> {
         let Some(caches) = self.tools.caches.filter(|_| self.ask_caches) else {
             return Ok(None);
         };
-        let answers = caches.find(&[resolved.digest]).into_iter().flatten();
+        let answers = caches.find(&[resolved.digest])?.into_iter().flatten();
         let Some(told) = choose(self.derivation, &resolved.digest, answers) else {
             return Ok(None);
         };

@@ -235,7 +235,7 @@ impl<'a> Prospect<'a> {
 
     /// Learns what derivations became, from the sources upwards: from hints for whole plans, and one by one where those say nothing.
     fn ask(&mut self, caches: &dyn Substituter) -> Result<(), BuildError> {
-        let hints = self.ask_for_plans(caches);
+        let hints = self.ask_for_plans(caches)?;
         loop {
             let open = self.learn(&hints)?;
             if open.is_empty() {
@@ -244,7 +244,7 @@ impl<'a> Prospect<'a> {
             let keys: Vec<ResolvedDigest> = open.iter().map(|(_, key)| *key).collect();
             self.asked.extend(&keys);
             let mut learnt = false;
-            for ((node, key), answers) in open.into_iter().zip(caches.find(&keys)) {
+            for ((node, key), answers) in open.into_iter().zip(caches.find(&keys)?) {
                 learnt |= self.take(node, key, &answers)?;
             }
             if !learnt {
@@ -311,7 +311,7 @@ impl<'a> Prospect<'a> {
     fn ask_for_plans(
         &self,
         caches: &dyn Substituter,
-    ) -> BTreeMap<ResolvedDigest, Vec<Realisation>> {
+    ) -> Result<BTreeMap<ResolvedDigest, Vec<Realisation>>, BuildError> {
         let mut hints: BTreeMap<ResolvedDigest, Vec<Realisation>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         let mut front: Vec<usize> = self
@@ -332,7 +332,7 @@ impl<'a> Prospect<'a> {
                 .copied()
                 .collect();
             if !plans.is_empty() {
-                for (node, answer) in nodes.into_iter().zip(caches.find_plans(&plans)) {
+                for (node, answer) in nodes.into_iter().zip(caches.find_plans(&plans)?) {
                     match answer {
                         Some(entries) => {
                             for entry in entries {
@@ -350,7 +350,7 @@ impl<'a> Prospect<'a> {
                 .filter(|input| self.is_program(*input) && seen.insert(*input))
                 .collect();
             if front.is_empty() {
-                return hints;
+                return Ok(hints);
             }
         }
     }

@@ -9,15 +9,18 @@ use store::{Lease, ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath}
 /// Knows what others have built, and has the objects.
 ///
 /// What it tells is believed: whoever implements it has checked signatures against the policy of the user. A source that cannot be asked is as good as one that
-/// knows nothing; saying so to the user is the implementation's task.
+/// knows nothing; saying so to the user is the implementation's task. Errors are for what fails on this machine.
 pub trait Substituter: Sync + fmt::Debug {
     /// Returns what the steps below each plan were built to, as far as somebody has put that down for the plan as a whole; in the order of `plans`.
     ///
     /// `None` where nobody has. What is returned is compared step by step with what is wanted, so it may be incomplete or out of date.
-    fn find_plans(&self, plans: &[PlanDigest]) -> Vec<Option<Vec<Realisation>>>;
+    fn find_plans(
+        &self,
+        plans: &[PlanDigest],
+    ) -> Result<Vec<Option<Vec<Realisation>>>, SubstituteError>;
 
     /// Returns what each derivation was built to, in the order of `resolved`; empty where nobody has built it.
-    fn find(&self, resolved: &[ResolvedDigest]) -> Vec<Vec<Realisation>>;
+    fn find(&self, resolved: &[ResolvedDigest]) -> Result<Vec<Vec<Realisation>>, SubstituteError>;
 
     /// Makes objects valid, with everything that they refer to, and returns those that nobody has.
     ///

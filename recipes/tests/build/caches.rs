@@ -153,23 +153,26 @@ impl<'a> Other<'a> {
 }
 
 impl Substituter for Other<'_> {
-    fn find_plans(&self, plans: &[PlanDigest]) -> Vec<Option<Vec<Realisation>>> {
+    fn find_plans(
+        &self,
+        plans: &[PlanDigest],
+    ) -> Result<Vec<Option<Vec<Realisation>>>, SubstituteError> {
         self.asked.lock().expect("the other store answers").plans += plans.len();
         let find = |plan| self.plans.iter().find(|(known, _)| known == plan);
-        plans
+        Ok(plans
             .iter()
             .map(|plan| find(plan).map(|(_, entries)| entries.clone()))
-            .collect()
+            .collect())
     }
 
-    fn find(&self, resolved: &[ResolvedDigest]) -> Vec<Vec<Realisation>> {
+    fn find(&self, resolved: &[ResolvedDigest]) -> Result<Vec<Vec<Realisation>>, SubstituteError> {
         self.asked.lock().expect("the other store answers").keys += resolved.len();
         let find = |key| {
             self.from
                 .find_realisations(key)
                 .expect("the other store answers")
         };
-        resolved.iter().map(find).collect()
+        Ok(resolved.iter().map(find).collect())
     }
 
     fn pull(
