@@ -90,7 +90,8 @@ fn target_directory() -> PathBuf {
 }
 
 /// The release binary; `tests/run` builds it first.
-fn pith() -> PathBuf {
+#[must_use]
+pub fn binary() -> PathBuf {
     let binary = target_directory().join("release/pith");
     assert!(
         binary.is_file(),
@@ -138,7 +139,7 @@ impl TestEnv {
             let path = self.directory.path().join(name);
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("only root can give away");
         }
-        fs::copy(pith(), self.path("pith-binary")).expect("the place is ours");
+        fs::copy(binary(), self.path("pith-binary")).expect("the place is ours");
         self.user = Some(uid);
         self
     }
@@ -166,7 +167,7 @@ impl TestEnv {
     #[must_use]
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = match self.user {
-            None => self.program(&pith()),
+            None => self.program(&binary()),
             Some(_) => self.program(&self.path("pith-binary")),
         };
         command.args(arguments);

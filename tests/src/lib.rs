@@ -5,6 +5,6 @@ pub mod http_server;
 mod random;
 mod server;
 
-pub use env::{Finished, TestEnv, is_root, run, shared_store};
+pub use env::{Finished, TestEnv, binary, is_root, run, shared_store};
 pub use random::Random;
 pub use server::FileServer;
