@@ -296,7 +296,8 @@ fn take_credentials(url: &mut Url) -> Result<Option<Credentials>, &'static str> 
     }))
 }
 
-fn percent_decode(text: &str) -> Option<String> {
+/// Undoes `%20` and the like; `None` for what is no text afterwards.
+pub(in crate::cache) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

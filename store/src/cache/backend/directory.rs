@@ -18,6 +18,7 @@ use nix::{dir::Type, errno::Errno, sys::stat::FileStat};
 
 use super::{
     Backend, BackendError, CacheUrl, Corruption, FileKind, ListedFile,
+    address::Place,
     exact::{After, Exact},
     staging::Staging,
 };
@@ -34,7 +35,7 @@ use crate::{
 };
 
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(in crate::cache) struct Directory {
     url: CacheUrl,
     path: PathBuf,
     /// Made by the first write.
@@ -42,6 +43,14 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// Returns `None` for a cache that is no directory.
+    pub(in crate::cache) fn of(url: &CacheUrl) -> Option<Self> {
+        match &url.place {
+            Place::Directory(path) => Some(Self::new(url.clone(), path.clone())),
+            _ => None,
+        }
+    }
+
     pub(super) fn new(url: CacheUrl, path: PathBuf) -> Self {
         Self {
             url,
@@ -79,7 +88,7 @@ impl Directory {
     }
 
     /// Opens a file and returns it with its size.
-    fn open(&self, name: &CacheName) -> Result<(File, u64), BackendError> {
+    pub(in crate::cache) fn open(&self, name: &CacheName) -> Result<(File, u64), BackendError> {
         let absent = || BackendError::Absent {
             file: self.file(name),
         };

@@ -25,7 +25,9 @@ mod s3_settings;
 mod s3_wire;
 mod staging;
 
+pub(super) use address::percent_decode;
 pub use address::{CacheUrl, CacheUrlError};
+pub(super) use directory::Directory;
 pub use error::{Corruption, ErrorClass, Need};
 pub use kind::FileKind;
 pub use open::open_backend;

@@ -129,7 +129,7 @@ fn decompress_growing(frame: &[u8], length: u64) -> Result<Vec<u8>, FrameError> 
 }
 
 /// Returns the content size that the header of a frame names, if the header is one that caches have.
-fn content_size(frame: &[u8]) -> Result<u64, FrameError> {
+pub(in crate::cache) fn content_size(frame: &[u8]) -> Result<u64, FrameError> {
     let refuse = |rule| Err(FrameError::Header { rule });
     let Some((magic, rest)) = frame.split_first_chunk::<4>() else {
         return Err(FrameError::NotOne);
