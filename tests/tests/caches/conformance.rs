@@ -14,13 +14,16 @@ use store::cache::{
     format::CacheName,
 };
 
-use crate::{TestResult, name, noise, object, pack};
+use crate::{TestResult, name, noise, object, pack, samples::Content};
 
 /// One cache, seen by who writes it and by who reads it.
 pub(crate) struct Cache {
     pub(crate) writer: Arc<dyn Backend>,
     pub(crate) reader: Arc<dyn Backend>,
     pub(crate) can_list: bool,
+    pub(crate) can_remove: bool,
+    /// What may be written into it.
+    pub(crate) content: Content,
 }
 
 impl Cache {
@@ -31,6 +34,8 @@ impl Cache {
             writer: Arc::clone(&backend),
             reader: backend,
             can_list,
+            can_remove: true,
+            content: Content::Any,
         }
     }
 }
@@ -85,32 +90,21 @@ fn persistently<T>(
 
 fn what_is_not_there_is_absent(cache: &Cache) -> TestResult {
     // A directory has to be there before anything can be absent from it.
-    write(cache, &[(name("cache.json"), b"{}".to_vec())])?;
+    write(cache, &[(name("cache.json"), cache.content.info()?)])?;
     for name in [object(1), pack(1), name("n/nobody")] {
         assert!(!cache.reader.exists(&name)?, "{name}");
         let absent = Some(ErrorClass::Absent);
         assert_eq!(class(cache.reader.read(&name, 10)), absent, "{name}");
         assert_eq!(class(read_part(cache, &name, 0..1)), absent, "{name}");
-        cache.writer.remove(&name)?;
+        if cache.can_remove {
+            cache.writer.remove(&name)?;
+        }
     }
     Ok(())
 }
 
 fn what_was_written_is_read_back(cache: &Cache) -> TestResult {
-    let hex = "ab".repeat(32);
-    let digest = "0".repeat(40);
-    let mut files = vec![
-        (name("cache.json"), noise(1, 100)),
-        (name("n/g++?=._-x"), noise(2, 40)),
-        (name(&format!("c/00/{digest}")), noise(3, 70_000)),
-        (name(&format!("t/00/{digest}")), noise(4, 3_000_000)),
-        (name(&format!("r/ab/{hex}")), b"\0\r\n\xff".to_vec()),
-        (name(&format!("b/ab/{hex}")), noise(6, (256 << 10) + 1)),
-        (name(&format!("log/ab/{hex}.zst")), Vec::new()),
-    ];
-    files.extend(
-        [(1, 1), (2, 256 << 10)].map(|(number, length)| (object(number), noise(number, length))),
-    );
+    let files = cache.content.every_kind()?;
     write(cache, &files)?;
     for (name, bytes) in &files {
         let length = bytes.len() as u64;
@@ -134,8 +128,11 @@ fn what_was_written_is_read_back(cache: &Cache) -> TestResult {
 
 fn parts_are_exact(cache: &Cache) -> TestResult {
     // One that every back end keeps as it likes: in the middle of a file of its own, and in the small text of another.
-    for (name, length) in [(pack(2), 1_000_000_u64), (object(2), 1000)] {
-        let bytes = noise(length, usize::try_from(length)?);
+    for (name, bytes) in [
+        cache.content.pack(2, 1_000_000),
+        cache.content.small(2, 1000),
+    ] {
+        let length = bytes.len() as u64;
         write(cache, &[(name.clone(), bytes.clone())])?;
         let cut = |part: &Range<u64>| -> TestResult<Vec<u8>> {
             Ok(bytes[usize::try_from(part.start)?..usize::try_from(part.end)?].to_vec())
@@ -174,17 +171,20 @@ fn parts_are_exact(cache: &Cache) -> TestResult {
 }
 
 fn files_are_written_over(cache: &Cache) -> TestResult {
-    let name = object(3);
-    for bytes in [noise(1, 100), noise(1, 100), noise(2, 300_000), noise(3, 5)] {
+    let (name, versions) = cache.content.rewritten();
+    for bytes in &versions {
         write(cache, &[(name.clone(), bytes.clone())])?;
-        assert!(cache.reader.read(&name, 1 << 20)? == bytes);
+        assert!(cache.reader.read(&name, 1 << 20)? == *bytes);
     }
     // The last of several within one flush stays.
+    let [.., one, other] = &versions[..] else {
+        return Err("two versions are needed".into());
+    };
     write(
         cache,
-        &[(name.clone(), noise(4, 9)), (name.clone(), noise(5, 9))],
+        &[(name.clone(), other.clone()), (name.clone(), one.clone())],
     )?;
-    assert_eq!(cache.reader.read(&name, 9)?, noise(5, 9));
+    assert!(cache.reader.read(&name, 1 << 20)? == *one);
     Ok(())
 }
 
@@ -208,14 +208,15 @@ fn sixteen_threads_write_and_read_at_once(cache: &Cache) -> TestResult {
                 scope.spawn(move || {
                     let file = |number| {
                         let number = 1000 + thread * FILES + number;
-                        (pack(number), noise(number, shared_length(number)))
+                        cache.content.pack(number, shared_length(number))
                     };
                     barrier.wait();
                     for (name, bytes) in (0..FILES).map(file) {
                         cache.writer.write(&name, Bytes::from(bytes))?;
                         // All want to write this one.
-                        let bytes = Bytes::from(noise(999, 5000));
-                        persistently(|| cache.writer.write(&object(999), bytes.clone()))?;
+                        let (name, bytes) = cache.content.shared();
+                        let bytes = Bytes::from(bytes);
+                        persistently(|| cache.writer.write(&name, bytes.clone()))?;
                     }
                     cache.writer.flush()?;
                     for (name, bytes) in (0..FILES).map(file) {
@@ -225,8 +226,8 @@ fn sixteen_threads_write_and_read_at_once(cache: &Cache) -> TestResult {
                             "{name}"
                         );
                     }
-                    let found = persistently(|| cache.reader.read(&object(999), 1 << 20))?;
-                    assert!(found == noise(999, 5000));
+                    let (name, bytes) = cache.content.shared();
+                    assert!(persistently(|| cache.reader.read(&name, 1 << 20))? == bytes);
                     Ok::<(), BackendError>(())
                 })
             })
@@ -240,8 +241,7 @@ fn sixteen_threads_write_and_read_at_once(cache: &Cache) -> TestResult {
 }
 
 fn the_largest_pack_goes_through(cache: &Cache) -> TestResult {
-    let bytes = noise(32, 32 << 20);
-    let name = pack(32);
+    let (name, bytes) = cache.content.pack(32, 32 << 20);
     write(cache, &[(name.clone(), bytes.clone())])?;
     let length = bytes.len() as u64;
     assert!(cache.reader.read(&name, length)? == bytes);
@@ -265,8 +265,12 @@ fn listing_finds_everything(cache: &Cache) -> TestResult {
         return Ok(());
     }
     result?;
-    let mut expected = BTreeMap::from([(pack(2), 1_000_000), (pack(32), 32 << 20)]);
-    expected.extend((1000..1096).map(|number| (pack(number), shared_length(number) as u64)));
+    let packs = (1000..1096).map(|number| (number, shared_length(number)));
+    let packs = packs.chain([(2, 1_000_000), (32, 32 << 20)]);
+    let expected: BTreeMap<_, _> = packs
+        .map(|(number, length)| cache.content.pack(number, length))
+        .map(|(name, bytes)| (name, bytes.len() as u64))
+        .collect();
     assert_eq!(found, expected);
     for (kind, count) in [
         (FileKind::NameHint, 1),
@@ -281,8 +285,18 @@ fn listing_finds_everything(cache: &Cache) -> TestResult {
 }
 
 fn what_is_removed_is_absent(cache: &Cache) -> TestResult {
-    for name in [pack(1000), object(3), name("n/g++?=._-x")] {
+    let pack = |number| cache.content.pack(number, shared_length(number)).0;
+    for name in [
+        pack(1000),
+        cache.content.rewritten().0,
+        cache.content.small(2, 1).0,
+    ] {
         assert!(cache.reader.exists(&name)?, "{name}");
+        if !cache.can_remove {
+            let refused = class(cache.writer.remove(&name));
+            assert_eq!(refused, Some(ErrorClass::Unsupported));
+            continue;
+        }
         cache.writer.remove(&name)?;
         assert!(!cache.reader.exists(&name)?, "{name}");
         assert_eq!(class(cache.reader.read(&name, 1)), Some(ErrorClass::Absent));

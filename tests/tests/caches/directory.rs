@@ -13,6 +13,7 @@ use crate::{
     TestResult,
     conformance::{Cache, conforms},
     noise, object, open, pack,
+    samples::Content,
     servers::Nginx,
 };
 
@@ -43,6 +44,8 @@ fn nginx_over_a_directory_conforms_for_readers() -> TestResult {
         writer: open(path, &options())?.into(),
         reader: Arc::from(reader),
         can_list: true,
+        can_remove: true,
+        content: Content::Any,
     };
     conforms(&cache)?;
     let written = cache.reader.write(&object(1), Bytes::from_static(b"x"));

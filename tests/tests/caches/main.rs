@@ -1,6 +1,6 @@
 //! Every back end of the binary cache with a real server behind it keeps the same promises.
 //!
-//! A directory; nginx over a directory; an HTTP server that takes `PUT`; moto as S3; Debian's `docker-registry`. All on loopback, each on a port that the
+//! A directory; nginx over a directory; an HTTP server that takes `PUT`; Pith's own server; moto as S3; Debian's `docker-registry`. All on loopback, each on a port that the
 //! system or the test found free, each stopped by the test that started it.
 
 mod broken;
@@ -9,6 +9,8 @@ mod directory;
 mod http;
 mod oci;
 mod s3;
+mod samples;
+mod serve;
 mod servers;
 
 use std::error::Error;
