@@ -64,6 +64,22 @@ impl Database {
             .collect()
     }
 
+    /// Returns all valid paths with the second in which each was registered, in no order.
+    pub(crate) fn list_registered(&self) -> Result<Vec<(StorePath, u64)>, DbError> {
+        let read = || {
+            self.connection()
+                .prepare_cached("SELECT digest, name, registered FROM object WHERE state = 0")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<Result<Vec<(Vec<u8>, String, i64)>, _>>()
+        };
+        let rows = read().map_err(DbError::query("list paths"))?;
+        rows.into_iter()
+            .map(|(digest, name, registered)| {
+                Ok((store_path(&digest, &name)?, from_sql(registered)))
+            })
+            .collect()
+    }
+
     /// Returns when the newest object was registered; 0 when there is none.
     pub(crate) fn last_registered(&self) -> Result<u64, DbError> {
         let newest: Option<i64> = self

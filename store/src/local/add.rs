@@ -55,7 +55,8 @@ impl LocalStore {
 
         let targets = Targets::of(&batch);
         let needles = targets.needles();
-        let sharing = Sharing::new(self.pool(), staging.as_fd());
+        let sharing =
+            Sharing::new(self.pool(), staging.as_fd()).map_err(at("open", staging.path()))?;
         let mut drafts = Vec::with_capacity(batch.objects.len());
         for (index, object) in batch.objects.iter_mut().enumerate() {
             drafts.push(Some(

@@ -95,20 +95,31 @@ impl Copier<'_> {
             findings,
             modulo: None,
         };
+        self.put(bytes, &draft, target)?;
+        Ok(draft)
+    }
+
+    /// Writes bytes that are hashed already, unless the file can be linked.
+    pub(super) fn put(
+        &self,
+        bytes: &[u8],
+        draft: &FileDraft,
+        target: &Target<'_>,
+    ) -> Result<(), CopyError> {
         let found = if draft.is_final() {
-            self.sharing.link(&draft, target.parent, target.name)
+            self.sharing.link(draft, target.parent, target.name)
         } else {
             Found::Absent
         };
         if found != Found::Linked {
             let file = create(target)?;
             write_all(&file, bytes).map_err(CopyError::Write)?;
-            seal(&file, &draft)?;
-            if draft.is_final() && !self.sharing.remember(&draft, &target.staged, found) {
-                self.sharing.settle(&draft, &target.staged);
+            seal(&file, draft)?;
+            if draft.is_final() && !self.sharing.remember(draft, &target.staged, found) {
+                self.sharing.settle(draft, &target.staged);
             }
         }
-        Ok(draft)
+        Ok(())
     }
 
     /// Writes a file block by block; the buffer holds the first one.

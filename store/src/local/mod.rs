@@ -9,6 +9,7 @@
 
 mod access;
 mod add;
+mod arrive;
 mod batch;
 mod budget;
 mod buffer;
@@ -19,6 +20,7 @@ mod copy;
 mod directories;
 mod draft;
 mod error;
+mod files;
 mod hash;
 mod ingest;
 mod lease;
@@ -46,6 +48,10 @@ mod watch;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::check::{check_in as check, is_recorded};
+pub(crate) use self::{
+    arrive::{Arrival, Arrived, Assembly, Expected},
+    place::PlaceError,
+};
 pub use self::{
     batch::{AddBatch, AddObject, AddSource, NewRealisation},
     error::{AddError, LeaseError, OpenError, RootError},

@@ -211,7 +211,7 @@ impl LocalStore {
     }
 
     /// Returns a name that no other process uses until the machine is started again.
-    pub(super) fn next_name(&self) -> String {
+    pub(crate) fn next_name(&self) -> String {
         // The address tells two stores of one process apart that were opened at the same root.
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         format!(

@@ -15,6 +15,7 @@ use super::{
     AddError, Lease, LocalStore,
     commit::{Item, Publish},
     copy::{Copier, CopyError, Target},
+    draft::FileDraft,
     record::{stage_info, stage_realisation},
     room::Room,
     share::{NewContents, Sharing},
@@ -25,13 +26,14 @@ use crate::{
     db::ObjectState,
     id::{BlobId, StorePath},
     info::{PathInfo, Realisation},
+    pool::Found,
     scan::Needles,
     sys::{
         FileError,
-        change::symlink_at,
+        change::{rename_new, symlink_at},
         files::{at, create_directory_at, open_directory_at, os, seal_directory, seal_symlink},
     },
-    tree::{Contents, Node, Tree, TreeBundle, printable},
+    tree::{BlobDigest, Contents, Node, Tree, TreeBundle, printable},
 };
 
 /// Nothing is looked for in bytes that are final.
@@ -39,7 +41,7 @@ static NOTHING: LazyLock<Needles> = LazyLock::new(|| Needles::new(&[], &[]));
 
 /// Why an object cannot be put together.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PlaceError {
+pub(crate) enum PlaceError {
     /// It cannot be written.
     #[error(transparent)]
     Add(#[from] AddError),
@@ -125,29 +127,26 @@ impl Placer<'_> {
         Ok(())
     }
 
-    /// Writes a file of an object from its bytes, or links to a file of the same bytes. After an error the staging directory is of no use any more.
+    /// Writes a file of an object from its bytes, or links to a file of the same bytes, and returns what it is. After an error the staging directory is of no use
+    /// any more.
     pub(super) fn write(
         &self,
         target: &OsStr,
         path: &[u8],
         node: &Node,
         source: &mut dyn Read,
-    ) -> Result<(), PlaceError> {
+    ) -> Result<Option<BlobDigest>, PlaceError> {
         let &Node::File {
             blob,
             size,
             executable,
         } = node
         else {
-            return Ok(());
+            return Ok(None);
         };
         self.room.take(size)?;
         let (parent, name) = self.parent(target, path)?;
-        let copier = Copier {
-            needles: &NOTHING,
-            sharing: self.sharing,
-            limit_bytes: size,
-        };
+        let copier = self.copier(size);
         let place = Target {
             parent: parent.as_ref().map_or(self.staging, AsFd::as_fd),
             name: os(name),
@@ -166,13 +165,78 @@ impl Placer<'_> {
                 CopyError::TooLarge => PlaceError::TooLong { file: file() },
             })?;
         if draft.digest.blob == blob && draft.digest.size == size {
-            Ok(())
+            Ok(Some(draft.digest))
         } else {
             Err(PlaceError::Digest {
                 file: file(),
                 expected: blob,
                 found: draft.digest.blob,
             })
+        }
+    }
+
+    /// Writes a file of an object from bytes that are hashed already, or links to a file of the same bytes.
+    pub(super) fn put(
+        &self,
+        target: &OsStr,
+        path: &[u8],
+        draft: &FileDraft,
+        bytes: &[u8],
+    ) -> Result<(), PlaceError> {
+        let size = draft.digest.size;
+        self.room.take(size)?;
+        let (parent, name) = self.parent(target, path)?;
+        let place = Target {
+            parent: parent.as_ref().map_or(self.staging, AsFd::as_fd),
+            name: os(name),
+            staged: staged(target, path),
+            executable: draft.executable,
+        };
+        match self.copier(size).put(bytes, draft, &place) {
+            Ok(()) => Ok(()),
+            Err(CopyError::Write(source)) => Err(at("write", os(path))(source).into()),
+            Err(CopyError::Read(source)) => Err(PlaceError::Read {
+                file: printable(path),
+                source,
+            }),
+            Err(CopyError::TooLarge) => Err(PlaceError::TooLong {
+                file: printable(path),
+            }),
+        }
+    }
+
+    /// Makes a file of an object a link to a file of the same bytes. Tells whether one is known and can be linked to.
+    pub(super) fn link(
+        &self,
+        target: &OsStr,
+        path: &[u8],
+        draft: &FileDraft,
+    ) -> Result<bool, PlaceError> {
+        let (parent, name) = self.parent(target, path)?;
+        let parent = parent.as_ref().map_or(self.staging, AsFd::as_fd);
+        Ok(self.sharing.link(draft, parent, os(name)) == Found::Linked)
+    }
+
+    /// Gives a sealed file of the staging directory its place in an object.
+    pub(super) fn take(
+        &self,
+        staged_name: &OsStr,
+        target: &OsStr,
+        path: &[u8],
+        draft: &FileDraft,
+    ) -> Result<(), PlaceError> {
+        let (parent, name) = self.parent(target, path)?;
+        let parent = parent.as_ref().map_or(self.staging, AsFd::as_fd);
+        rename_new(self.staging, staged_name, parent, os(name)).map_err(at("create", os(path)))?;
+        self.sharing.settle(draft, &staged(target, path));
+        Ok(())
+    }
+
+    fn copier(&self, limit_bytes: u64) -> Copier<'_> {
+        Copier {
+            needles: &NOTHING,
+            sharing: self.sharing,
+            limit_bytes,
         }
     }
 

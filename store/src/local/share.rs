@@ -6,7 +6,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ffi::{OsStr, OsString},
-    os::fd::{AsFd, BorrowedFd},
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -31,7 +32,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Sharing<'a> {
     pool: &'a Pool,
-    staging: BorrowedFd<'a>,
+    staging: OwnedFd,
     written: Mutex<HashMap<PoolKey, Written>>,
     numbers: AtomicU64,
 }
@@ -52,13 +53,13 @@ struct Written {
 pub(super) struct NewContents(Vec<(PoolKey, Written)>);
 
 impl<'a> Sharing<'a> {
-    pub(super) fn new(pool: &'a Pool, staging: BorrowedFd<'a>) -> Self {
-        Self {
+    pub(super) fn new(pool: &'a Pool, staging: BorrowedFd<'_>) -> io::Result<Self> {
+        Ok(Self {
             pool,
-            staging,
+            staging: staging.try_clone_to_owned()?,
             written: Mutex::default(),
             numbers: AtomicU64::new(0),
-        }
+        })
     }
 
     /// Makes a free name a link to a file of the same content, if one is known.
@@ -68,7 +69,7 @@ impl<'a> Sharing<'a> {
         };
         let written = self.first_of(&key);
         match written {
-            Some(written) => match link_at(self.staging, os(&written.path), parent, name) {
+            Some(written) => match link_at(self.staging.as_fd(), os(&written.path), parent, name) {
                 Ok(()) => Found::Linked,
                 Err(Errno::EMLINK) => Found::Full,
                 Err(_) => Found::Absent,
@@ -91,15 +92,15 @@ impl<'a> Sharing<'a> {
     fn replace(&self, file: &FileDraft, path: &OsStr) -> Found {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let temporary = OsString::from(format!("link.{number}"));
-        let found = self.link(file, self.staging, &temporary);
+        let found = self.link(file, self.staging.as_fd(), &temporary);
         if found != Found::Linked {
             return found;
         }
-        match rename_over(self.staging, &temporary, self.staging, path) {
+        match rename_over(self.staging.as_fd(), &temporary, self.staging.as_fd(), path) {
             Ok(()) => Found::Linked,
             Err(_) => {
                 // What stays is removed with the staging directory.
-                let _removed: nix::Result<()> = unlink_at(self.staging, &temporary);
+                let _removed: nix::Result<()> = unlink_at(&self.staging, &temporary);
                 Found::Absent
             }
         }

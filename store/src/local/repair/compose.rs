@@ -25,7 +25,7 @@ use crate::{
     },
     pool::PoolKey,
     scan::Needles,
-    sys::files::{join, open_directory_at, open_file_at, os},
+    sys::files::{at, join, open_directory_at, open_file_at, os},
     tree::{Contents, Node, Tree, printable},
 };
 
@@ -129,7 +129,8 @@ impl LocalStore {
         let mut room = self.room_for(info.path.name().clone(), info.size_bytes, info.nodes);
         self.reserve(&mut room)?;
         let staging = self.create_staging()?;
-        let sharing = Sharing::new(self.pool(), staging.as_fd());
+        let sharing =
+            Sharing::new(self.pool(), staging.as_fd()).map_err(at("open", staging.path()))?;
         let placer = Placer {
             staging: staging.as_fd(),
             sharing: &sharing,
@@ -182,7 +183,7 @@ impl LocalStore {
                 continue;
             }
             return match placer.write(OsStr::new(TARGET), path, node, &mut source) {
-                Ok(()) => Ok(true),
+                Ok(_) => Ok(true),
                 Err(PlaceError::Add(error)) => Err(error.into()),
                 // It is changing, or the disk has changed its mind.
                 Err(_) => Ok(false),
@@ -192,7 +193,7 @@ impl LocalStore {
     }
 
     /// Opens a file in an object, if there is one.
-    fn open_in(&self, object: &StorePath, path: &[u8]) -> Option<File> {
+    pub(crate) fn open_in(&self, object: &StorePath, path: &[u8]) -> Option<File> {
         let name = object.to_string();
         let names = [name.as_bytes()].into_iter();
         let mut names = names
