@@ -19,6 +19,8 @@ use crate::{
     tree::{EntryName, MemoryNode, Node, SymlinkTarget, Tree, TreeEntry},
 };
 
+pub use crate::cache::pull::write_cache;
+
 /// The clock of [`TempStore`]: always the same second.
 pub const TEST_TIME: u64 = 1_700_000_000;
 

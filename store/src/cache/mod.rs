@@ -4,6 +4,7 @@
 //! * [`pack`] — blobs to packs and back
 //! * [`backend`] — where the files lie: directories, HTTP servers, S3 buckets, OCI registries
 //! * [`source`] — a cache as those see it who take from it: retries, and when to stop
+//! * [`pull`] — objects and realisations out of caches into the local store
 //! * [`server`] — a directory for clients elsewhere, who may write only what is right
 //!
 //! What is believed because of which signatures is decided in [`trust`].
@@ -14,6 +15,7 @@
 pub mod backend;
 pub mod format;
 pub mod pack;
+pub mod pull;
 pub mod server;
 pub mod source;
 

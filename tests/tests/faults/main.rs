@@ -16,6 +16,7 @@ mod harness;
 mod linking;
 mod operations;
 mod profiles;
+mod pulling;
 mod signing;
 mod upkeep;
 
@@ -130,4 +131,9 @@ fn a_repair_survives_every_fault() -> TestResult {
 #[test]
 fn writing_into_a_cache_survives_every_fault() -> TestResult {
     run("write-cache")
+}
+
+#[test]
+fn a_pull_from_a_cache_survives_every_fault() -> TestResult {
+    run("pull")
 }

@@ -5,7 +5,9 @@ use store::{
     ResolvedDigest, RootKind, StorePath, scratch_path, testing::memory_tree,
 };
 
-use crate::{caching, collecting, harness::TestResult, linking, profiles, signing, upkeep};
+use crate::{
+    caching, collecting, harness::TestResult, linking, profiles, pulling, signing, upkeep,
+};
 
 /// Something that a command does to a store.
 pub(crate) struct Operation {
@@ -28,6 +30,7 @@ pub(crate) fn find(name: &str) -> TestResult<&'static Operation> {
         .chain(collecting::OPERATIONS)
         .chain(linking::OPERATIONS)
         .chain(profiles::OPERATIONS)
+        .chain(pulling::OPERATIONS)
         .chain(signing::OPERATIONS)
         .chain(upkeep::OPERATIONS);
     let operation = operations.find(|operation| operation.name == name);
