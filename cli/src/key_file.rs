@@ -142,6 +142,14 @@ pub(crate) fn read_public(path: &Path) -> Result<PublicKey, KeyFileError> {
     })
 }
 
+/// Reads the secret key of a file.
+pub(crate) fn read_secret(path: &Path) -> Result<SecretKey, KeyFileError> {
+    read(path)?.parse().map_err(|source| KeyFileError::Parse {
+        path: path.into(),
+        source,
+    })
+}
+
 fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
     // Reserved at once: a text that grows leaves copies of a secret behind.
     let mut text = Zeroizing::new(String::with_capacity(

@@ -148,7 +148,8 @@ pub(crate) fn realise_one(
     })
 }
 
-fn goals(selections: &[Selection]) -> Vec<Goal> {
+/// What a builder shall make of the selections that have recipes.
+pub(crate) fn goals(selections: &[Selection]) -> Vec<Goal> {
     let goal = |output: &recipes::model::OutputRef| Goal {
         derivation: output.derivation().clone(),
         outputs: vec![output.output().to_owned()],

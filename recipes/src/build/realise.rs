@@ -153,6 +153,10 @@ impl<'a> Builder<'a> {
         }
     }
 
+    pub(super) const fn store(&self) -> &'a LocalStore {
+        self.store
+    }
+
     /// Takes from caches what they have.
     #[must_use]
     pub fn with_caches(mut self, caches: &'a dyn Substituter) -> Self {
@@ -445,7 +449,10 @@ impl<'a> Builder<'a> {
     }
 
     /// Takes files of a project into the store as they are now: nothing else tells which objects they are.
-    fn add_local_files(&self, derivation: &Arc<Derivation>) -> Result<Outputs, BuildError> {
+    pub(super) fn add_local_files(
+        &self,
+        derivation: &Arc<Derivation>,
+    ) -> Result<Outputs, BuildError> {
         let goals = [Goal::new(Arc::clone(derivation))];
         let realised = self.realise(&goals, &|_| {}, &AtomicBool::new(false))?;
         let outputs = realised.goals.into_iter().map(|one| RealisedOutput {

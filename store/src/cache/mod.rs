@@ -3,6 +3,7 @@
 //! * [`mod@format`] — the names and the contents of the files
 //! * [`pack`] — blobs to packs and back
 //! * [`backend`] — where the files lie: directories, HTTP servers, S3 buckets, OCI registries
+//! * [`push`] — from the local store into a cache
 //! * [`source`] — a cache as those see it who take from it: retries, and when to stop
 //! * [`pull`] — objects and realisations out of caches into the local store
 //! * [`server`] — a directory for clients elsewhere, who may write only what is right
@@ -16,7 +17,10 @@ pub mod backend;
 pub mod format;
 pub mod pack;
 pub mod pull;
+pub mod push;
 pub mod server;
 pub mod source;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use crate::trust;

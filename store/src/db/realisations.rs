@@ -1,6 +1,6 @@
 //! Rows that say what was built to what.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{
     DbError,
@@ -41,6 +41,27 @@ impl Database {
                 .collect::<Result<Vec<_>, _>>()
         };
         read().map_err(DbError::query("find realisations"))
+    }
+
+    /// Returns how a build that ended in an object was confined, when it ended, and how long it took; whatever the state of the object.
+    pub(crate) fn find_build_facts(
+        &self,
+        resolved: &ResolvedDigest,
+        output: &str,
+        object: &ObjectId,
+    ) -> Result<Option<(String, u64, u64)>, DbError> {
+        self.connection()
+            .prepare_cached(
+                "SELECT sandbox, built_at, duration_ms FROM realisation
+                 WHERE resolved = ?1 AND output = ?2 AND object = ?3",
+            )
+            .and_then(|mut statement| {
+                let columns =
+                    |row: &Row<'_>| Ok((row.get(0)?, from_sql(row.get(1)?), from_sql(row.get(2)?)));
+                let key = params![resolved.as_bytes(), output, object.as_bytes()];
+                statement.query_row(key, columns).optional()
+            })
+            .map_err(DbError::query("find realisations"))
     }
 
     /// Returns the realisations that ended in a valid object, by what was built and then by output.

@@ -80,6 +80,26 @@ impl LocalStore {
         self.read(|database| database.find_realisations(resolved))
     }
 
+    /// Returns what is recorded of a build that ended in an object, whether that is still here or not. `path` is where the object lies when it is.
+    pub fn find_recorded_realisation(
+        &self,
+        resolved: &ResolvedDigest,
+        output: &str,
+        path: &StorePath,
+        object: &ObjectId,
+    ) -> Result<Option<Realisation>, DbError> {
+        let facts = self.read(|database| database.find_build_facts(resolved, output, object))?;
+        Ok(facts.map(|(sandbox, built_at, duration_ms)| Realisation {
+            resolved: *resolved,
+            output: output.to_owned(),
+            object: *object,
+            path: path.clone(),
+            sandbox,
+            built_at,
+            duration_ms,
+        }))
+    }
+
     /// Returns which derivations were built to a valid object, by what was built and output.
     pub fn find_realisations_of(&self, object: &ObjectId) -> Result<Vec<Realisation>, DbError> {
         self.read(|database| database.find_realisations_of(object))

@@ -12,7 +12,10 @@ use nix::{
     fcntl::{Flock, FlockArg},
 };
 
-use super::{FileError, fault, files::at};
+use super::{
+    FileError, fault,
+    files::{at, open_directory},
+};
 
 /// A held lock on an open file or directory.
 pub(crate) type Lock = Flock<File>;
@@ -33,6 +36,12 @@ pub(crate) fn lock_file_telling(path: &Path, on_wait: &dyn Fn()) -> Result<Lock,
         }
         Err((_, error)) => Err(at("lock", path)(error)),
     }
+}
+
+/// Waits for the lock of a directory, for this process alone.
+pub(crate) fn lock_directory(path: &Path) -> Result<Lock, FileError> {
+    let directory = open_directory(path)?;
+    wait(directory.into(), path, FlockArg::LockExclusive)
 }
 
 fn open_lock(path: &Path) -> Result<File, FileError> {

@@ -17,6 +17,7 @@ mod linking;
 mod operations;
 mod profiles;
 mod pulling;
+mod pushing;
 mod signing;
 mod upkeep;
 
@@ -136,4 +137,14 @@ fn writing_into_a_cache_survives_every_fault() -> TestResult {
 #[test]
 fn a_pull_from_a_cache_survives_every_fault() -> TestResult {
     run("pull")
+}
+
+#[test]
+fn a_push_survives_every_fault() -> TestResult {
+    run("push")
+}
+
+#[test]
+fn a_push_to_a_cache_that_others_use_survives_every_fault() -> TestResult {
+    run("push-more")
 }

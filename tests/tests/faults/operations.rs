@@ -6,7 +6,7 @@ use store::{
 };
 
 use crate::{
-    caching, collecting, harness::TestResult, linking, profiles, pulling, signing, upkeep,
+    caching, collecting, harness::TestResult, linking, profiles, pulling, pushing, signing, upkeep,
 };
 
 /// Something that a command does to a store.
@@ -27,6 +27,7 @@ pub(crate) fn find(name: &str) -> TestResult<&'static Operation> {
     let mut operations = OPERATIONS
         .iter()
         .chain(caching::OPERATIONS)
+        .chain(pushing::OPERATIONS)
         .chain(collecting::OPERATIONS)
         .chain(linking::OPERATIONS)
         .chain(profiles::OPERATIONS)

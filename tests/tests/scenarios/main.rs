@@ -3,6 +3,7 @@
 mod bad_builders;
 mod bad_recipes;
 mod bad_sources;
+mod cache_push;
 mod commands;
 mod concurrency;
 mod disk_usage;

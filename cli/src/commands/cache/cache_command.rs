@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::info::{InfoArgs, info};
+use super::push::{PushArgs, push};
 use super::trust_explain::{TrustExplainArgs, trust_explain};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -16,6 +17,7 @@ pub(crate) struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 enum CacheCommand {
+    Push(PushArgs),
     Info(InfoArgs),
     TrustExplain(TrustExplainArgs),
 }
@@ -23,6 +25,7 @@ enum CacheCommand {
 /// Runs the subcommand.
 pub(crate) fn cache(args: &CacheArgs, context: &Context) -> Result<(), CommandError> {
     match &args.command {
+        CacheCommand::Push(args) => push(args, context),
         CacheCommand::Info(args) => info(args, context),
         CacheCommand::TrustExplain(args) => trust_explain(args, context),
     }

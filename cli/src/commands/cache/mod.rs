@@ -2,6 +2,7 @@
 
 mod cache_command;
 mod info;
+mod push;
 mod trust_explain;
 
 pub(crate) use cache_command::{CacheArgs, cache};

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use nix::{dir::Type, errno::Errno, sys::stat::FileStat};
 
 use super::{
-    Backend, BackendError, CacheUrl, Corruption, FileKind, ListedFile,
+    Backend, BackendError, CacheUrl, Corruption, Exclusion, FileKind, ListedFile,
     address::Place,
     exact::{After, Exact},
     staging::Staging,
@@ -231,6 +231,11 @@ impl Backend for Directory {
             Some(staging) => staging.flush().map_err(BackendError::from_file),
             None => Ok(()),
         }
+    }
+
+    fn keep_others_out(&self) -> Result<Option<Exclusion>, BackendError> {
+        let lock = self.staging()?.lock().map_err(BackendError::from_file)?;
+        Ok(Some(Exclusion { _lock: lock }))
     }
 
     fn remove(&self, name: &CacheName) -> Result<(), BackendError> {

@@ -44,7 +44,10 @@ use std::{
 use bytes::Bytes;
 
 use super::format::CacheName;
-use crate::{net::NetError, sys::FileError};
+use crate::{
+    net::NetError,
+    sys::{FileError, lock::Lock},
+};
 
 /// A file of a cache that was found by listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,12 @@ pub struct ListedFile {
     pub size_bytes: u64,
     /// When it was written last, by the cache's clock.
     pub modified: SystemTime,
+}
+
+/// What [`Backend::keep_others_out`] gives. Ends when it is dropped, and with the process.
+#[derive(Debug)]
+pub struct Exclusion {
+    _lock: Lock,
 }
 
 /// Reads and writes the files of one cache. Blocks; any number of threads may use it at once.
@@ -84,6 +93,13 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Makes everything written before visible and durable. When it fails, it may be called again.
     fn flush(&self) -> Result<(), BackendError>;
+
+    /// Waits until nobody else holds this, and keeps others from getting it until it is dropped; `None` where writers cannot be kept apart.
+    ///
+    /// For whoever reads a file, adds to it and writes it: see [`flush`](Self::flush) before it is dropped.
+    fn keep_others_out(&self) -> Result<Option<Exclusion>, BackendError> {
+        Ok(None)
+    }
 
     /// Removes a file; one that is not there is no error.
     fn remove(&self, name: &CacheName) -> Result<(), BackendError>;

@@ -33,13 +33,15 @@ use crate::{
             at, create_directory_at, create_file_at, list, open_directory, open_directory_at,
             remove_at, reopen_file_at,
         },
-        lock::{Lock, lock_file, try_lock},
+        lock::{Lock, lock_directory, lock_file, try_lock},
     },
 };
 
 /// Begins with a dot, as no name of a cache's file does.
 const STAGING: &str = ".staging";
 const LOCK: &str = "lock";
+/// How often others may take a new directory for a stale one.
+const MAX_TRIES: usize = 100;
 
 /// The files that one process has written and not yet put in place; dropped, they are removed.
 #[derive(Debug)]
@@ -79,15 +81,25 @@ impl Staging {
         let parent =
             open_directory_at(&root, OsStr::new(STAGING)).map_err(at("open", &parent_path))?;
         remove_stale(&parent, &parent_path)?;
+        let mut tries = 0;
         loop {
+            tries += 1;
             let name = unique_name(&parent_path)?;
             let path = parent_path.join(&name);
-            let directory =
-                create_directory_at(&parent, OsStr::new(&name)).map_err(at("create", &path))?;
-            // Until the lock is held the directory looks stale, and another process may remove it.
+            // Until the lock is held the directory looks stale, and another process may remove it, even before it is opened.
+            let directory = match create_directory_at(&parent, OsStr::new(&name)) {
+                Ok(directory) => directory,
+                Err(Errno::ENOENT) if tries < MAX_TRIES => continue,
+                Err(error) => return Err(at("create", &path)(error)),
+            };
             let lock = match lock_file(&path.join(LOCK), FlockArg::LockExclusive) {
                 Ok(lock) => lock,
-                Err(error) if error.source.raw_os_error() == Some(Errno::ENOENT as i32) => continue,
+                Err(error)
+                    if error.source.raw_os_error() == Some(Errno::ENOENT as i32)
+                        && tries < MAX_TRIES =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if lock.metadata().map_err(at("inspect", &path))?.nlink() > 0 {
@@ -120,6 +132,12 @@ impl Staging {
         let name = name.to_string();
         self.state().pending.push_back(Pending { temporary, name });
         Ok(())
+    }
+
+    /// Waits for the lock of all who add to files of this cache: the directory of everybody's staged files, since what is in there is cleared away.
+    pub(super) fn lock(&self) -> Result<Lock, FileError> {
+        let path = self.root_path.join(STAGING);
+        lock_directory(&path)
     }
 
     /// Brings all files that were written to disk and into place, in the order in which they were written. What failed is tried again by the next call.

@@ -14,7 +14,7 @@ use super::{
     breaker::{Breaker, Permit},
 };
 use crate::cache::{
-    backend::{Backend, BackendError, CacheUrl, ErrorClass, FileKind, ListedFile},
+    backend::{Backend, BackendError, CacheUrl, ErrorClass, Exclusion, FileKind, ListedFile},
     format::CacheName,
 };
 
@@ -154,6 +154,11 @@ impl Source {
     /// Makes what was written visible and durable; see [`Backend::flush`].
     pub fn flush(&self) -> Result<(), SourceError> {
         self.request(None, || self.backend.flush())
+    }
+
+    /// Keeps others out who add to files, where that can be; see [`Backend::keep_others_out`].
+    pub fn keep_others_out(&self) -> Result<Option<Exclusion>, SourceError> {
+        self.request(None, || self.backend.keep_others_out())
     }
 
     /// Removes a file; see [`Backend::remove`].

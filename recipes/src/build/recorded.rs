@@ -1,0 +1,161 @@
+//! What everything below some goals was built to, for whoever shares it with others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use store::{LocalStore, ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath};
+
+use super::{BuildError, Builder};
+use crate::model::{Builder as Kind, Derivation, LocalSource, Source};
+use crate::plan::{Goal, Graph, Lookup, Outputs, PlanError};
+
+/// What everything below some goals was built to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// By plan what it and everything below it was built to, dependencies first. Complete, or not there.
+    pub plans: BTreeMap<PlanDigest, Vec<Realisation>>,
+    /// All objects that are valid: results, and what they were built with.
+    pub objects: BTreeSet<StorePath>,
+    /// Which derivations were built, as far as that is known.
+    pub resolved: BTreeSet<ResolvedDigest>,
+}
+
+/// For which derivations a whole plan is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plans {
+    /// Those of the goals.
+    Goals,
+    /// Those of everything that is built on the way.
+    All,
+}
+
+/// One node of the graph.
+#[derive(Default)]
+struct Known {
+    realisations: Vec<Realisation>,
+    /// Whether the facts about all of its outputs are known.
+    is_whole: bool,
+}
+
+impl Builder<'_> {
+    /// Returns what is recorded of some goals and everything below them, whether the objects are still here or not. Nothing is built; files of a project are read.
+    pub fn recorded(&self, goals: &[Goal], plans: Plans) -> Result<Recorded, BuildError> {
+        let graph = Graph::new(goals)?;
+        let mut lookup = Lookup::new(self.store(), &graph);
+        let mut known: Vec<Known> = Vec::with_capacity(graph.len());
+        let mut recorded = Recorded::default();
+        for (node, derivation) in graph.derivations().iter().enumerate() {
+            known.push(self.recall(node, derivation, &mut lookup, &mut recorded)?);
+        }
+        let mut wanted: BTreeSet<usize> = goals
+            .iter()
+            .filter_map(|goal| graph.find(&goal.derivation.id()))
+            .collect();
+        if plans == Plans::All {
+            let nodes = graph.derivations().iter().enumerate();
+            wanted.extend(
+                nodes
+                    .filter(|(_, derivation)| matches!(derivation.builder(), Kind::Program(_)))
+                    .map(|(node, _)| node),
+            );
+        }
+        for node in wanted {
+            if let (Some(plan), Some(realisations)) =
+                (plan_of(node, &graph, &lookup), below(node, &graph, &known))
+            {
+                recorded.plans.insert(plan, realisations);
+            }
+        }
+        Ok(recorded)
+    }
+
+    /// Looks up one node, all of whose inputs were looked up.
+    fn recall(
+        &self,
+        node: usize,
+        derivation: &Arc<Derivation>,
+        lookup: &mut Lookup<'_>,
+        recorded: &mut Recorded,
+    ) -> Result<Known, BuildError> {
+        if !lookup.is_resolvable(node) {
+            return Ok(Known::default());
+        }
+        let is_source = matches!(derivation.builder(), Kind::Source(_));
+        let Some(recalled) = lookup.recall(node)? else {
+            if !is_source {
+                return Ok(Known::default());
+            }
+            // Nothing else tells which objects the files of a project are; others find that out in the same way.
+            let outputs = self.add_local_files(derivation)?;
+            recorded
+                .objects
+                .extend(outputs.iter().map(|output| output.path.clone()));
+            lookup.set(node, outputs);
+            return Ok(Known {
+                realisations: Vec::new(),
+                is_whole: true,
+            });
+        };
+        let resolved = recalled.resolved;
+        let realisations = facts(self.store(), &resolved, &recalled.outputs)?;
+        let valid = recalled.outputs.iter().zip(&recalled.valid);
+        recorded.objects.extend(
+            valid
+                .filter(|(_, valid)| **valid)
+                .map(|(output, _)| output.path.clone()),
+        );
+        recorded.resolved.insert(resolved);
+        let known = Known {
+            is_whole: realisations.len() == recalled.outputs.len(),
+            realisations,
+        };
+        lookup.set(node, recalled.outputs);
+        Ok(known)
+    }
+}
+
+/// Returns what is recorded of the builds of outputs.
+fn facts(
+    store: &LocalStore,
+    resolved: &ResolvedDigest,
+    outputs: &Outputs,
+) -> Result<Vec<Realisation>, PlanError> {
+    let mut facts = Vec::with_capacity(outputs.len());
+    for output in outputs {
+        let found =
+            store.find_recorded_realisation(resolved, &output.output, &output.path, &output.id);
+        let found = found.map_err(|source| PlanError::Database {
+            name: output.path.to_string(),
+            source: Box::new(source),
+        })?;
+        facts.extend(found);
+    }
+    Ok(facts)
+}
+
+/// Returns what a node and everything below it was built to, in the order of the graph; `None` if something is not known.
+fn below(node: usize, graph: &Graph, known: &[Known]) -> Option<Vec<Realisation>> {
+    let mut nodes = BTreeSet::new();
+    let mut pending = vec![node];
+    while let Some(node) = pending.pop() {
+        if nodes.insert(node) {
+            pending.extend(graph.inputs(node));
+        }
+    }
+    let mut realisations = Vec::new();
+    for node in nodes {
+        let known = known.get(node).filter(|known| known.is_whole)?;
+        realisations.extend(known.realisations.iter().cloned());
+    }
+    Some(realisations)
+}
+
+fn plan_of(node: usize, graph: &Graph, lookup: &Lookup<'_>) -> Option<PlanDigest> {
+    let content = |local: &LocalSource| -> Option<ObjectId> {
+        let place = graph.derivations().iter().position(
+            |one| matches!(one.builder(), Kind::Source(Source::Local(source)) if source == local),
+        )?;
+        Some(lookup.result(place)?.first()?.id)
+    };
+    graph.derivations().get(node)?.plan_digest(&content)
+}

@@ -1,0 +1,215 @@
+//! Objects that go out together: their blobs in packs, then their manifests.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::Ordering,
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
+};
+
+use bytes::Bytes;
+
+use super::{
+    PushError, PushEvent,
+    blobs::{BlobReader, Material, WantedFile, explain, wanted_files},
+    known::Known,
+    session::Session,
+};
+use crate::{
+    BlobId, PathDigest, PathInfo,
+    cache::{
+        format::{BlobPart, CacheName, Manifest},
+        pack::{KnownFrames, Pack, PackWriter},
+    },
+};
+
+/// Bytes of objects after which a batch ends. About one pack when compressed: more would be lost when the push is killed, less would make small packs.
+const BATCH: u64 = 128 << 20;
+/// Packs on their way at once. Each is up to 32 MiB of memory, beside the one that is waiting and the one that is being filled.
+const UPLOADS: usize = 2;
+
+/// Where the blobs of the closure lie, as far as is known.
+pub(super) struct Places {
+    blobs: BTreeMap<BlobId, Vec<BlobPart>>,
+    frames: Arc<KnownFrames>,
+}
+
+impl From<Known> for Places {
+    fn from(known: Known) -> Self {
+        Self {
+            blobs: known.blobs,
+            frames: known.frames,
+        }
+    }
+}
+
+/// Divides objects into batches, in their order. What is left of the objects after the first batches is divided in the same way, so that whoever goes on
+/// where another push ended makes the same packs.
+pub(super) fn batches<'a>(objects: &[&'a PathInfo]) -> Vec<Vec<&'a PathInfo>> {
+    let mut batches: Vec<Vec<&PathInfo>> = Vec::new();
+    let mut size = 0u64;
+    for object in objects {
+        match batches.last_mut() {
+            Some(batch) if size < BATCH => batch.push(object),
+            _ => {
+                batches.push(vec![object]);
+                size = 0;
+            }
+        }
+        size = size.saturating_add(object.size_bytes);
+    }
+    batches
+}
+
+impl Session<'_> {
+    /// Sends the blobs of some objects that the cache lacks, and then their manifests; returns those. All of it is durable in the end.
+    pub(super) fn send_batch(
+        &self,
+        objects: &[&PathInfo],
+        places: &mut Places,
+    ) -> Result<Vec<(PathDigest, Vec<u8>)>, PushError> {
+        let materials = objects
+            .iter()
+            .map(|info| Material::load(self.store, info))
+            .collect::<Result<Vec<_>, _>>()?;
+        let files = wanted_files(&materials, |blob| !places.blobs.contains_key(blob));
+        let found = self.send_packs(&materials, &files, &places.frames)?;
+        places.blobs.extend(found);
+        let mut manifests = Vec::with_capacity(objects.len());
+        for material in materials {
+            let digest = *material.info.path.digest();
+            let name = CacheName::Manifest(digest);
+            let manifest = Manifest::new(&material.info.root, material.trees, &places.blobs)
+                .and_then(|manifest| manifest.encode())
+                .map_err(|error| self.format_error(&name, error))?;
+            manifests.push((digest, manifest));
+        }
+        self.for_each(&manifests, |(digest, manifest)| {
+            self.write(&CacheName::Manifest(*digest), manifest.clone())
+        })?;
+        self.flush()?;
+        Ok(manifests)
+    }
+
+    fn send_packs(
+        &self,
+        materials: &[Material<'_>],
+        files: &[WantedFile],
+        frames: &Arc<KnownFrames>,
+    ) -> Result<BTreeMap<BlobId, Vec<BlobPart>>, PushError> {
+        let told = |bytes| (self.events)(PushEvent::Read { bytes });
+        let blobs = BlobReader::new(self.store, materials, files, &told);
+        let mut writer = PackWriter::new(blobs, Arc::clone(frames));
+        // Nothing waits in the channel: what it held would be one more pack in memory.
+        let (sender, receiver) = sync_channel::<Pack>(0);
+        let receiver = Mutex::new(receiver);
+        let failure = Mutex::new(None);
+        let packed = thread::scope(|scope| {
+            let workers: Vec<_> = (0..UPLOADS)
+                .map(|_| scope.spawn(|| self.upload(&receiver, &failure)))
+                .collect();
+            let packed = loop {
+                if let Err(error) = self.check_cancelled() {
+                    break Err(error);
+                }
+                match writer.next_pack() {
+                    Ok(None) => break Ok(()),
+                    // Somebody takes packs as long as the channel is open.
+                    Ok(Some(pack)) => drop(sender.send(pack)),
+                    Err(error) => break Err(explain(error, materials, files)),
+                }
+            };
+            drop(sender);
+            for worker in workers {
+                if let Err(panic) = worker.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+            packed
+        });
+        let failed = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        packed?;
+        Ok(writer.finish()?)
+    }
+
+    /// Sends packs until there are no more, or one cannot be sent.
+    fn upload(&self, packs: &Mutex<Receiver<Pack>>, failure: &Mutex<Option<PushError>>) {
+        loop {
+            let next = packs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(pack) = next else { return };
+            if failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_some()
+            {
+                // Taken, so that the packer does not wait for ever, and left.
+                continue;
+            }
+            if let Err(error) = self.send_pack(pack) {
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Sends a pack, unless an earlier push has done so.
+    fn send_pack(&self, pack: Pack) -> Result<(), PushError> {
+        let name = CacheName::Pack(pack.digest);
+        let bytes = pack.bytes.len() as u64;
+        let was_there = self.cache.exists(&name)?;
+        if !was_there {
+            self.cache.write(&name, &Bytes::from(pack.bytes))?;
+            self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.packs.fetch_add(1, Ordering::Relaxed);
+        }
+        (self.events)(PushEvent::Pack { bytes, was_there });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Node, ObjectId, StorePath};
+
+    fn object(size_bytes: u64, number: u8) -> PathInfo {
+        let id = ObjectId::from_bytes([number; 32]);
+        PathInfo {
+            path: StorePath::new(id.path_digest(), "a".parse().unwrap()),
+            id,
+            root: Node::File {
+                blob: BlobId::from_bytes([number; 32]),
+                size: size_bytes,
+                executable: false,
+            },
+            references: Vec::new(),
+            self_reference: false,
+            size_bytes,
+            nodes: 1,
+            registered: 0,
+            component: None,
+        }
+    }
+
+    #[test]
+    fn a_batch_ends_when_it_is_large_and_the_rest_is_divided_alike() {
+        let sizes = [1, BATCH, 5, BATCH - 6, 1, 7, 3 * BATCH, 2];
+        let objects: Vec<_> = sizes
+            .into_iter()
+            .zip(0..)
+            .map(|(size, number)| object(size, number))
+            .collect();
+        let objects: Vec<&PathInfo> = objects.iter().collect();
+        let all = batches(&objects);
+        let lengths: Vec<_> = all.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 3, 2, 1]);
+        assert_eq!(batches(&objects[2..]), all[1..]);
+        assert!(batches(&[]).is_empty());
+    }
+}
