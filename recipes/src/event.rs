@@ -27,6 +27,13 @@ pub enum Event {
         /// Name of its derivation.
         name: String,
     },
+    /// A step needs no work: its result came from a cache.
+    Substituted {
+        /// Which step.
+        step: StepId,
+        /// Name of its derivation.
+        name: String,
+    },
     /// Another process works on the same thing; this one waits for it.
     Waiting {
         /// Which step.

@@ -17,6 +17,7 @@ mod elf;
 mod environment;
 mod error;
 mod files;
+mod from_caches;
 mod lint;
 mod listing;
 mod lock;
@@ -40,6 +41,7 @@ pub use error::{
     BuildError, BuilderEnd, BuilderFailure, FailedStep, FailureKind, LogEnd, StepError,
 };
 pub use files::FileFailure;
+pub use from_caches::FromCaches;
 pub use lint::{Finding, Problem};
 pub use listing::ListError;
 pub use log::{Line, TAIL_LINES, log_path, read_log};

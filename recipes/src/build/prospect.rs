@@ -459,11 +459,8 @@ impl<'a> Prospect<'a> {
         let steps: Vec<_> = needs.map(|(node, need)| self.settled(node, need)).collect();
         let told = self.graph.derivations().iter().zip(&steps).enumerate();
         for (node, (derivation, step)) in told {
-            if step.is_some() {
-                events(Event::Valid {
-                    step: StepId(node),
-                    name: derivation.name().to_string(),
-                });
+            if let Some(step) = step {
+                events(settled(node, derivation.name().to_string(), step));
             }
         }
         steps
@@ -484,5 +481,15 @@ impl<'a> Prospect<'a> {
             resolved: known.resolved,
             origin: known.origin,
         })
+    }
+}
+
+/// Tells of a step that needs no work.
+pub(super) fn settled(node: usize, name: String, finished: &FinishedStep) -> Event {
+    let step = StepId(node);
+    if finished.origin == Origin::Substituted {
+        Event::Substituted { step, name }
+    } else {
+        Event::Valid { step, name }
     }
 }

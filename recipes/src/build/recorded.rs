@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use store::{LocalStore, ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath};
+use store::{Closure, LocalStore, ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath};
 
 use super::{BuildError, Builder};
 use crate::model::{Builder as Kind, Derivation, LocalSource, Source};
-use crate::plan::{Goal, Graph, Lookup, Outputs, PlanError};
+use crate::plan::{Goal, Graph, Lookup, Outputs, PlanError, RealisedOutput};
 
 /// What everything below some goals was built to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct Recorded {
 /// For which derivations a whole plan is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plans {
-    /// Those of the goals.
-    Goals,
+    /// Those of the goals and of all programs that their closures hold, so that each of those can be had by itself.
+    Closures,
     /// Those of everything that is built on the way.
     All,
 }
@@ -51,13 +51,15 @@ impl Builder<'_> {
             .iter()
             .filter_map(|goal| graph.find(&goal.derivation.id()))
             .collect();
-        if plans == Plans::All {
-            let nodes = graph.derivations().iter().enumerate();
-            wanted.extend(
-                nodes
-                    .filter(|(_, derivation)| matches!(derivation.builder(), Kind::Program(_)))
-                    .map(|(node, _)| node),
-            );
+        let closure = self.closure_of(&wanted, &lookup)?;
+        for (node, derivation) in graph.derivations().iter().enumerate() {
+            let mut outputs = lookup.result(node).into_iter().flatten();
+            let is_there = |output: &RealisedOutput| closure.find(&output.path).is_some();
+            if matches!(derivation.builder(), Kind::Program(_))
+                && (plans == Plans::All || outputs.any(is_there))
+            {
+                wanted.insert(node);
+            }
         }
         for node in wanted {
             if let (Some(plan), Some(realisations)) =
@@ -67,6 +69,22 @@ impl Builder<'_> {
             }
         }
         Ok(recorded)
+    }
+
+    /// Returns all that the valid outputs of some nodes refer to.
+    fn closure_of(
+        &self,
+        nodes: &BTreeSet<usize>,
+        lookup: &Lookup<'_>,
+    ) -> Result<Closure, BuildError> {
+        let outputs = nodes.iter().flat_map(|node| lookup.result(*node));
+        let mut valid = Vec::new();
+        for output in outputs.flatten() {
+            if lookup.is_valid(&output.id)? {
+                valid.push(output.path.clone());
+            }
+        }
+        Ok(self.store().closure(&valid)?)
     }
 
     /// Looks up one node, all of whose inputs were looked up.

@@ -15,7 +15,7 @@ use store::{Lease, PathDigest, ResolvedDigest, StorePath};
 use super::error::{BuildError, FailedStep};
 use super::perform::{Job, debs_of};
 use super::program::Failure;
-use super::prospect::{Need, Prospect};
+use super::prospect::{Need, Prospect, settled};
 use super::realise::{Origin, Tools};
 use super::scheduler::{Action, Lane, Node, NodeId, Occurrence, Scheduler, Slots};
 use crate::event::{Event, StepId, Work};
@@ -228,6 +228,7 @@ impl<'a> Workers<'a> {
 
     /// Enters what needs no work.
     fn take_over(&self, state: &mut State<'_>, index: usize, step: FinishedStep) {
+        (self.events)(settled(index, self.name(index), &step));
         let FinishedStep {
             outputs,
             resolved,
@@ -239,10 +240,6 @@ impl<'a> Workers<'a> {
             *slot = resolved;
         }
         state.set(index, outputs, origin);
-        (self.events)(Event::Valid {
-            step: StepId(index),
-            name: self.name(index),
-        });
     }
 
     /// What was found valid is used from now on, so nobody may collect it.
