@@ -5,19 +5,21 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use recipes::build::scheduler::OnFailure;
-use recipes::build::{BuildLimits, BuildOptions, Builder, Origin, Realisations};
+use recipes::build::{BuildLimits, BuildOptions, Builder, FromCaches, Origin, Realisations};
 use recipes::event::Event;
 use recipes::model::Builder as Kind;
 use recipes::plan::Goal;
 use recipes::source::machine::{MachineFiles, MachinePaths};
 use recipes::source::{Address, FetchOptions, MirrorTable, Proxies};
+use store::cache::pull::{PullEvent, Puller};
 use store::{Lease, LocalStore, StorePath};
 
+use crate::caches::open_caches;
 use crate::context::Context;
 use crate::error::{CommandError, build_failed};
-use crate::output::{BuildProgress, Done};
+use crate::output::{BuildProgress, Done, PullProgress};
 use crate::select::{SelectError, Selection, Want, select};
-use crate::settings::Settings;
+use crate::settings::{CacheUse, Settings};
 use crate::size::Size;
 
 /// How a command wants things built.
@@ -74,7 +76,20 @@ pub(crate) fn realise(
     let mut built = Vec::new();
     let mut leases = Vec::new();
     if !goals.is_empty() {
-        let builder = Builder::new(store, build_options(context, options)?);
+        let sources = open_caches(context)?;
+        let pulling = PullProgress::new(context.printer());
+        let show = |event: PullEvent| pulling.show(&event);
+        let policy = context.settings().trust.policy();
+        let puller = Puller::new(store, &sources, policy, seconds_now());
+        let caches = FromCaches::new(&puller, &show);
+        let caches = match context.settings().caches.mode {
+            CacheUse::Only => caches.exclusively(),
+            CacheUse::First | CacheUse::Never => caches,
+        };
+        let mut builder = Builder::new(store, build_options(context, options)?);
+        if !sources.is_empty() || context.settings().caches.mode == CacheUse::Only {
+            builder = builder.with_caches(&caches);
+        }
         let failed = |error| build_failed(error, &goals);
         let Realisations {
             goals: realised,

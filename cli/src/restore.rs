@@ -9,13 +9,16 @@ use recipes::event::Event;
 use recipes::lang::{Evaluator, LangError, Package};
 use recipes::model::{Derivation, DerivationId};
 use recipes::plan::Goal;
+use store::cache::pull::{PullEvent, Puller};
+use store::cache::source::Source;
 use store::{LocalStore, PathInfo, Restorer, StorePath};
 use thiserror::Error;
 
+use crate::caches::open_caches;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::BuildProgress;
-use crate::realise::{RealiseOptions, build_options};
+use crate::output::{BuildProgress, PullProgress};
+use crate::realise::{RealiseOptions, build_options, seconds_now};
 
 /// Why an object could not be made again.
 #[derive(Debug, Clone, Error)]
@@ -34,10 +37,11 @@ pub(crate) enum RestoreError {
     Different(StorePath),
 }
 
-/// Makes objects again that a recipe of the project or of the collection describes.
+/// Gets objects again from caches, which have them by their ids, or else makes those that a recipe of the project or of the collection describes.
 pub(crate) struct Recipes<'a> {
     context: &'a Context,
     store: &'a LocalStore,
+    caches: Vec<Arc<Source>>,
     evaluator: Evaluator,
     builder: Builder<'a>,
 }
@@ -51,13 +55,36 @@ impl<'a> Recipes<'a> {
         Ok(Self {
             context,
             store,
+            caches: open_caches(context)?,
             evaluator: context.evaluator(),
             builder: Builder::new(store, options),
         })
     }
 
+    /// Takes from caches what they have, and returns the others. What keeps a cache from giving something is told, and no failure: recipes come next.
+    fn pull<'o>(&self, objects: &'o [PathInfo]) -> Vec<&'o PathInfo> {
+        let lease = match self.store.lease() {
+            Ok(lease) if !self.caches.is_empty() => lease,
+            _ => return objects.iter().collect(),
+        };
+        let policy = self.context.settings().trust.policy();
+        let puller = Puller::new(self.store, &self.caches, policy, seconds_now());
+        let progress = PullProgress::new(self.context.printer());
+        let events = |event: PullEvent| progress.show(&event);
+        let is_missing = |info: &&PathInfo| {
+            let wanted = [(info.path.clone(), info.id)];
+            let pulled = puller.pull(&wanted, &lease, &events, self.context.cancel());
+            if let Err(error) = &pulled {
+                self.context.printer().detail(&error.to_string());
+            }
+            pulled.is_err()
+        };
+        // References first, each by itself: one that no cache has keeps no other from being taken.
+        objects.iter().filter(is_missing).collect()
+    }
+
     /// Finds what makes each object: in the project first, then in the package that the object says it is of, then anywhere in the collection.
-    fn find_goals(&self, objects: &[PathInfo]) -> Result<BTreeMap<StorePath, Goal>, LangError> {
+    fn find_goals(&self, objects: &[&PathInfo]) -> Result<BTreeMap<StorePath, Goal>, LangError> {
         let mut goals = BTreeMap::new();
         let project = self.context.settings().project.as_ref();
         let project = project.map(|directory| self.evaluator.evaluate_project(directory));
@@ -93,6 +120,10 @@ impl Restorer for Recipes<'_> {
     type Error = RestoreError;
 
     fn restore(&self, objects: &[PathInfo]) -> Vec<(StorePath, RestoreError)> {
+        let objects = &self.pull(objects)[..];
+        if objects.is_empty() {
+            return Vec::new();
+        }
         let goals = match self.find_goals(objects) {
             Ok(goals) => goals,
             Err(error) => {
@@ -138,7 +169,7 @@ fn derivation(package: &Package) -> Arc<Derivation> {
 /// Names decide, and of several derivations of one name the one that stands where the object's component says.
 fn find_among(
     roots: impl Iterator<Item = Arc<Derivation>>,
-    objects: &[PathInfo],
+    objects: &[&PathInfo],
     goals: &mut BTreeMap<StorePath, Goal>,
 ) {
     let mut seen: BTreeMap<DerivationId, ()> = BTreeMap::new();

@@ -5,6 +5,7 @@ mod objects;
 mod packing;
 mod printer;
 mod progress;
+mod pulling;
 mod pushing;
 mod text;
 
@@ -13,5 +14,6 @@ pub(crate) use objects::ObjectProgress;
 pub(crate) use packing::PackProgress;
 pub(crate) use printer::{OutputError, Printer, Verbosity};
 pub(crate) use progress::{BuildProgress, Done};
+pub(crate) use pulling::PullProgress;
 pub(crate) use pushing::PushProgress;
 pub(crate) use text::{human_bytes, human_duration, human_time, plural};

@@ -98,6 +98,7 @@ impl<'a> BuildProgress<'a> {
                 }
             }
             Event::Failed { step, .. } | Event::Cancelled { step, .. } => self.finish(*step),
+            Event::Substituted { name, .. } => self.record(name, Work::Substituted),
             Event::Valid { name, .. } => self.printer.detail(&format!("{name} is valid")),
             _ => {}
         }

@@ -108,7 +108,7 @@ fn recorded(
     let plans = if args.build_closure {
         Plans::All
     } else {
-        Plans::Goals
+        Plans::Closures
     };
     let builder = Builder::new(store, build_options(context, &RealiseOptions::default())?);
     Ok(builder.recorded(&goals, plans)?)
