@@ -12,6 +12,7 @@ mod s3;
 mod samples;
 mod serve;
 mod servers;
+mod sharing;
 
 use std::error::Error;
 

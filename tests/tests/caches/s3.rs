@@ -33,7 +33,7 @@ fn options() -> BackendOptions {
 }
 
 /// Makes a bucket, which is no task of a cache.
-fn make_bucket(endpoint: &str) -> TestResult {
+pub(crate) fn make_bucket(endpoint: &str) -> TestResult {
     let address = endpoint.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address)?;
     let request = format!(
