@@ -8,6 +8,7 @@ mod conformance;
 mod directory;
 mod http;
 mod oci;
+mod pushing;
 mod s3;
 mod samples;
 mod serve;

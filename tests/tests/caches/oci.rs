@@ -13,7 +13,7 @@ use crate::{
     servers::Registry,
 };
 
-fn options() -> BackendOptions {
+pub(crate) fn options() -> BackendOptions {
     BackendOptions {
         plaintext: Plaintext::Allowed,
         ..BackendOptions::default()

@@ -17,7 +17,7 @@ use crate::{
     servers::Moto,
 };
 
-fn options() -> BackendOptions {
+pub(crate) fn options() -> BackendOptions {
     let mut s3 = S3Settings::default();
     for (name, value) in [
         ("AWS_ACCESS_KEY_ID", "key"),
