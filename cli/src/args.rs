@@ -91,6 +91,7 @@ pub(crate) enum Command {
     Log(commands::log::LogArgs),
     Cache(commands::cache::CacheArgs),
     Key(commands::key::KeyArgs),
+    Serve(commands::serve::ServeArgs),
     Store(commands::store::StoreArgs),
     Profile(commands::profile::ProfileArgs),
 }

@@ -9,6 +9,7 @@ pub(crate) mod profile;
 pub(crate) mod run;
 mod run_command;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod size;
 pub(crate) mod store;

@@ -1,6 +1,8 @@
 //! From the parsed command line to the command's own function.
 
-use super::{build, cache, key, log, pack, profile, run, search, show, size, store, tree, why};
+use super::{
+    build, cache, key, log, pack, profile, run, search, serve, show, size, store, tree, why,
+};
 use crate::args::Command;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -20,6 +22,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Log(args) => log::log(&args, context),
         Command::Cache(args) => cache::cache(&args, context),
         Command::Key(args) => key::key(&args, context),
+        Command::Serve(args) => serve::serve(&args, context),
         Command::Store(args) => return store::store(&args, context),
         Command::Profile(args) => profile::profile(&args, context),
     }?;

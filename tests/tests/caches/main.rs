@@ -12,6 +12,7 @@ mod pushing;
 mod s3;
 mod samples;
 mod serve;
+mod serve_command;
 mod servers;
 mod sharing;
 
