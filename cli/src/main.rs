@@ -9,6 +9,7 @@ mod hint;
 mod image;
 mod key_file;
 mod launch;
+mod link;
 mod output;
 mod program;
 mod realise;

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::link::plain_path;
 use crate::realise::{RealiseOptions, Realised, realise};
 use crate::select::select_all;
 use crate::size::Size;
@@ -127,6 +128,7 @@ fn make_root(
             source,
         })
     };
+    let link = &plain_path(link).map_err(failed)?;
     // The root has the link's name, by which it is known whether the link is still there.
     let name = link
         .to_str()

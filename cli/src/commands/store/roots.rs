@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::keeper::kind_name;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
+use crate::link::plain_path;
 use crate::output::human_bytes;
 
 /// List the roots, which keep objects from being deleted
@@ -63,9 +64,9 @@ impl Root {
 pub(super) fn roots(args: &RootsArgs, context: &Context) -> Result<(), CommandError> {
     let store = context.open_store()?;
     if let Some(name) = &args.remove {
-        // A link is known by its absolute path.
-        let absolute = context.directory().join(name);
-        if store.remove_root(name)? || store.remove_root(&absolute.to_string_lossy())? {
+        // A link is known by its path; where there cannot be one, none is known.
+        let link = plain_path(&context.directory().join(name)).unwrap_or_default();
+        if store.remove_root(name)? || store.remove_root(&link.to_string_lossy())? {
             return Ok(());
         }
         let error = NoSuchRoot { name: name.clone() };
