@@ -114,12 +114,22 @@ pub(super) fn sweep(temporary: &Path) -> Result<usize, FileFailure> {
         let Ok(file) = File::open(&path) else {
             continue;
         };
-        if let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            remove_tree(&path).map_err(at(&path))?;
-            removed += 1;
-        }
+        removed += usize::from(remove_unlocked(&path, file).map_err(at(&path))?);
     }
     Ok(removed)
+}
+
+/// Removes a directory that was opened at `path` unless somebody works on it. Tells whether it did.
+fn remove_unlocked(path: &Path, directory: File) -> io::Result<bool> {
+    let Ok(_lock) = Flock::lock(directory, FlockArg::LockExclusiveNonblock) else {
+        return Ok(false);
+    };
+    match remove_tree(path) {
+        Ok(()) => Ok(true),
+        // Its own process was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn sweep_lock(temporary: &Path, how: FlockArg) -> io::Result<Flock<File>> {
@@ -173,6 +183,17 @@ mod tests {
         assert!(kept.exists() && !gone.exists() && temporary.path().join("fetch-x").exists());
         held.remove().unwrap();
         assert_eq!(sweep(temporary.path()).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_sweep_may_meet_a_build_that_just_ends() {
+        let temporary = tempfile::tempdir().unwrap();
+        let ending = PrivateDirectory::create(temporary.path(), "x").unwrap();
+        let path = ending.path().to_owned();
+        let opened = File::open(&path).unwrap();
+        assert!(!remove_unlocked(&path, opened.try_clone().unwrap()).unwrap());
+        ending.remove().unwrap();
+        assert!(!remove_unlocked(&path, opened).unwrap());
     }
 
     #[test]
