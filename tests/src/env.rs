@@ -131,6 +131,49 @@ impl TestEnv {
         }
     }
 
+    /// The same place with a store of its own that has the bootstrap binaries, so that things can be built in it, and collected.
+    ///
+    /// They are copied from the shared store, with what is remembered of where they came from; the first command makes a database of that. The link
+    /// `project/seed` keeps them.
+    #[must_use]
+    pub fn with_seed() -> Self {
+        let shared = Self::with_shared_store();
+        let seed = shared.pith(&["build", "seed", "-q"]).expect_success();
+        let name = seed.line().strip_prefix("/pith/store/");
+        let name = name.expect("it is a store path");
+        let (digest, _) = name.split_once('-').expect("it has a name");
+        let env = Self::new();
+        fs::create_dir_all(env.store.join("store")).expect("the place is ours");
+        let object = Command::new("cp")
+            .arg("-a")
+            .arg(shared.store.join("store").join(name))
+            .arg(env.store.join("store"))
+            .status();
+        assert!(object.expect("cp is there").success());
+        let read = |directory: &Path| fs::read_dir(directory).expect("a store can be listed");
+        for shard in read(&shared.store.join("var/meta")) {
+            let shard = shard.expect("a store can be listed").path();
+            for record in read(&shard) {
+                let record = record.expect("a store can be listed").path();
+                let file = record.file_name().and_then(OsStr::to_str);
+                let file = file.expect("names of records are ASCII");
+                let is_realisation = file
+                    .rsplit_once('.')
+                    .is_some_and(|(_, key)| key.len() == 16);
+                if file == digest || is_realisation {
+                    let place = record.strip_prefix(&shared.store);
+                    let copy = env.store.join(place.expect("it was listed there"));
+                    fs::create_dir_all(copy.parent().expect("it is in a shard"))
+                        .expect("the place is ours");
+                    fs::copy(&record, copy).expect("the disk has room");
+                }
+            }
+        }
+        env.pith(&["build", "seed", "-q", "-o", "seed", "--offline"])
+            .expect_success();
+        env
+    }
+
     /// Runs every command from now on as the unprivileged user `uid`, who owns the place and has a copy of the binary in
     /// it: that user may not be able to reach the one in the target directory. Only root can.
     #[must_use]
