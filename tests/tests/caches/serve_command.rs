@@ -38,14 +38,15 @@ const PACK_BYTES: usize = 32 << 20;
 const MEMORY_KIB: u64 = 160 << 10;
 
 /// A running `pith serve`.
-struct Command {
+pub(crate) struct Command {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     said: BufReader<std::process::ChildStderr>,
 }
 
 impl Command {
-    fn start(env: &TestEnv, arguments: &[&str]) -> TestResult<Self> {
+    /// Serves the directory `cache` of the project on a free port.
+    pub(crate) fn start(env: &TestEnv, arguments: &[&str]) -> TestResult<Self> {
         let mut command = env.command(&["serve", "--cache", "./cache", "--listen", "127.0.0.1:0"]);
         let mut child = command
             .args(arguments)
@@ -81,7 +82,7 @@ impl Command {
     }
 
     /// Asks it to end, and returns its exit status and what it has said.
-    fn stop(&mut self) -> TestResult<(Option<i32>, String)> {
+    pub(crate) fn stop(&mut self) -> TestResult<(Option<i32>, String)> {
         kill(
             Pid::from_raw(i32::try_from(self.child.id())?),
             Signal::SIGTERM,
@@ -100,7 +101,8 @@ impl Drop for Command {
     }
 }
 
-fn token(env: &TestEnv, name: &str, scopes: &str) -> String {
+/// Makes a token, which the file `tokens` of the project lists.
+pub(crate) fn token(env: &TestEnv, name: &str, scopes: &str) -> String {
     let arguments = [
         "serve", "token", name, "--tokens", "tokens", "--scopes", scopes,
     ];

@@ -7,6 +7,7 @@ use tests::{TestEnv, http_server::FileTree, is_root};
 use crate::{
     TestResult,
     s3::make_bucket,
+    serve_command::{self, token},
     servers::{Moto, Nginx, Registry},
 };
 
@@ -153,6 +154,37 @@ fn a_registry_shares_what_was_built() -> TestResult {
     publisher.push(&format!("oci://{}/team/cache", registry.address));
     let consumer = consumer(&settings, &publisher.key);
     takes_what_was_built(&publisher, &consumer);
+    Ok(())
+}
+
+#[test]
+fn piths_own_server_shares_what_was_built() -> TestResult {
+    let publisher = Publisher::new();
+    let env = TestEnv::new();
+    let (writer, reader) = (
+        token(&env, "builder", "read,write"),
+        token(&env, "laptop", "read"),
+    );
+    let options = ["--tokens", "tokens", "--require-signatures", "--key"];
+    let options = [&options[..], &[publisher.key.as_str()]].concat();
+    let mut server = serve_command::Command::start(&env, &options)?;
+    let url = server.url.clone();
+    let settings = |env: &TestEnv, token: &str| {
+        env.write("token", token);
+        let file = env.path("token");
+        format!(
+            "caches = [{{ url = \"{url}\", credentials = {{ token-file = \"{}\" }} }}]",
+            file.display()
+        )
+    };
+    let there = settings(&publisher.env, &writer);
+    publisher.env.write("home/.config/pith/config.toml", &there);
+    publisher.push(&url);
+    // Its token file lies with the server's, since the place of the consumer is not there yet.
+    let consumer = consumer(&settings(&env, &reader), &publisher.key);
+    takes_what_was_built(&publisher, &consumer);
+    let (status, said) = server.stop()?;
+    assert_eq!(status, Some(0), "{said}");
     Ok(())
 }
 
