@@ -48,3 +48,33 @@ fn a_comment_in_zlibs_build_script_rebuilds_zlib_alone() {
     assert!(built(&after)[0].starts_with("zlib-"), "{after}");
     assert_eq!(before["outputs"], after["outputs"]);
 }
+
+#[test]
+fn what_a_recipe_says_of_its_license_is_known_though_nothing_is_built() {
+    let env = TestEnv::with_shared_store();
+    let unique = format!("{:?}", std::time::SystemTime::now());
+    let build = |license: &str| {
+        env.write(
+            "project/pith.star",
+            &format!(
+                "load(\"//seed/recipe.star\", \"base\")\n\
+                 app = derivation(name = \"app\", license = {license:?}, seed = base, env = {{\"unique\": {unique:?}}},\n\
+                 \x20   builder = [\"/usr/bin/bash\", \"-ec\", \"echo $unique > $out\"])\n"
+            ),
+        );
+        let report = env
+            .pith(&["build", "app", "--json"])
+            .expect_success()
+            .json();
+        let path = report["outputs"][0]["path"].as_str().expect("a path");
+        let known = env
+            .pith(&["store", "path-info", "--json", path])
+            .expect_success()
+            .json();
+        let built = built(&report).len();
+        (built, known["paths"][0]["component"]["license"].clone())
+    };
+    assert_eq!(build("MIT"), (1, "MIT".into()));
+    assert_eq!(build("Zlib"), (0, "Zlib".into()));
+    assert_eq!(build("Zlib"), (0, "Zlib".into()));
+}
