@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use recipes::build::scheduler::OnFailure;
-use recipes::build::{BuildLimits, BuildOptions, Builder, FromCaches, Origin, Realisations};
+use recipes::build::{
+    BuildError, BuildLimits, BuildOptions, Builder, FromCaches, Origin, Realisations,
+};
 use recipes::event::Event;
 use recipes::model::Builder as Kind;
 use recipes::plan::Goal;
@@ -14,7 +16,7 @@ use recipes::source::{Address, FetchOptions, MirrorTable, Proxies};
 use store::cache::pull::{PullEvent, Puller};
 use store::{Lease, LocalStore, StorePath};
 
-use crate::caches::open_caches;
+use crate::caches::{open_caches, tell_failures};
 use crate::context::Context;
 use crate::error::{CommandError, build_failed};
 use crate::output::{BuildProgress, Done, PullProgress};
@@ -95,9 +97,12 @@ pub(crate) fn realise(
             goals: realised,
             lease: taken,
             ..
-        } = builder
-            .realise(&goals, &events, context.cancel())
-            .map_err(failed)?;
+        } = {
+            let realised = builder.realise(&goals, &events, context.cancel());
+            let is_needed = matches!(&realised, Err(BuildError::OnlyCaches { .. }));
+            tell_failures(context.printer(), &puller, is_needed);
+            realised.map_err(failed)?
+        };
         leases.push(taken);
         for (goal, one) in goals.iter().zip(&realised) {
             let fresh = matches!(one.how, Origin::Built | Origin::Fetched);

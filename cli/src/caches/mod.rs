@@ -2,11 +2,13 @@
 //!
 //! Libraries read neither the environment nor a home directory; what tools usually read there is read here.
 
+mod failures;
 mod netrc;
 mod open;
 mod registry_auth;
 mod secrets;
 
+pub(crate) use failures::tell_failures;
 pub(crate) use open::{open_cache, open_caches};
 
 use std::io;

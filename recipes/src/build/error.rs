@@ -75,7 +75,7 @@ pub enum BuildError {
     /// Only what caches have may be used, and they do not have everything.
     #[error("no cache has {}", names_of(.names))]
     OnlyCaches {
-        /// The derivations that would have to be made, inputs first; never empty.
+        /// The goals that would have to be made; never empty.
         names: Vec<String>,
     },
 }

@@ -5,6 +5,7 @@
 //! made anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use store::{Lease, LocalStore, ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath};
@@ -14,7 +15,7 @@ use super::realise::Origin;
 use super::substitute::{SubstituteError, Substituter, choose};
 use super::workers::FinishedStep;
 use crate::event::{Event, StepId};
-use crate::model::{Builder, LocalSource, Source};
+use crate::model::{Builder, Derivation, LocalSource, Source};
 use crate::plan::{Goal, Graph, Lookup, Outputs, RealisedOutput, Recalled};
 
 /// What a node needs.
@@ -440,17 +441,23 @@ impl<'a> Prospect<'a> {
 
     /// Fails if something would have to be built or fetched.
     fn check_nothing_is_made(&self, may_pull: bool) -> Result<(), BuildError> {
-        let derivations = self.graph.derivations().iter().zip(self.needs(may_pull));
-        let made = derivations.filter(|(derivation, need)| {
+        let needs = self.needs(may_pull);
+        let mut made = self.graph.derivations().iter().zip(&needs);
+        let is_made = |(derivation, need): (&Arc<Derivation>, &Need)| {
             *need == Need::Make && !matches!(derivation.builder(), Builder::Source(_))
-        });
-        let names: Vec<String> = made
-            .map(|(derivation, _)| derivation.name().to_string())
-            .collect();
-        if names.is_empty() {
+        };
+        if !made.any(is_made) {
             return Ok(());
         }
-        Err(BuildError::OnlyCaches { names })
+        // Whatever is made is made for a goal.
+        let goals = self.goals.iter().filter(|goal| {
+            let node = self.graph.find(&goal.derivation.id());
+            node.and_then(|node| needs.get(node)) == Some(&Need::Make)
+        });
+        let names = goals.map(|goal| goal.derivation.name().to_string());
+        Err(BuildError::OnlyCaches {
+            names: names.collect(),
+        })
     }
 
     /// Returns the steps when nothing is left to do.
