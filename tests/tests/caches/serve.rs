@@ -333,6 +333,8 @@ fn a_pack_that_is_too_short_for_its_manifest_is_seen() -> TestResult {
     let sample = Sample::new(1, &noise(1, 5000))?;
     let (pack, bytes) = &sample.packs[0];
     served.put(&(pack.clone(), bytes.clone()))?;
+    // Files of a cache are read-only.
+    fs::remove_file(served.path(pack))?;
     fs::write(served.path(pack), &bytes[..100])?;
     served.put(&sample.manifest_file()?)?;
     let refused = served.put(&sample.record_file(&[])?)?;
@@ -537,6 +539,9 @@ fn who_asks_too_often_is_told_when_to_come_back() -> TestResult {
         }) => assert!(wait <= Duration::from_secs(2), "{wait:?}"),
         other => return Err(format!("{other:?}").into()),
     }
+    // So are wrong tokens.
+    let guess = served.client(Some("wrong"))?.read(&info, 1000);
+    assert_eq!(guess.map_err(|error| error.class()), Err(ErrorClass::Busy));
     // Another client is another one, and whether the server lives may always be asked.
     let named = served.client(Some(&served.reader))?;
     assert!(named.read(&info, 1000).is_ok());

@@ -110,7 +110,7 @@ impl Metrics {
             (
                 "sent_bytes_total",
                 "counter",
-                "Bytes of files that were sent.",
+                "Bytes of files in answers that were begun.",
                 &self.sent_bytes,
             ),
             (

@@ -114,7 +114,10 @@ impl Shared {
         let token = caller.as_ref().ok().and_then(|caller| caller.token.clone());
         let path = head.uri.path();
         let outcome = match caller {
-            Err(refusal) => Err(refusal),
+            // Who tries tokens has no more tries than anybody has requests.
+            Err(refusal) => self
+                .admit(Client::Address(client))
+                .and_then(|()| Err(refusal)),
             Ok(caller) => {
                 let question = Question {
                     method: &head.method,
@@ -181,6 +184,12 @@ impl Shared {
         })
     }
 
+    fn admit(&self, client: Client) -> Result<(), Refusal> {
+        self.rates
+            .admit(client, self.started.elapsed())
+            .map_err(|wait| Refusal::Rate { wait })
+    }
+
     async fn route(
         self: &Arc<Self>,
         question: Question<'_>,
@@ -194,9 +203,7 @@ impl Shared {
             Some(token) => Client::Token(token.name.clone()),
             None => Client::Address(question.client),
         };
-        self.rates
-            .admit(client, self.started.elapsed())
-            .map_err(|wait| Refusal::Rate { wait })?;
+        self.admit(client)?;
         if is_read {
             question.caller.needs(question.caller.may_read)?;
             if question.path == "/metrics" {
