@@ -753,3 +753,70 @@ fn what_was_pushed_can_be_pulled_elsewhere() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn nothing_is_prepared_for_a_cache_that_cannot_be_written() -> TestResult {
+    let (store, cache) = (TempStore::new(), Cache::new()?);
+    let first = add(&store, "first", MemoryNode::file("l"), &[])?;
+    let second = add(&store, "second", MemoryNode::file("m"), &[])?;
+    push(&store, &cache.open()?, None, &[&first])?;
+    let url: CacheUrl = cache.path().to_str().ok_or("a path of text")?.parse()?;
+    let read_only = ReadOnly(open_backend(&url, &BackendOptions::default())?);
+    let source = Source::new(Box::new(read_only), Policy::default());
+    // What is there already needs no writing.
+    push(&store, &source, None, &[&first])?;
+    let refused = push(&store, &source, None, &[&second])
+        .err()
+        .ok_or("it was pushed")?;
+    assert_eq!(
+        refused.to_string(),
+        format!("the cache `{}` cannot be written", cache.path().display())
+    );
+    Ok(())
+}
+
+/// A cache that others write.
+#[derive(Debug)]
+struct ReadOnly(Box<dyn Backend>);
+
+impl Backend for ReadOnly {
+    fn url(&self) -> &CacheUrl {
+        self.0.url()
+    }
+
+    fn read(&self, name: &CacheName, limit: u64) -> Result<Vec<u8>, BackendError> {
+        self.0.read(name, limit)
+    }
+
+    fn open_range(
+        &self,
+        name: &CacheName,
+        range: Range<u64>,
+    ) -> Result<Box<dyn Read + Send>, BackendError> {
+        self.0.open_range(name, range)
+    }
+
+    fn exists(&self, name: &CacheName) -> Result<bool, BackendError> {
+        self.0.exists(name)
+    }
+
+    fn write(&self, name: &CacheName, _: Bytes) -> Result<(), BackendError> {
+        panic!("`{name}` was written");
+    }
+
+    fn flush(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn remove(&self, name: &CacheName) -> Result<(), BackendError> {
+        panic!("`{name}` was removed");
+    }
+
+    fn list(&self, _: FileKind, _: &mut dyn FnMut(ListedFile)) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn is_writable(&self) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+}

@@ -36,3 +36,11 @@ pub(crate) enum CredentialError {
         cache: String,
     },
 }
+
+/// Why a cache cannot be opened.
+#[derive(Debug, Error)]
+pub(crate) enum CacheError {
+    /// Only what is on this machine may be used.
+    #[error("the cache `{0}` is not on this machine, and `--offline` was asked for")]
+    Offline(String),
+}

@@ -6,6 +6,7 @@ use store::cache::backend::{BackendOptions, CacheUrl, open_backend};
 use store::cache::source::{Policy, Source};
 use store::net::{NetOptions, Proxies};
 
+use super::CacheError;
 use super::secrets::{credentials, s3};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -29,6 +30,9 @@ pub(crate) fn open_caches(context: &Context) -> Result<Vec<Arc<Source>>, Command
 /// Opens a cache that a command is about, and is patient with it. Asks nobody.
 pub(crate) fn open_cache(context: &Context, url: &CacheUrl) -> Result<Source, CommandError> {
     let settings = context.settings();
+    if settings.offline && url.scheme() != "file" {
+        return Err(CommandError::failed(CacheError::Offline(url.to_string())));
+    }
     open(settings, &settings.caches.entry(url), Policy::patient())
 }
 

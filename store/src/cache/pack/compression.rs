@@ -13,7 +13,7 @@ use super::{PackError, write::KnownFrames};
 use crate::{cache::format::compress, id::BlobId};
 
 /// Bytes of frames in flight at most, uncompressed; what they are compressed to comes on top.
-const IN_FLIGHT: usize = 16 << 20;
+const IN_FLIGHT: usize = 8 << 20;
 
 /// What will be one frame.
 #[derive(Debug)]

@@ -44,7 +44,7 @@ pub struct Pack {
 /// Blobs should come in tree order, so that what is read together lies together. Empty blobs, and blobs that came before, take no room. A frame whose
 /// content the cache has is not written again; so the unchanged chunks of a large blob cost nothing. The bytes of each blob are compared with its digest.
 ///
-/// At most one pack, 16 MiB of frames and what those are compressed to are in memory at once, besides some 100 bytes for each blob.
+/// At most one pack, 8 MiB of frames and what those are compressed to are in memory at once, besides some 100 bytes for each blob.
 #[derive(Debug)]
 pub struct PackWriter<I, R> {
     blobs: I,
@@ -282,6 +282,8 @@ impl<I, R> PackWriter<I, R> {
             self.seal();
         }
         if self.bytes.is_empty() {
+            // At once: growing by doubling leaves holes of the smaller sizes behind, some 20 MB of them. What is not used is never touched.
+            self.bytes.reserve_exact(MAX_PACK);
             self.bytes.extend_from_slice(PACK_MAGIC);
         }
         let slot = Slot::Made {

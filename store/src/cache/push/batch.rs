@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::Ordering,
         mpsc::{Receiver, sync_channel},
     },
@@ -28,9 +28,6 @@ use crate::{
 
 /// Bytes of objects after which a batch ends. About one pack when compressed: more would be lost when the push is killed, less would make small packs.
 const BATCH: u64 = 128 << 20;
-/// Packs on their way at once. Each is up to 32 MiB of memory, beside the one that is waiting and the one that is being filled.
-const UPLOADS: usize = 2;
-
 /// Where the blobs of the closure lie, as far as is known.
 pub(super) struct Places {
     blobs: BTreeMap<BlobId, Vec<BlobPart>>,
@@ -103,59 +100,54 @@ impl Session<'_> {
         let told = |bytes| (self.events)(PushEvent::Read { bytes });
         let blobs = BlobReader::new(self.store, materials, files, &told);
         let mut writer = PackWriter::new(blobs, Arc::clone(frames));
-        // Nothing waits in the channel: what it held would be one more pack in memory.
-        let (sender, receiver) = sync_channel::<Pack>(0);
-        let receiver = Mutex::new(receiver);
-        let failure = Mutex::new(None);
-        let packed = thread::scope(|scope| {
-            let workers: Vec<_> = (0..UPLOADS)
-                .map(|_| scope.spawn(|| self.upload(&receiver, &failure)))
-                .collect();
-            let packed = loop {
-                if let Err(error) = self.check_cancelled() {
-                    break Err(error);
-                }
-                match writer.next_pack() {
-                    Ok(None) => break Ok(()),
-                    // Somebody takes packs as long as the channel is open.
-                    Ok(Some(pack)) => drop(sender.send(pack)),
-                    Err(error) => break Err(explain(error, materials, files)),
-                }
-            };
-            drop(sender);
-            for worker in workers {
-                if let Err(panic) = worker.join() {
-                    std::panic::resume_unwind(panic);
-                }
+        let mut next = || {
+            self.check_cancelled()?;
+            let pack = writer.next_pack();
+            pack.map_err(|error| explain(error, materials, files))
+        };
+        if self.is_local() {
+            // Writing takes less time than packing, and no second pack has to be held for it.
+            while let Some(pack) = next()? {
+                self.send_pack(pack)?;
             }
-            packed
-        });
-        let failed = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = failed {
-            return Err(error);
+        } else {
+            self.send_while_packing(next)?;
         }
-        packed?;
         Ok(writer.finish()?)
     }
 
+    /// Sends one pack while the next one is filled.
+    fn send_while_packing(
+        &self,
+        mut next: impl FnMut() -> Result<Option<Pack>, PushError>,
+    ) -> Result<(), PushError> {
+        // Nothing waits in the channel: what it held would be one more pack in memory, and so would a second one on its way. 744 MB to a server took 144 MB so.
+        let (sender, packs) = sync_channel::<Pack>(0);
+        thread::scope(|scope| {
+            let upload = scope.spawn(move || self.upload(&packs));
+            let packed = loop {
+                match next() {
+                    Ok(Some(pack)) => {
+                        // When sending has failed, nobody takes it.
+                        if sender.send(pack).is_err() {
+                            break Ok(());
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            drop(sender);
+            match upload.join() {
+                Ok(sent) => sent.and(packed),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
     /// Sends packs until there are no more, or one cannot be sent.
-    fn upload(&self, packs: &Mutex<Receiver<Pack>>, failure: &Mutex<Option<PushError>>) {
-        loop {
-            let next = packs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(pack) = next else { return };
-            if failure
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_some()
-            {
-                // Taken, so that the packer does not wait for ever, and left.
-                continue;
-            }
-            if let Err(error) = self.send_pack(pack) {
-                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                failure.get_or_insert(error);
-            }
-        }
+    fn upload(&self, packs: &Receiver<Pack>) -> Result<(), PushError> {
+        packs.iter().try_for_each(|pack| self.send_pack(pack))
     }
 
     /// Sends a pack, unless an earlier push has done so.

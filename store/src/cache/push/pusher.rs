@@ -97,6 +97,7 @@ impl<'a> Pusher<'a> {
             .collect();
         self.store.hold(&lease, &roots)?;
         let cargo = self.load(self.store.closure(&roots)?, &session)?;
+        self.check_hints(request)?;
         let is_new = session.meet_cache()?;
         let survey = session.survey(&cargo.closure, request, &cargo.records, is_new)?;
         let mut report = session.send(request, cargo, survey)?;
@@ -104,6 +105,18 @@ impl<'a> Pusher<'a> {
         report.packs = session.packs.load(Ordering::Relaxed);
         drop(lease);
         Ok(report)
+    }
+
+    /// Refuses to put the name of this store under builds that nobody should rely on, be their objects pushed or not.
+    fn check_hints(&self, request: &PushRequest) -> Result<(), PushError> {
+        let mut realisations = request.hints.iter().flat_map(|hint| &hint.realisations);
+        match realisations.find(|one| !self.sandboxes.contains(&one.sandbox)) {
+            Some(weak) => Err(PushError::WeakSandbox {
+                path: weak.path.clone(),
+                level: weak.sandbox.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Loads what is known of the objects, and refuses those that nobody should rely on.
@@ -166,16 +179,22 @@ impl Session<'_> {
             CacheInfo::decode(&bytes).map_err(|error| self.format_error(&name, error))?;
             return Ok(false);
         }
-        if !self.cache.is_writable()? {
-            return Err(PushError::NotWritable {
-                cache: self.cache.url().to_string(),
-            });
-        }
+        self.check_writable()?;
         let info = CacheInfo {
             keys: self.key.iter().map(|key| key.public()).collect(),
         };
         let made = self.settle(vec![vec![Addition::new(name, info)]])?;
         Ok(made.iter().all(|addition| addition.is_written))
+    }
+
+    /// Fails if it is known that nothing can be written, before anything is read and compressed for it.
+    fn check_writable(&self) -> Result<(), PushError> {
+        if self.cache.is_writable()? {
+            return Ok(());
+        }
+        Err(PushError::NotWritable {
+            cache: self.cache.url().to_string(),
+        })
     }
 
     /// Sends what is missing, in the order in which a reader must find it.
@@ -188,6 +207,9 @@ impl Session<'_> {
         let mut records = std::mem::take(&mut cargo.records);
         let closure = &cargo.closure;
         let missing = survey.missing_of(closure);
+        if !missing.is_empty() {
+            self.check_writable()?;
+        }
         let known = self.find_known(&missing, &survey.held)?;
         let mut report = PushReport {
             objects: closure.infos().len(),
