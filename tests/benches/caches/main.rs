@@ -9,6 +9,7 @@
     reason = "a benchmark prints and may panic"
 )]
 
+mod delay;
 mod peer;
 mod tree;
 
@@ -189,6 +190,7 @@ impl Bench {
 }
 
 fn measure() {
+    delay::measure();
     let bench = Bench::new();
     let (pushed, packs) = measure_push(&bench);
     let pulled = measure_pull(&bench, packs);
