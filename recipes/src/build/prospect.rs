@@ -15,7 +15,7 @@ use super::realise::Origin;
 use super::substitute::{SubstituteError, Substituter, choose};
 use super::workers::FinishedStep;
 use crate::event::{Event, StepId};
-use crate::model::{Builder, Derivation, LocalSource, Source};
+use crate::model::{Builder, Derivation, Source};
 use crate::plan::{Goal, Graph, Lookup, Outputs, RealisedOutput, Recalled};
 
 /// What a node needs.
@@ -324,7 +324,7 @@ impl<'a> Prospect<'a> {
             let (nodes, plans): (Vec<usize>, Vec<PlanDigest>) = front
                 .iter()
                 .filter(|node| !self.is_known(**node))
-                .filter_map(|node| Some((*node, self.plan_of(*node)?)))
+                .filter_map(|node| Some((*node, self.lookup.plan_digest(*node)?)))
                 .unzip();
             // What has no plan, because local files could not be read, is passed over on the way down.
             let mut below: Vec<usize> = front
@@ -361,16 +361,6 @@ impl<'a> Prospect<'a> {
             self.graph.derivations().get(node).map(|one| one.builder()),
             Some(Builder::Program(_))
         )
-    }
-
-    fn plan_of(&self, node: usize) -> Option<PlanDigest> {
-        let content = |local: &LocalSource| -> Option<ObjectId> {
-            let place = self.graph.derivations().iter().position(|one| {
-                matches!(one.builder(), Builder::Source(Source::Local(source)) if source == local)
-            })?;
-            Some(self.lookup.result(place)?.first()?.id)
-        };
-        self.graph.derivations().get(node)?.plan_digest(&content)
     }
 
     /// Pulls what is needed. What nobody has must be made, for which other things are needed, and so on.

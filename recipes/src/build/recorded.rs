@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use store::{Closure, LocalStore, ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath};
+use store::{Closure, LocalStore, PlanDigest, Realisation, ResolvedDigest, StorePath};
 
 use super::{BuildError, Builder};
-use crate::model::{Builder as Kind, Derivation, LocalSource, Source};
+use crate::model::{Builder as Kind, Derivation};
 use crate::plan::{Goal, Graph, Lookup, Outputs, PlanError, RealisedOutput};
 
 /// What everything below some goals was built to.
@@ -63,7 +63,7 @@ impl Builder<'_> {
         }
         for node in wanted {
             if let (Some(plan), Some(realisations)) =
-                (plan_of(node, &graph, &lookup), below(node, &graph, &known))
+                (lookup.plan_digest(node), below(node, &graph, &known))
             {
                 recorded.plans.insert(plan, realisations);
             }
@@ -166,14 +166,4 @@ fn below(node: usize, graph: &Graph, known: &[Known]) -> Option<Vec<Realisation>
         realisations.extend(known.realisations.iter().cloned());
     }
     Some(realisations)
-}
-
-fn plan_of(node: usize, graph: &Graph, lookup: &Lookup<'_>) -> Option<PlanDigest> {
-    let content = |local: &LocalSource| -> Option<ObjectId> {
-        let place = graph.derivations().iter().position(
-            |one| matches!(one.builder(), Kind::Source(Source::Local(source)) if source == local),
-        )?;
-        Some(lookup.result(place)?.first()?.id)
-    };
-    graph.derivations().get(node)?.plan_digest(&content)
 }

@@ -1,10 +1,12 @@
 //! What derivations became: asked of the store from the sources upwards, one query for each.
 
+use std::sync::Arc;
+
 use store::LocalStore;
 
 use super::{Graph, PlanError};
-use crate::model::{Builder, Derivation, OutputRef, ResolvedDerivation, Source};
-use store::{ObjectId, Realisation, ResolvedDigest, StorePath};
+use crate::model::{Builder, Derivation, LocalSource, OutputRef, ResolvedDerivation, Source};
+use store::{ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath};
 
 /// An output and the object that it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +146,16 @@ impl<'a> Lookup<'a> {
                 resolved: resolved.digest,
             }
         }))
+    }
+
+    /// Returns what is going to be built at a node, all below it by content; `None` as long as local files below it were not read.
+    pub fn plan_digest(&self, node: usize) -> Option<PlanDigest> {
+        let content = |local: &LocalSource| -> Option<ObjectId> {
+            let is_it = |one: &Arc<Derivation>| matches!(one.builder(), Builder::Source(Source::Local(source)) if source == local);
+            let place = self.graph.derivations().iter().position(is_it)?;
+            Some(self.result(place)?.first()?.id)
+        };
+        self.graph.derivations().get(node)?.plan_digest(&content)
     }
 
     /// Returns whether an object is valid.
