@@ -18,10 +18,12 @@
 //! * [`profile`]: sets of installed packages, with generations
 //! * [`net`]: clients for HTTP
 //! * [`cache`]: objects shared between machines
+//! * [`export`]: a closure as one stream
 
 pub mod cache;
 pub mod closure;
 pub mod db;
+pub mod export;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod gc;

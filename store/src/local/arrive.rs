@@ -42,6 +42,11 @@ use crate::{
     },
 };
 
+/// Bytes of a batch: enough that syncing costs little beside writing, and little enough to lose.
+const BATCH_BYTES: u64 = 128 << 20;
+/// Batches at most: each has a directory that is open.
+const MAX_BATCHES: u64 = 64;
+
 /// An object whose everything is known but the bytes of its files.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
@@ -215,6 +220,11 @@ impl Arrival<'_> {
             .iter()
             .filter(move |(blob, _)| !done.contains_key(blob))
             .map(|(blob, wanted)| (*blob, wanted.size))
+    }
+
+    /// Tells whether a content is wanted and not there yet.
+    pub(crate) fn needs(&self, blob: &BlobId) -> bool {
+        self.wanted.contains_key(blob) && !self.done().contains_key(blob)
     }
 
     /// Tells whether all files are there.
@@ -456,6 +466,25 @@ impl Arrival<'_> {
     fn done(&self) -> MutexGuard<'_, BTreeMap<BlobId, Vec<BlockDigest>>> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Cuts objects, in their order, into batches.
+pub(crate) fn split_into_batches(objects: Vec<Expected>) -> Vec<Vec<Expected>> {
+    let all: u64 = objects.iter().map(|one| one.info.size_bytes).sum();
+    let limit = BATCH_BYTES.max(all / MAX_BATCHES);
+    let mut batches: Vec<Vec<Expected>> = Vec::new();
+    let mut bytes = limit;
+    for one in objects {
+        if bytes >= limit {
+            batches.push(Vec::new());
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(one.info.size_bytes);
+        if let Some(batch) = batches.last_mut() {
+            batch.push(one);
+        }
+    }
+    batches
 }
 
 /// The contents of objects, and where they go.

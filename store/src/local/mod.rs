@@ -49,7 +49,7 @@ mod watch;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::check::{check_in as check, is_recorded};
 pub(crate) use self::{
-    arrive::{Arrival, Arrived, Assembly, Expected},
+    arrive::{Arrival, Arrivals, Arrived, Assembly, Expected, split_into_batches},
     place::PlaceError,
 };
 pub use self::{

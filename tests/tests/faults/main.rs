@@ -148,3 +148,8 @@ fn a_push_survives_every_fault() -> TestResult {
 fn a_push_to_a_cache_that_others_use_survives_every_fault() -> TestResult {
     run("push-more")
 }
+
+#[test]
+fn an_import_survives_every_fault() -> TestResult {
+    run("import")
+}

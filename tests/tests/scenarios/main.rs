@@ -17,5 +17,6 @@ mod profile;
 mod read_only_store;
 mod reproducible;
 mod sandbox_levels;
+mod streams;
 mod trust;
 mod upkeep;

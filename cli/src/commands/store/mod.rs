@@ -1,6 +1,7 @@
 //! `pith store`: the store itself. One file a subcommand.
 
 mod du;
+mod export;
 mod gc;
 mod info;
 mod keeper;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     du::{DuArgs, du},
+    export::{ExportArgs, ImportArgs, run_export, run_import},
     gc::{GcArgs, gc},
     info::info,
     path_info::{PathInfoArgs, path_info},
@@ -32,6 +33,8 @@ enum StoreCommand {
     Roots(RootsArgs),
     Verify(VerifyArgs),
     Repair(RepairArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
     /// Make the database again from the records under var/meta; reads and hashes all objects
     RebuildDb,
 }
@@ -44,6 +47,8 @@ pub(crate) fn store(args: &StoreArgs, context: &Context) -> Result<u8, CommandEr
         StoreCommand::Du(args) => du(args, context),
         StoreCommand::Gc(args) => gc(args, context),
         StoreCommand::Roots(args) => roots(args, context),
+        StoreCommand::Export(args) => run_export(args, context),
+        StoreCommand::Import(args) => run_import(args, context),
         StoreCommand::Verify(args) => return verify(args, context),
         StoreCommand::Repair(args) => return repair(args, context),
         StoreCommand::RebuildDb => return rebuild_db(context),

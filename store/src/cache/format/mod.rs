@@ -36,7 +36,7 @@ mod realisation;
 mod record;
 mod zstd_frame;
 
-pub(super) use self::zstd_frame::{compress, compress_bound, content_size, decompress};
+pub(crate) use self::zstd_frame::{compress, compress_bound, content_size, decompress};
 pub use self::{
     cache_info::CacheInfo,
     closure::{ClosureIndex, Prefix, encode_closure, encode_closure_head},

@@ -55,13 +55,13 @@ thread_local! {
 }
 
 /// Returns how many bytes the frame of so much content has at most: zstd's `ZSTD_COMPRESSBOUND`, which all writers of zstd keep.
-pub(in crate::cache) fn compress_bound(length: u64) -> u64 {
+pub(crate) fn compress_bound(length: u64) -> u64 {
     const BLOCK: u64 = 128 << 10;
     length + (length >> 8) + BLOCK.saturating_sub(length) / (1 << 11)
 }
 
 /// Compresses into one frame. The same content always gives the same bytes with one version of zstd.
-pub(in crate::cache) fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
     COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some(compressor) => compressor,
@@ -72,7 +72,7 @@ pub(in crate::cache) fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Returns the content of bytes that are one frame and nothing else, of at most `limit` bytes.
-pub(in crate::cache) fn decompress(frame: &[u8], limit: u64) -> Result<Vec<u8>, FrameError> {
+pub(crate) fn decompress(frame: &[u8], limit: u64) -> Result<Vec<u8>, FrameError> {
     let length = content_size(frame)?;
     if length > limit {
         return Err(FrameError::TooLong { length, limit });
@@ -129,7 +129,7 @@ fn decompress_growing(frame: &[u8], length: u64) -> Result<Vec<u8>, FrameError> 
 }
 
 /// Returns the content size that the header of a frame names, if the header is one that caches have.
-pub(in crate::cache) fn content_size(frame: &[u8]) -> Result<u64, FrameError> {
+pub(crate) fn content_size(frame: &[u8]) -> Result<u64, FrameError> {
     let refuse = |rule| Err(FrameError::Header { rule });
     let Some((magic, rest)) = frame.split_first_chunk::<4>() else {
         return Err(FrameError::NotOne);

@@ -28,15 +28,11 @@ use crate::{
         format::{CacheName, ObjectRecord},
         source::Source,
     },
-    local::{Expected, PlaceError},
+    local::{Expected, PlaceError, split_into_batches},
     sys::files::at,
     trust::{Policy, Signatures, SignedComponent},
 };
 
-/// Bytes of a batch: enough that syncing costs little beside writing, and little enough to lose.
-const BATCH_BYTES: u64 = 128 << 20;
-/// Batches at most: each has a directory that is open.
-const MAX_BATCHES: u64 = 64;
 /// With less to fetch, nobody looks for older versions.
 const WORTH_LOOKING: u64 = 128 << 10;
 
@@ -190,7 +186,7 @@ impl Run<'_> {
             .collect::<BTreeSet<_>>();
         let arrivals = self.store.expect(self.lease, &infos)?;
         let mut batches = Vec::new();
-        for batch in split(expected) {
+        for batch in split_into_batches(expected) {
             batches.push(arrivals.begin(batch)?);
         }
         let (sender, complete) = mpsc::channel();
@@ -350,25 +346,6 @@ impl Run<'_> {
             Ok(())
         }
     }
-}
-
-/// Cuts objects, in their order, into batches.
-fn split(expected: Vec<Expected>) -> Vec<Vec<Expected>> {
-    let all: u64 = expected.iter().map(|one| one.info.size_bytes).sum();
-    let limit = BATCH_BYTES.max(all / MAX_BATCHES);
-    let mut batches: Vec<Vec<Expected>> = Vec::new();
-    let mut bytes = limit;
-    for one in expected {
-        if bytes >= limit {
-            batches.push(Vec::new());
-            bytes = 0;
-        }
-        bytes = bytes.saturating_add(one.info.size_bytes);
-        if let Some(batch) = batches.last_mut() {
-            batch.push(one);
-        }
-    }
-    batches
 }
 
 impl From<PlaceError> for PullError {
