@@ -4,6 +4,7 @@ mod bad_builders;
 mod bad_recipes;
 mod bad_sources;
 mod cache_push;
+mod cache_questions;
 mod commands;
 mod concurrency;
 mod crowd;

@@ -2,9 +2,11 @@
 
 use clap::{Args, Subcommand};
 
+use super::challenge::{ChallengeArgs, challenge};
 use super::info::{InfoArgs, info};
 use super::push::{PushArgs, push};
 use super::trust_explain::{TrustExplainArgs, trust_explain};
+use super::why_missed::{WhyMissedArgs, why_missed};
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -20,6 +22,8 @@ enum CacheCommand {
     Push(PushArgs),
     Info(InfoArgs),
     TrustExplain(TrustExplainArgs),
+    WhyMissed(WhyMissedArgs),
+    Challenge(ChallengeArgs),
 }
 
 /// Runs the subcommand.
@@ -28,5 +32,7 @@ pub(crate) fn cache(args: &CacheArgs, context: &Context) -> Result<(), CommandEr
         CacheCommand::Push(args) => push(args, context),
         CacheCommand::Info(args) => info(args, context),
         CacheCommand::TrustExplain(args) => trust_explain(args, context),
+        CacheCommand::WhyMissed(args) => why_missed(args, context),
+        CacheCommand::Challenge(args) => challenge(args, context),
     }
 }

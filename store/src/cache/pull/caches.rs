@@ -9,7 +9,7 @@ use std::{
 
 use super::{Answer, CacheAnswer, CacheError, Damage, misses::Misses};
 use crate::{
-    LocalStore,
+    LocalStore, StorePath,
     cache::{
         backend::ErrorClass,
         format::{CacheInfo, CacheName, FormatError, MAX_JSON},
@@ -183,6 +183,12 @@ pub(super) fn read_whole<T>(
         source.quarantine(name);
         CacheError::damaged(name, error)
     })
+}
+
+/// Says that a record is of another object than its name, which is never asked for again.
+pub(super) fn refuse_other(source: &Source, name: &CacheName, path: &StorePath) -> CacheError {
+    source.quarantine(name);
+    CacheError::damaged(name, Damage::Other { path: path.clone() })
 }
 
 /// Finds out whether a cache is one that can be used here.

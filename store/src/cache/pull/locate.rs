@@ -9,9 +9,9 @@ use std::{
 };
 
 use super::{
-    Answer, CacheError, Damage, PullError,
+    Answer, PullError,
     bundle::Bundle,
-    caches::{Caches, lock, read_whole},
+    caches::{Caches, lock, read_whole, refuse_other},
 };
 use crate::{
     Lease, LocalStore, ObjectId, PathDigest, StorePath,
@@ -93,17 +93,12 @@ impl<'a> Locator<'a> {
             let bundle = Bundle::open(self.source, path.digest())?;
             match bundle.records().last() {
                 Some(last) if last.info().id == *id && last.info().path == *path => Ok(bundle),
-                _ => Err(self.other(&name, path)),
+                _ => Err(refuse_other(self.source, &name, path)),
             }
         };
         self.caches
             .ask(self.source, &name, &path.to_string(), open)
             .ok()
-    }
-
-    fn other(&self, name: &CacheName, path: &StorePath) -> CacheError {
-        self.source.quarantine(name);
-        CacheError::damaged(name, Damage::Other { path: path.clone() })
     }
 
     /// Reads the records of an object, and of what it needs and is not here, one by one: for what nobody has pushed a bundle of. None unless all are there.
@@ -143,7 +138,7 @@ impl<'a> Locator<'a> {
             if record.info().id == *id && record.info().path == *path {
                 Ok(record)
             } else {
-                Err(self.other(&name, path))
+                Err(refuse_other(self.source, &name, path))
             }
         };
         self.caches

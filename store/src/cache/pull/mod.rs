@@ -29,6 +29,7 @@
 
 mod bundle;
 mod caches;
+mod challenge;
 mod fetch;
 mod locate;
 mod misses;
@@ -46,6 +47,7 @@ mod tests;
 mod written;
 
 pub use self::{
+    challenge::{Difference, compare_objects, find_claims},
     puller::{Puller, forget_misses},
     report::{Answer, CacheAnswer, PullEvent, Pulled, TrustedRealisation, WithoutComponent},
 };
