@@ -13,7 +13,7 @@ use recipes::model::Builder as Kind;
 use recipes::plan::Goal;
 use recipes::source::machine::{MachineFiles, MachinePaths};
 use recipes::source::{Address, FetchOptions, MirrorTable, Proxies};
-use store::cache::pull::{PullEvent, Puller};
+use store::cache::pull::{PullEvent, Puller, forget_misses};
 use store::{Lease, LocalStore, StorePath};
 
 use crate::caches::{open_caches, tell_failures};
@@ -79,6 +79,12 @@ pub(crate) fn realise(
     let mut leases = Vec::new();
     if !goals.is_empty() {
         let sources = open_caches(context)?;
+        if context.settings().caches.mode == CacheUse::Only && !store.is_read_only() {
+            // Who has nothing else wants to know what is there now, and not what was there some minutes ago.
+            for source in &sources {
+                forget_misses(store, &source.url().to_string()).map_err(CommandError::failed)?;
+            }
+        }
         let pulling = PullProgress::new(context.printer());
         let show = |event: PullEvent| pulling.show(&event);
         let policy = context.settings().trust.policy();

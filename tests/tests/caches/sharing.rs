@@ -247,3 +247,24 @@ fn a_damaged_object_is_repaired_from_the_cache() -> TestResult {
         .expect_success();
     Ok(())
 }
+
+#[test]
+fn what_was_pushed_since_is_seen_at_once_by_who_asks_the_cache_alone() -> TestResult {
+    let publisher = Publisher::new();
+    let cache = publisher.env.path("cache");
+    let address = cache.to_str().ok_or("UTF-8")?;
+    publisher.env.pith(&["build", "zlib"]).expect_success();
+    let pushed = ["cache", "push", address, "zlib", "--key", "signing"];
+    publisher.env.pith(&pushed).expect_success();
+    let consumer = consumer(&format!("caches = [\"{address}\"]"), &publisher.key);
+    let only = ["build", PACKAGE, "--cache-only"];
+    let missed = consumer.pith(&only).expect_status(1);
+    assert!(
+        missed.stderr.contains("no cache has `curl"),
+        "{}",
+        missed.stderr
+    );
+    publisher.push(address);
+    consumer.pith(&only).expect_success();
+    Ok(())
+}
