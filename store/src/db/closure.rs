@@ -1,6 +1,6 @@
 //! Closures, read in one go: no row twice, and no join.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{CachedStatement, OptionalExtension, params};
 
@@ -52,19 +52,16 @@ impl Database {
         let mut references = moment
             .prepare_cached("SELECT referenced, file, offset FROM reference WHERE referrer = ?1")
             .map_err(query())?;
-        let mut reached: BTreeMap<i64, Option<Reached>> = BTreeMap::new();
+        let mut reached = Vec::new();
+        let mut seen = HashSet::new();
         while let Some(id) = pending.pop() {
-            if reached.contains_key(&id) {
+            if !seen.insert(id) {
                 continue;
             }
             let found = read(&mut objects, &mut references, id).map_err(query())?;
             let edges = found.iter().flat_map(|one| &one.edges);
-            pending.extend(
-                edges
-                    .map(|(to, ..)| *to)
-                    .filter(|to| !reached.contains_key(to)),
-            );
-            reached.insert(id, found);
+            pending.extend(edges.map(|(to, ..)| *to).filter(|to| !seen.contains(to)));
+            reached.extend(found.map(|found| (id, found)));
         }
         infos(reached)
     }
@@ -98,16 +95,14 @@ fn read(
 }
 
 /// Puts paths and ids in the place of rows.
-fn infos(reached: BTreeMap<i64, Option<Reached>>) -> Result<HashMap<StorePath, PathInfo>, DbError> {
+fn infos(reached: Vec<(i64, Reached)>) -> Result<HashMap<StorePath, PathInfo>, DbError> {
     let mut names: HashMap<i64, (StorePath, ObjectId)> = HashMap::with_capacity(reached.len());
-    for (id, one) in &reached {
-        if let Some(Reached { row, .. }) = one {
-            let path = store_path(&row.digest, &row.name)?;
-            names.insert(*id, (path, ObjectId::from_bytes(row.full)));
-        }
+    for (id, Reached { row, .. }) in &reached {
+        let path = store_path(&row.digest, &row.name)?;
+        names.insert(*id, (path, ObjectId::from_bytes(row.full)));
     }
     let mut infos = HashMap::with_capacity(reached.len());
-    for one in reached.into_values().flatten().filter(|one| one.is_valid) {
+    for (_, one) in reached.into_iter().filter(|(_, one)| one.is_valid) {
         let references = one.edges.into_iter().filter_map(|(to, file, offset)| {
             let (path, id) = names.get(&to)?.clone();
             Some(Reference {
