@@ -1053,3 +1053,129 @@ hint: did you mean `derivation`?
     );
     Ok(())
 }
+
+#[test]
+fn smoke_must_be_a_list_or_dict() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], smoke = "bin/x")
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `smoke` of `derivation` must be a list of commands, or a dict of commands and what they say, not a string
+  1 | x = derivation("x", builder = ["/bin/sh"], smoke = "bin/x")
+    |                                            ^^^^^
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn smoke_commands_are_strings_or_lists() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], smoke = [["bin/x", 1]])
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `smoke` of `derivation` must be a list of strings or of lists of words, but has a number in it
+  1 | x = derivation("x", builder = ["/bin/sh"], smoke = [["bin/x", 1]])
+    |                                            ^^^^^
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn smoke_expects_a_text() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], smoke = {"bin/x": 1})
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `smoke` of `derivation` must be a dict of commands and strings or `None`, but has a number in it
+  1 | x = derivation("x", builder = ["/bin/sh"], smoke = {"bin/x": 1})
+    |                                            ^^^^^
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn smoke_without_words() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], smoke = [" "])
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `smoke` of `derivation` has a command without words
+  1 | x = derivation("x", builder = ["/bin/sh"], smoke = [" "])
+    |                                            ^^^^^
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn smoke_outside_of_the_package() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], smoke = ["/bin/x --version"])
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `smoke` of `derivation` runs `/bin/x`, which must be a path below the package, such as `bin/hello`
+  1 | x = derivation("x", builder = ["/bin/sh"], smoke = ["/bin/x --version"])
+    |                                            ^^^^^
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn smoke_that_climbs_out() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], smoke = {("bin/../../x", "a b"): None})
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `smoke` of `derivation` runs `bin/../../x`, which must be a path below the package, such as `bin/hello`
+  1 | x = derivation("x", builder = ["/bin/sh"], smoke = {("bin/../../x", "a b"): None})
+    |                                            ^^^^^
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
+fn smoke_with_a_store_path() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], smoke = ["bin/x /pith/store/x"])
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `smoke` of `derivation` names a store path; commands run in the package's directory, so say `share/x` for a file of it
+  1 | x = derivation("x", builder = ["/bin/sh"], smoke = ["bin/x /pith/store/x"])
+    |                                            ^^^^^
+
+"#]],
+    );
+    Ok(())
+}

@@ -12,6 +12,7 @@ use super::files::FileFailure;
 use super::lint::Finding;
 use super::listing::ListError;
 use super::program::Failure;
+use super::smoke::SmokeFailure;
 use super::substitute::SubstituteError;
 use crate::model::{Builder, Derivation, Location};
 use crate::plan::PlanError;
@@ -184,6 +185,9 @@ pub enum StepError {
         /// Everything that was found, sorted; never empty.
         findings: Vec<Finding>,
     },
+    /// What was built does not work where only its closure exists.
+    #[error("{_0}")]
+    Smoke(Box<SmokeFailure>),
     /// Two builds of the same thing differ.
     #[error("build {round} of the same inputs has another result than the first{}", difference_lines(.differences))]
     NotReproducible {
@@ -421,7 +425,8 @@ impl StepError {
             Self::Builder(_)
             | Self::Output { .. }
             | Self::WroteOutside { .. }
-            | Self::Lint { .. } => FailureKind::Build,
+            | Self::Lint { .. }
+            | Self::Smoke(_) => FailureKind::Build,
             Self::Unpack(_) | Self::Pattern(_) => FailureKind::Build,
             Self::Add(error) => match **error {
                 AddError::File(_)

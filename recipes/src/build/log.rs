@@ -149,7 +149,7 @@ pub(super) struct FinishedLog {
 }
 
 /// Makes a line fit for a terminal: what a carriage return overwrote, escape sequences and control characters go.
-fn printable(line: &[u8]) -> String {
+pub(super) fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches('\r');
     let text = text.rsplit('\r').next().unwrap_or_default();

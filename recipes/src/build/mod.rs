@@ -2,11 +2,12 @@
 //!
 //! **Invariant.** An output is registered only when its builder succeeded, all of its processes were dead before anything
 //! was read, every declared output is there and nothing else, and the lint found nothing. Whatever fails or is killed in
-//! between leaves no output, no realisation, and at most a directory that the next command removes.
+//! between leaves no realisation, and at most a directory that the next command removes; a package that fails its smoke commands also
+//! leaves objects that nothing refers to, for the next collection.
 //!
 //! * [`Builder`]: the public door. [`Builder::realise`] walks a plan with a [`scheduler`] and a thread for each step.
 //! * Inside, one step goes: lock the resolved digest → look again → fetch, unpack, read files, or run the program in its
-//!   sandbox → check → add to the store.
+//!   sandbox → check → add to the store → smoke commands → realisation.
 //!
 //! Not responsible for: what a derivation is ([`model`](crate::model)), what has to be done ([`plan`](crate::plan)), the
 //! sandbox itself (crate `sandbox`) or how objects become valid (crate `store`).
@@ -31,6 +32,7 @@ mod realise;
 mod recorded;
 mod register;
 pub mod scheduler;
+mod smoke;
 mod space;
 mod substitute;
 mod workers;
@@ -48,4 +50,5 @@ pub use log::{Line, TAIL_LINES, log_path, read_log};
 pub use options::BuildOptions;
 pub use realise::{Builder, Counts, Origin, Realisations, Realised};
 pub use recorded::{Plans, Recorded};
+pub use smoke::{SmokeEnd, SmokeFailure};
 pub use substitute::{SubstituteError, Substituter};

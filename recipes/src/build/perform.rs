@@ -22,7 +22,8 @@ use super::options::BuildOptions;
 use super::private::PrivateDirectory;
 use super::program::{Failure, Input, Program, Run};
 use super::realise::Tools;
-use super::register::{Circumstances, Made, Rules, register};
+use super::register::{Circumstances, Made, Rules, realise, register};
+use super::smoke::SmokePlace;
 use super::substitute::choose;
 use crate::event::{Event, StepId, Work};
 use crate::model::{
@@ -300,16 +301,7 @@ impl Job<'_> {
             duration: first.wall,
             ..self.circumstances(Some(resolved), started)
         };
-        let rules = inputs.rules(resolved);
-        let result = register(
-            self.store(),
-            self.derivation,
-            first.made(),
-            rules,
-            &circumstances,
-            self.lease,
-        );
-        match result {
+        match self.register_run(&first, inputs.rules(resolved), circumstances) {
             Ok(outputs) => {
                 first.remove()?;
                 Ok(outputs)
@@ -326,6 +318,56 @@ impl Job<'_> {
                     kept,
                 }))
             }
+        }
+    }
+
+    /// Adds what a run made. Where the recipe has smoke commands the objects are added first, so that what is tried is what an image
+    /// would hold to the byte; only what works is known for what it was built from.
+    fn register_run(
+        &self,
+        run: &Run,
+        rules: Rules,
+        circumstances: Circumstances,
+    ) -> Result<Outputs, StepError> {
+        let add = |circumstances: &Circumstances| {
+            let (store, made) = (self.store(), run.made());
+            register(
+                store,
+                self.derivation,
+                made,
+                rules,
+                circumstances,
+                self.lease,
+            )
+        };
+        let smoke = &self.derivation.metadata().smoke;
+        if smoke.is_empty() {
+            return add(&circumstances);
+        }
+        let untested = Circumstances {
+            resolved: None,
+            ..circumstances.clone()
+        };
+        let outputs = add(&untested)?;
+        self.try_out(&outputs)?;
+        realise(self.store(), &outputs, &circumstances)?;
+        Ok(outputs)
+    }
+
+    /// Runs the smoke commands with the default output, which is the first.
+    fn try_out(&self, outputs: &Outputs) -> Result<(), StepError> {
+        let Some(first) = outputs.first() else {
+            return Ok(());
+        };
+        let place = SmokePlace {
+            store: self.store(),
+            launcher: self.tools.launcher()?,
+            weakest_level: self.options().weakest_level,
+            package: &first.path,
+        };
+        match place.run(&self.derivation.metadata().smoke, self.stop)? {
+            Some(failure) => Err(StepError::Smoke(Box::new(failure))),
+            None => Ok(()),
         }
     }
 

@@ -16,7 +16,9 @@ use super::error::{BuildError, FailedStep, StepError};
 use super::files::at;
 use super::options::BuildOptions;
 use super::perform::Job;
+use super::program::Failure;
 use super::prospect::{Need, Prospect};
+use super::smoke::{SmokeFailure, SmokePlace};
 use super::substitute::Substituter;
 use super::workers::{FinishedStep, Workers};
 use super::{lock, private};
@@ -419,6 +421,33 @@ impl<'a> Builder<'a> {
             if failure.error.is_interruption() {
                 return BuildError::Interrupted;
             }
+            BuildError::Step(Box::new(FailedStep::new(derivation, *failure)))
+        })
+    }
+
+    /// Runs the smoke commands of a derivation whose default output is valid, and returns the first that did not go well.
+    pub fn smoke(
+        &self,
+        derivation: &Arc<Derivation>,
+        package: &StorePath,
+        cancel: &AtomicBool,
+    ) -> Result<Option<SmokeFailure>, BuildError> {
+        let run = || {
+            let temporary = self.store.tmp_dir();
+            fs::create_dir_all(&temporary).map_err(at(&temporary))?;
+            let place = SmokePlace {
+                store: self.store,
+                launcher: self.launcher()?,
+                weakest_level: self.options.weakest_level,
+                package,
+            };
+            place.run(&derivation.metadata().smoke, cancel)
+        };
+        run().map_err(|error: StepError| {
+            if error.is_interruption() {
+                return BuildError::Interrupted;
+            }
+            let failure: Box<Failure> = error.into();
             BuildError::Step(Box::new(FailedStep::new(derivation, *failure)))
         })
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use store::{
-    AddBatch, AddObject, AddSource, Lease, LocalStore, NewRealisation, ObjectId, ResolvedDigest,
-    StorePath,
+    AddBatch, AddObject, AddSource, Lease, LocalStore, NewRealisation, ObjectId, Realisation,
+    ResolvedDigest, StorePath,
 };
 
 use super::component::component;
@@ -22,6 +22,12 @@ pub(super) struct Circumstances {
     pub(super) duration: Duration,
 }
 
+impl Circumstances {
+    fn duration_ms(&self) -> u64 {
+        u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 /// One result, in the order of the derivation's outputs.
 pub(super) struct Made<'a> {
     pub(super) source: AddSource<'a>,
@@ -34,6 +40,30 @@ pub(super) struct Rules {
     pub(super) candidates: Vec<(StorePath, ObjectId)>,
     pub(super) extra: Vec<StorePath>,
     pub(super) forbidden: Vec<StorePath>,
+}
+
+/// Records what outputs that are valid already were built from.
+pub(super) fn realise(
+    store: &LocalStore,
+    outputs: &Outputs,
+    circumstances: &Circumstances,
+) -> Result<(), StepError> {
+    let Some(resolved) = circumstances.resolved else {
+        return Ok(());
+    };
+    let realisations: Vec<Realisation> = outputs
+        .iter()
+        .map(|output| Realisation {
+            resolved,
+            output: output.output.clone(),
+            object: output.id,
+            path: output.path.clone(),
+            sandbox: circumstances.sandbox.clone(),
+            built_at: circumstances.built_at,
+            duration_ms: circumstances.duration_ms(),
+        })
+        .collect();
+    Ok(store.add_realisations(&realisations)?)
 }
 
 /// Adds all outputs of one derivation. They are valid, durably, when this returns.
@@ -68,7 +98,7 @@ pub(super) fn register(
                 object,
                 sandbox: circumstances.sandbox.clone(),
                 built_at: circumstances.built_at,
-                duration_ms: u64::try_from(circumstances.duration.as_millis()).unwrap_or(u64::MAX),
+                duration_ms: circumstances.duration_ms(),
             })
             .collect()
     });

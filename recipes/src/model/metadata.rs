@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::OutputRef;
+use super::{OutputRef, SmokeCommand};
 
 /// Facts about a package for people, audits and image documents.
 ///
@@ -31,6 +31,8 @@ pub struct Metadata {
     /// The fetches the package is made of, in the recipe's order; where empty, the fetches among the direct inputs
     /// stand for it.
     pub sources: Vec<OutputRef>,
+    /// What the package must run well once it is built, in the recipe's order.
+    pub smoke: Vec<SmokeCommand>,
 }
 
 /// Bounds on one build; exceeding one fails the build.

@@ -17,6 +17,7 @@ mod image;
 mod metadata;
 mod output;
 mod platform;
+mod smoke;
 mod text;
 
 pub use builder::{
@@ -30,6 +31,7 @@ pub use image::{ImageDeclaration, Port, Protocol};
 pub use metadata::{Limits, Location, Metadata};
 pub use output::{Output, OutputRef};
 pub use platform::{Platform, UnknownPlatform};
+pub use smoke::SmokeCommand;
 pub use text::{Piece, Text, UndeclaredInput};
 
 /// Why there is no such derivation.

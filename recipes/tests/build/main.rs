@@ -7,5 +7,6 @@ mod fixture;
 mod processes;
 mod realise;
 mod server;
+mod smoke;
 mod tls;
 mod transfers;

@@ -11,11 +11,14 @@ use starlark::values::Value;
 use starlark::values::tuple::UnpackTuple;
 
 use super::metadata::{metadata, store_name};
+use super::smoke::smoke;
 use crate::lang::context::FileContext;
 use crate::lang::error::LangError;
 use crate::lang::fields::{Field, Fields, list_elements, text_value};
 use crate::lang::values::{ATTRIBUTES, PackageValue};
-use crate::model::{Builder, DEFAULT_OUTPUT, DerivationSpec, Limits, Platform, Program, Text};
+use crate::model::{
+    Builder, DEFAULT_OUTPUT, DerivationSpec, Limits, Metadata, Platform, Program, Text,
+};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -38,6 +41,7 @@ const FIELDS: &[&str] = &[
     "maintainers",
     "deprecated",
     "sources",
+    "smoke",
 ];
 
 #[starlark_module]
@@ -58,7 +62,10 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
                 timeout: seconds(&fields, "timeout")?,
                 silence: seconds(&fields, "silence")?,
             },
-            metadata: metadata(&fields, context)?,
+            metadata: Metadata {
+                smoke: smoke(&fields)?,
+                ..metadata(&fields, context)?
+            },
             origin: context.origin(eval),
         };
         Ok(PackageValue::new(

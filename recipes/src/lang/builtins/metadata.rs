@@ -22,6 +22,7 @@ pub(super) fn metadata(
         maintainers: fields.strings("maintainers")?,
         deprecated: fields.optional_string("deprecated")?,
         sources: fields.outputs("sources", context)?,
+        smoke: Vec::new(),
     })
 }
 

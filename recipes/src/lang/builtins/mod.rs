@@ -12,4 +12,5 @@ pub(super) mod multiply;
 pub(super) mod package;
 pub(super) mod platform;
 pub(super) mod range;
+mod smoke;
 pub(super) mod source;
