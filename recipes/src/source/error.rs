@@ -130,6 +130,12 @@ pub enum AttemptError {
         /// The digest of what came.
         found: ContentDigest,
     },
+    /// The page that lists a project's files lists none with this digest.
+    #[error("the index lists no file with the digest {digest}")]
+    NotListed {
+        /// The digest.
+        digest: ContentDigest,
+    },
     /// A `file:` address could not be read.
     #[error("cannot read the file: {message}")]
     File {

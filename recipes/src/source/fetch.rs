@@ -16,7 +16,8 @@ use store::net::{NetOptions, without_credentials};
 use super::http::{Http, Message};
 use super::partial::Partial;
 use super::{
-    Address, Attempt, AttemptError, FetchError, MirrorTable, Proxies, Timeouts, WrongDigest, retry,
+    Address, Attempt, AttemptError, FetchError, MirrorTable, Proxies, Timeouts, WrongDigest, index,
+    retry,
 };
 use crate::event::{Event, StepId};
 use crate::model::{ContentDigest, Location};
@@ -302,6 +303,11 @@ impl Run<'_> {
             url: without_credentials(&address.url),
             resumed_bytes: self.partial.len(),
         });
+        let listed = match index::page_of(address) {
+            Some(page) => Some(self.locate(&page)?),
+            None => None,
+        };
+        let address = listed.as_ref().unwrap_or(address);
         let messages = self.fetcher.http.open(address, self.partial.len());
         let timeouts = self.fetcher.options.timeouts;
         let limit_bytes = self.fetcher.options.max_bytes;
@@ -368,6 +374,18 @@ impl Run<'_> {
                 window = (Instant::now(), 0);
             }
         }
+    }
+
+    /// Finds the file in the page that lists it.
+    fn locate(&self, page: &Address) -> Result<Address, Stop> {
+        let times = (POLL, self.fetcher.options.timeouts.stall);
+        let check = || self.check_cancel();
+        index::locate(&self.fetcher.http, page, self.request.digest, times, check).map_err(|stop| {
+            match stop {
+                index::Stop::Fatal(error) => Stop::Fatal(error),
+                index::Stop::Page(reason) => Stop::Address(reason),
+            }
+        })
     }
 
     fn tell(&self, total_bytes: Option<u64>) {

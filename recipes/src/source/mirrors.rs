@@ -16,6 +16,8 @@
 
 use std::collections::BTreeMap;
 
+use super::index::PREFIX;
+
 /// Public archives that no setting of a machine names.
 const BUILT_IN: [(&str, &[&str]); 4] = [
     (
@@ -135,7 +137,16 @@ impl MirrorTable {
     }
 
     /// Returns the addresses that `url` stands for: itself, or one for each base of its mirror. Never empty.
+    ///
+    /// `index+URL` stands for a page that lists files, and keeps what it begins with.
     pub fn resolve(&self, url: &str) -> Result<Vec<Address>, MirrorError> {
+        if let Some(page) = url.strip_prefix(PREFIX) {
+            let listed = |address: Address| Address {
+                url: format!("{PREFIX}{}", address.url),
+                ..address
+            };
+            return Ok(self.resolve(page)?.into_iter().map(listed).collect());
+        }
         let Some(rest) = url.strip_prefix("mirror://") else {
             let known = ["https://", "http://", "file:///"]
                 .iter()
@@ -208,6 +219,16 @@ mod tests {
                 [Address::new(url)]
             );
         }
+    }
+
+    #[test]
+    fn a_list_of_links_is_resolved_as_one() {
+        let mut table = MirrorTable::new();
+        table.append("pypi", Address::new("https://i.example/root/"));
+        assert_eq!(
+            table.resolve("index+mirror://pypi/simple/flask").unwrap(),
+            [Address::new("index+https://i.example/root/simple/flask")]
+        );
     }
 
     #[test]

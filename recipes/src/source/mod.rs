@@ -16,6 +16,7 @@ mod error;
 mod fetch;
 mod glob;
 mod http;
+mod index;
 mod local;
 pub mod machine;
 mod mirrors;

@@ -39,6 +39,7 @@ pub(super) fn pause(
         | AttemptError::Connection { .. }
         | AttemptError::Stalled { .. } => true,
         AttemptError::Mirror(_)
+        | AttemptError::NotListed { .. }
         | AttemptError::Certificate { .. }
         | AttemptError::TooLarge { .. }
         | AttemptError::WrongDigest { .. }

@@ -76,6 +76,34 @@ fn blake3_is_a_digest_too() -> TestResult {
 }
 
 #[test]
+fn a_file_is_found_in_the_list_of_an_index() -> TestResult {
+    let fixture = fixture();
+    let files = Server::start(vec![Answer::File(content())]);
+    let link = format!(
+        "<a href=\"{}#{}\">file.tar</a>",
+        files.url("/f"),
+        digest(&content()).to_string().replace(':', "=")
+    );
+    let index = Server::start(vec![Answer::File(link.into_bytes())]);
+    arrives(&fixture, &[format!("index+{}", index.url("/simple/file"))])?;
+    assert_eq!(index.requests()[0].path, "/simple/file/");
+    Ok(())
+}
+
+#[test]
+fn an_index_without_the_digest_says_so() {
+    let fixture = fixture();
+    let index = Server::start(vec![Answer::File(b"<a href=\"/f#sha256=00\">".to_vec())]);
+    let url = format!("index+{}", index.url("/simple/file"));
+    let error = fixture.realise(&[&file(&[url])]).unwrap_err();
+    let expected = format!(
+        "the index lists no file with the digest {}",
+        digest(&content())
+    );
+    assert!(chain(&error).contains(&expected), "{}", chain(&error));
+}
+
+#[test]
 fn a_file_that_no_address_has_names_all_of_them() {
     let fixture = fixture();
     let (one, two) = (
