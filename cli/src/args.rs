@@ -83,6 +83,7 @@ pub(crate) enum Command {
     Build(commands::build::BuildArgs),
     Pack(commands::pack::PackArgs),
     Run(commands::run::RunArgs),
+    Init(commands::init::InitArgs),
     Search(commands::search::SearchArgs),
     Show(commands::show::ShowArgs),
     Tree(commands::tree::TreeArgs),

@@ -5,4 +5,5 @@ pub mod event;
 pub mod lang;
 pub mod model;
 pub mod plan;
+pub mod project;
 pub mod source;

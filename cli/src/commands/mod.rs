@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod log;
 pub(crate) mod pack;

@@ -1,7 +1,7 @@
 //! From the parsed command line to the command's own function.
 
 use super::{
-    build, cache, key, log, pack, profile, run, search, serve, show, size, store, tree, why,
+    build, cache, init, key, log, pack, profile, run, search, serve, show, size, store, tree, why,
 };
 use crate::args::Command;
 use crate::context::Context;
@@ -14,6 +14,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Build(args) => build::build(&args, context),
         Command::Pack(args) => pack::pack(&args, context),
         Command::Run(args) => return run::run(&args, context),
+        Command::Init(args) => init::init(&args, context),
         Command::Search(args) => search::search(&args, context),
         Command::Show(args) => show::show(&args, context),
         Command::Tree(args) => tree::tree(&args, context),

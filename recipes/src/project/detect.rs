@@ -1,0 +1,474 @@
+//! Which kind of app lies in a directory, and the text for it.
+
+use super::compiled;
+use super::container::Container;
+use super::facts::{Facts, Program};
+use super::kind::Kind;
+use super::license::{self, Found};
+use super::names::{is_program_name, plain_name};
+use super::write::{App, write};
+use super::{ProjectError, ProjectFiles, node, python};
+
+/// A kind of app that lies in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The kind.
+    pub kind: Kind,
+    /// The files that say so, the most telling first.
+    pub evidence: Vec<&'static str>,
+}
+
+/// What the user has decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// The kind of app, where there are several.
+    pub kind: Option<Kind>,
+    /// The program that the image runs, where there are several.
+    pub program: Option<String>,
+}
+
+/// An app that was recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recognised {
+    /// The kind.
+    pub kind: Kind,
+    /// The name of the package and of the image.
+    pub name: String,
+    /// What was recognised and why, a sentence each.
+    pub notes: Vec<String>,
+    /// The `pith.star`; at most 15 lines.
+    pub text: String,
+}
+
+/// Returns every kind of app that lies in a directory, in the order of [`Kind::ALL`].
+///
+/// A Makefile counts only where there is nothing else: beside another build system it calls that one.
+pub(super) fn candidates(files: &dyn ProjectFiles) -> Result<Vec<Candidate>, ProjectError> {
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        if kind == Kind::Make && !found.is_empty() {
+            continue;
+        }
+        let candidate = candidate(files, kind)?;
+        found.extend((!candidate.evidence.is_empty()).then_some(candidate));
+    }
+    Ok(found)
+}
+
+fn candidate(files: &dyn ProjectFiles, kind: Kind) -> Result<Candidate, ProjectError> {
+    let names = files.names("")?;
+    let there = |file: &&&'static str| names.iter().any(|name| name == **file);
+    let mut evidence: Vec<_> = kind.markers().iter().filter(there).copied().collect();
+    if !evidence.is_empty() {
+        let lock = kind.locks().iter().find(there).copied();
+        evidence.extend(lock.filter(|lock| !evidence.contains(lock)));
+    }
+    Ok(Candidate { kind, evidence })
+}
+
+/// One indented line for each candidate.
+pub(super) fn lines(candidates: &[Candidate]) -> String {
+    let line = |candidate: &Candidate| {
+        let files = candidate.evidence.join(", ");
+        format!("\n  {:7} {files}", candidate.kind.to_string())
+    };
+    candidates.iter().map(line).collect()
+}
+
+/// Recognises the app in a directory that is called `directory_name`.
+pub fn recognise(
+    files: &dyn ProjectFiles,
+    directory_name: &str,
+    wishes: &Wishes,
+) -> Result<Recognised, ProjectError> {
+    let candidate = choose(files, wishes)?;
+    let kind = candidate.kind;
+    let container = Container::load(files)?;
+    let facts = match kind {
+        Kind::Rust => compiled::rust(files)?,
+        Kind::Go => compiled::go(files)?,
+        Kind::Cmake => compiled::cmake(files)?,
+        Kind::Meson => compiled::meson(files)?,
+        Kind::Make => compiled::make(files, candidate.evidence[0])?,
+        Kind::Node => node::node(files, &container)?,
+        Kind::Python => python::python(files, &container)?,
+    };
+    let manifest = candidate.evidence[0];
+    let evidence = candidate.evidence.join(" and ");
+    let mut notes = vec![format!("a {kind} app, by {evidence}")];
+    notes.extend(facts.notes.iter().cloned());
+    let name = [facts.name.as_deref(), Some(directory_name)]
+        .into_iter()
+        .flatten()
+        .find_map(plain_name)
+        .unwrap_or_else(|| "app".to_owned());
+    let program = choose_program(&facts, &name, manifest, wishes)?;
+    notes.push(format!("program `{}`: {}", program.name, program.reason));
+    let license = choose_license(files, &facts, &mut notes)?;
+    if !container.ports.is_empty() {
+        let ports = container.ports.join(", ");
+        notes.push(format!("ports {ports}, by {}", container.file));
+    }
+    let arguments: Vec<_> = facts
+        .arguments
+        .iter()
+        .chain(&program.arguments)
+        .cloned()
+        .collect();
+    let text = write(&App {
+        kind,
+        evidence: &evidence,
+        name: &name,
+        program: &program.name,
+        license: license.as_deref(),
+        arguments: &arguments,
+        ports: &container.ports,
+    });
+    Ok(Recognised {
+        kind,
+        name,
+        notes,
+        text,
+    })
+}
+
+fn choose(files: &dyn ProjectFiles, wishes: &Wishes) -> Result<Candidate, ProjectError> {
+    if let Some(kind) = wishes.kind {
+        let candidate = candidate(files, kind)?;
+        return match candidate.evidence.is_empty() {
+            true => Err(ProjectError::NotThere { kind }),
+            false => Ok(candidate),
+        };
+    }
+    let mut found = candidates(files)?;
+    match found.len() {
+        0 => Err(ProjectError::Unrecognised {
+            markers: Kind::ALL
+                .iter()
+                .flat_map(|kind| kind.markers())
+                .copied()
+                .collect(),
+        }),
+        1 => Ok(found.remove(0)),
+        _ => Err(ProjectError::Several { candidates: found }),
+    }
+}
+
+fn choose_program(
+    facts: &Facts,
+    name: &str,
+    manifest: &str,
+    wishes: &Wishes,
+) -> Result<Program, ProjectError> {
+    let programs = || facts.programs.iter().map(|program| program.name.clone());
+    if let Some(wanted) = &wishes.program {
+        let found = facts
+            .programs
+            .iter()
+            .find(|program| program.name == *wanted);
+        return found.cloned().ok_or_else(|| ProjectError::UnknownProgram {
+            wanted: wanted.clone(),
+            programs: programs().collect(),
+        });
+    }
+    let called_so = |program: &&Program| {
+        program.name == name || plain_name(&program.name).as_deref() == Some(name)
+    };
+    match facts.programs.as_slice() {
+        [only] => Ok(only.clone()),
+        several => several
+            .iter()
+            .find(called_so)
+            .cloned()
+            .ok_or_else(|| ProjectError::Programs {
+                manifest: manifest.to_owned(),
+                programs: programs().collect(),
+            }),
+    }
+    .and_then(|program| match is_program_name(&program.name) {
+        true => Ok(program),
+        false => Err(ProjectError::NoProgram {
+            manifest: manifest.to_owned(),
+            reason: "its program has a name that no file in `bin` can have",
+        }),
+    })
+}
+
+fn choose_license(
+    files: &dyn ProjectFiles,
+    facts: &Facts,
+    notes: &mut Vec<String>,
+) -> Result<Option<String>, ProjectError> {
+    if let Some((license, file)) = &facts.license
+        && license::is_expression(license)
+    {
+        notes.push(format!("license {license}, by {file}"));
+        return Ok(Some(license.clone()));
+    }
+    Ok(match license::find(files)? {
+        Some(Found::Known(license, file)) => {
+            notes.push(format!("license {license}, the text of {file}"));
+            Some(license.to_owned())
+        }
+        Some(Found::Gnu(file, license)) => {
+            notes.push(format!(
+                "no license: {file} is the {license}, and does not say whether later versions may be used; write `license = \"{license}-only\"` or `\"{license}-or-later\"`"
+            ));
+            None
+        }
+        Some(Found::Unknown(file)) => {
+            notes.push(format!("no license: the text of {file} is not a known one"));
+            None
+        }
+        None => {
+            notes.push(
+                "no license: no manifest states one, and there is no LICENSE file".to_owned(),
+            );
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    type Files = BTreeMap<String, String>;
+
+    fn files(list: &[(&str, &str)]) -> Files {
+        let owned = |(path, text): &(&str, &str)| ((*path).to_owned(), (*text).to_owned());
+        list.iter().map(owned).collect()
+    }
+
+    fn text(list: &[(&str, &str)]) -> String {
+        recognise(&files(list), "The Dir", &Wishes::default())
+            .unwrap()
+            .text
+    }
+
+    fn error(list: &[(&str, &str)]) -> String {
+        let error = recognise(&files(list), "dir", &Wishes::default()).unwrap_err();
+        error.to_string()
+    }
+
+    #[test]
+    fn a_rust_app_is_written_with_all_that_its_files_say() {
+        let text = text(&[
+            (
+                "Cargo.toml",
+                "[package]\nname = 'my_web'\nlicense = 'MIT OR Apache-2.0'\n",
+            ),
+            ("Cargo.lock", ""),
+            ("src/main.rs", ""),
+            ("Makefile", "all:\n"),
+            ("Dockerfile", "FROM x\nEXPOSE 8080\n"),
+        ]);
+        assert_eq!(
+            text,
+            r#"# Recognised by Cargo.toml and Cargo.lock.
+load("//lib/rust.star", "rust_app")
+
+app = rust_app(
+    name = "my-web",
+    src = source(".", exclude = [".git", "*.tar", "pith.star", "target"]),
+    license = "MIT OR Apache-2.0",
+)
+
+image(
+    name = "my-web", packages = [app], entrypoint = ["/bin/my_web"], ports = [8080],
+)
+"#
+        );
+    }
+
+    #[test]
+    fn every_kind_has_its_function_and_at_most_15_lines() {
+        let cases: [(Kind, &[(&str, &str)]); 7] = [
+            (
+                Kind::Rust,
+                &[
+                    ("Cargo.toml", "[package]\nname='a'"),
+                    ("Cargo.lock", ""),
+                    ("src/main.rs", ""),
+                ],
+            ),
+            (
+                Kind::Go,
+                &[
+                    ("go.mod", "module x.example/a/v2\n"),
+                    ("cmd/b/main.go", "package main\n"),
+                ],
+            ),
+            (
+                Kind::Node,
+                &[
+                    (
+                        "package.json",
+                        r#"{"name":"@s/a","bin":{"b":"./dist/b.js"},"scripts":{"build":"tsc -p ."}}"#,
+                    ),
+                    ("package-lock.json", "{}"),
+                ],
+            ),
+            (
+                Kind::Python,
+                &[
+                    (
+                        "pyproject.toml",
+                        "[project]\nname='a'\n[project.scripts]\nb='a.cli:main'",
+                    ),
+                    ("uv.lock", ""),
+                ],
+            ),
+            (
+                Kind::Cmake,
+                &[(
+                    "CMakeLists.txt",
+                    "project(A C)\n# add_executable(no)\nadd_executable(b b.c)",
+                )],
+            ),
+            (
+                Kind::Meson,
+                &[(
+                    "meson.build",
+                    "project('a', 'c', license: 'MIT')\nexecutable('b', 'b.c')",
+                )],
+            ),
+            (Kind::Make, &[("Makefile", "PROG := b\n")]),
+        ];
+        for (kind, list) in cases {
+            let found = recognise(&files(list), "dir", &Wishes::default()).unwrap();
+            assert_eq!(found.kind, kind);
+            let (load, call) = (
+                format!("\"//lib/{kind}.star\", \"{kind}_app\""),
+                format!("app = {kind}_app("),
+            );
+            assert!(
+                found.text.contains(&load) && found.text.contains(&call),
+                "{}",
+                found.text
+            );
+            assert!(found.text.lines().count() <= 15, "{}", found.text);
+            let program = if kind == Kind::Rust { "a" } else { "b" };
+            assert!(
+                found.text.contains(&format!("[\"/bin/{program}\"]")),
+                "{}",
+                found.text
+            );
+        }
+    }
+
+    #[test]
+    fn what_node_runs_comes_from_the_most_telling_place() {
+        let manifest = r#"{"scripts":{"start":"node src/start.js"},"main":"lib.js"}"#;
+        let lock = ("package-lock.json", "{}");
+        for (list, main) in [
+            (
+                vec![
+                    ("package.json", manifest),
+                    lock,
+                    ("Dockerfile", "CMD [\"node\", \"./d.js\"]"),
+                ],
+                "d.js",
+            ),
+            (vec![("package.json", manifest), lock], "src/start.js"),
+            (
+                vec![("package.json", r#"{"main":"./lib.js"}"#), lock],
+                "lib.js",
+            ),
+            (
+                vec![("package.json", "{}"), lock, ("index.js", "")],
+                "index.js",
+            ),
+        ] {
+            let text = text(&list);
+            assert!(
+                text.contains(&format!("    main = \"{main}\",\n")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_python_app_without_scripts_runs_its_main_file() {
+        let text = text(&[
+            ("requirements.txt", "flask==3 --hash=sha256:0\n"),
+            ("app.py", ""),
+        ]);
+        assert!(text.contains("    name = \"the-dir\",\n"), "{text}");
+        assert!(
+            text.contains("    lock = \"requirements.txt\",\n    main = \"app.py\",\n"),
+            "{text}"
+        );
+        assert!(text.contains("# license = \"…\","), "{text}");
+        assert!(text.contains("[\"/bin/app\"]"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_evident_is_asked_for() {
+        let several = [
+            ("Cargo.toml", "[package]\nname='a'"),
+            ("Cargo.lock", ""),
+            ("package.json", "{}"),
+            ("src/bin/x.rs", ""),
+            ("src/bin/y.rs", ""),
+        ];
+        assert_eq!(
+            error(&several),
+            "more than one kind of app lies here:\n  rust    Cargo.toml, Cargo.lock\n  node    package.json"
+        );
+        let wishes = |kind, program: Option<&str>| Wishes {
+            kind,
+            program: program.map(str::to_owned),
+        };
+        let of = |wishes: &Wishes| recognise(&files(&several), "d", wishes);
+        let rust = Some(Kind::Rust);
+        let all = of(&wishes(rust, None)).unwrap_err();
+        assert_eq!(
+            all.to_string(),
+            "`Cargo.toml` has more than one program: x, y"
+        );
+        let one = of(&wishes(rust, Some("y"))).unwrap();
+        assert!(one.text.contains("[\"/bin/y\"]"), "{}", one.text);
+        let no = of(&wishes(rust, Some("z"))).unwrap_err();
+        assert_eq!(no.to_string(), "there is no program `z`; there is x, y");
+        let absent = of(&wishes(Some(Kind::Go), None)).unwrap_err();
+        assert_eq!(absent.to_string(), "there is no go app here: no go.mod");
+    }
+
+    #[test]
+    fn what_cannot_be_built_says_why() {
+        for (list, message) in [
+            (
+                vec![("README", "")],
+                "no app is recognised: there is none of Cargo.toml, go.mod, package.json, pyproject.toml, requirements.txt, CMakeLists.txt, meson.build, GNUmakefile, makefile, Makefile",
+            ),
+            (
+                vec![("package.json", "{}")],
+                "there is no package-lock.json beside `package.json` that pins its dependencies",
+            ),
+            (
+                vec![("package.json", "{\n  ]"), ("package-lock.json", "")],
+                "package.json:2: it is no valid JSON",
+            ),
+            (
+                vec![
+                    ("pyproject.toml", "[project]\ndependencies = ['flask']\n"),
+                    ("main.py", ""),
+                ],
+                "there is no uv.lock, poetry.lock, pylock.toml, requirements.txt beside `pyproject.toml` that pins its dependencies",
+            ),
+            (
+                vec![
+                    ("Cargo.toml", "[package]\nname='a'"),
+                    ("Cargo.lock", ""),
+                    ("src/lib.rs", ""),
+                ],
+                "`Cargo.toml` is that of a library: there is no src/main.rs, no src/bin and no [[bin]]",
+            ),
+        ] {
+            assert_eq!(error(&list), message);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The text of the `pith.star`.
+
+use super::kind::Kind;
+use super::names::quoted;
+
+/// What the text says.
+#[derive(Clone, Debug)]
+pub(super) struct App<'a> {
+    pub(super) kind: Kind,
+    /// The files that made it one of this kind.
+    pub(super) evidence: &'a str,
+    pub(super) name: &'a str,
+    pub(super) program: &'a str,
+    pub(super) license: Option<&'a str>,
+    pub(super) arguments: &'a [(&'static str, String)],
+    pub(super) ports: &'a [String],
+}
+
+/// Returns the text; at most 15 lines for up to three arguments.
+pub(super) fn write(app: &App<'_>) -> String {
+    let kind = app.kind;
+    let name = quoted(app.name);
+    let license = match app.license {
+        Some(license) => format!("license = {},", quoted(license)),
+        None => "# license = \"…\",  # no manifest and no LICENSE file says which".to_owned(),
+    };
+    let excluded: Vec<String> = [".git", "*.tar", "pith.star"]
+        .into_iter()
+        .chain(kind.made_by_tools().iter().copied())
+        .map(quoted)
+        .collect();
+    let excluded = excluded.join(", ");
+    let arguments: String = app
+        .arguments
+        .iter()
+        .map(|(argument, value)| format!("    {argument} = {value},\n"))
+        .collect();
+    let entrypoint = quoted(&format!("/bin/{}", app.program));
+    let ports = match app.ports {
+        [] => String::new(),
+        ports => format!(" ports = [{}],", ports.join(", ")),
+    };
+    format!(
+        "# Recognised by {evidence}.\n\
+         load(\"//lib/{kind}.star\", \"{kind}_app\")\n\n\
+         app = {kind}_app(\n    name = {name},\n    src = source(\".\", exclude = [{excluded}]),\n    {license}\n{arguments})\n\n\
+         image(\n    name = {name}, packages = [app], entrypoint = [{entrypoint}],{ports}\n)\n",
+        evidence = app.evidence,
+    )
+}
