@@ -8,8 +8,8 @@ use std::{
 };
 
 use store::{
-    AddBatch, AddObject, AddSource, MemoryNode, NewRealisation, Node, ResolvedDigest, StorePath,
-    scratch_path,
+    AddBatch, AddObject, AddSource, ClosureError, MemoryNode, NewRealisation, Node, ResolvedDigest,
+    StorePath, scratch_path,
     testing::{self, TempStore, memory_tree as tree},
 };
 
@@ -106,11 +106,18 @@ fn references_are_found_with_their_first_file_and_offset() -> TestResult {
         ),
         (&library.path, "bin/z", 18)
     );
+    let paths = store.closure_paths(std::slice::from_ref(&info.path))?;
     let closure = store.closure(std::slice::from_ref(&info.path))?;
     assert_eq!(
         closure.paths().collect::<Vec<_>>(),
         [&library.path, &info.path]
     );
+    let mut expected = vec![library.path.clone(), info.path.clone()];
+    expected.sort();
+    assert_eq!(paths, expected);
+    let unknown = scratch_path(&"unknown".parse()?, "out");
+    let error = store.closure_paths(&[info.path.clone(), unknown.clone()]);
+    assert!(matches!(error, Err(ClosureError::NotValid { path }) if path == unknown));
     assert_eq!(
         closure.why(&info.path, &library.path),
         Some(vec![&info.references[0]])

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{CachedStatement, OptionalExtension, params};
+use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
 use super::{
     DbError,
@@ -33,17 +33,7 @@ impl Database {
     ) -> Result<HashMap<StorePath, PathInfo>, DbError> {
         let query = || DbError::query("read a closure");
         let moment = self.connection().unchecked_transaction().map_err(query())?;
-        let mut pending = Vec::new();
-        for root in roots {
-            let id: Option<i64> = moment
-                .prepare_cached("SELECT id FROM object WHERE digest = ?1 AND name = ?2")
-                .and_then(|mut statement| {
-                    let key = params![root.digest().as_bytes(), root.name().as_str()];
-                    statement.query_row(key, |row| row.get(0)).optional()
-                })
-                .map_err(query())?;
-            pending.extend(id);
-        }
+        let mut pending = rows_of(&moment, roots).map_err(query())?;
         let mut objects = moment
             .prepare_cached(&format!(
                 "SELECT {COLUMNS}, state FROM object WHERE id = ?1"
@@ -65,6 +55,56 @@ impl Database {
         }
         infos(reached)
     }
+
+    /// Returns the paths of all objects that can be reached from known roots, ascending, as of one moment; `None` if one of them is not valid.
+    pub(crate) fn closure_paths(
+        &self,
+        roots: &[StorePath],
+    ) -> Result<Option<Vec<StorePath>>, DbError> {
+        let query = || DbError::query("read a closure");
+        let moment = self.connection().unchecked_transaction().map_err(query())?;
+        let mut pending = rows_of(&moment, roots).map_err(query())?;
+        let mut seen: HashSet<i64> = pending.iter().copied().collect();
+        let mut found = Vec::new();
+        let mut objects = moment
+            .prepare_cached("SELECT digest, name, state FROM object WHERE id = ?1")
+            .map_err(query())?;
+        let mut references = moment
+            .prepare_cached("SELECT referenced FROM reference WHERE referrer = ?1")
+            .map_err(query())?;
+        while let Some(id) = pending.pop() {
+            let row: (Vec<u8>, String, i64) = objects
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .map_err(query())?;
+            if row.2 != VALID {
+                return Ok(None);
+            }
+            found.push((row.0, row.1));
+            let mut rows = references.query([id]).map_err(query())?;
+            while let Some(row) = rows.next().map_err(query())? {
+                let to = row.get(0).map_err(query())?;
+                if seen.insert(to) {
+                    pending.push(to);
+                }
+            }
+        }
+        found.sort_unstable();
+        let paths = found.iter().map(|(digest, name)| store_path(digest, name));
+        paths.collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// Returns the rows of those paths that have one.
+fn rows_of(moment: &Transaction<'_>, paths: &[StorePath]) -> rusqlite::Result<Vec<i64>> {
+    let mut statement =
+        moment.prepare_cached("SELECT id FROM object WHERE digest = ?1 AND name = ?2")?;
+    let mut rows = Vec::new();
+    for path in paths {
+        let key = params![path.digest().as_bytes(), path.name().as_str()];
+        let row: Option<i64> = statement.query_row(key, |row| row.get(0)).optional()?;
+        rows.extend(row);
+    }
+    Ok(rows)
 }
 
 fn read(

@@ -63,6 +63,20 @@ impl LocalStore {
         Closure::collect(roots, |path| Ok(infos.remove(path)))
     }
 
+    /// Returns the paths of everything that the roots need, themselves included, ascending. What [`closure`](Self::closure) tells beside the paths takes several times as long.
+    pub fn closure_paths(&self, roots: &[StorePath]) -> Result<Vec<StorePath>, ClosureError> {
+        let paths = self.read(|database| database.closure_paths(roots))?;
+        let is_whole = |paths: &Vec<StorePath>| {
+            let is_there = |root: &StorePath| paths.binary_search(root).is_ok();
+            roots.iter().all(is_there)
+        };
+        match paths.filter(is_whole) {
+            Some(paths) => Ok(paths),
+            // It says which is not valid, and who needs it.
+            None => Ok(self.closure(roots)?.paths().cloned().collect()),
+        }
+    }
+
     /// Returns what a derivation was built to, whether the objects are still here or not: output, object, and whether it is valid. Valid
     /// ones come first, then by output and by object.
     pub fn find_recorded_outputs(

@@ -56,6 +56,32 @@ fn why_names_the_file_that_holds_the_reference() {
 }
 
 #[test]
+fn path_info_lists_what_a_path_needs() {
+    let env = TestEnv::with_shared_store();
+    let listed = env
+        .pith(&["store", "path-info", "-r", "-q", "jq"])
+        .expect_success();
+    let json = ["store", "path-info", "-r", "-q", "--json", "jq"];
+    let json = env.pith(&json).expect_success().json();
+    let mut paths: Vec<_> = json["paths"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|info| info["path"].as_str().expect("a path").to_owned())
+        .collect();
+    paths.sort();
+    let lines: Vec<_> = listed.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "jq, oniguruma and glibc: {lines:?}");
+    assert!(
+        lines
+            .iter()
+            .zip(&paths)
+            .all(|(line, path)| line.ends_with(path)),
+        "{lines:?} {paths:?}"
+    );
+}
+
+#[test]
 fn tree_shows_the_closure_once() {
     let env = TestEnv::with_shared_store();
     env.pith(&["build", "jq", "-q"]).expect_success();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
-use store::PathInfo;
+use store::{LocalStore, PathInfo, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -18,6 +18,9 @@ pub(super) struct PathInfoArgs {
     /// Store paths, or targets that are built already or will be
     #[arg(required = true, value_name = "PATH")]
     targets: Vec<String>,
+    /// Show the paths of everything that they need, one a line; with --json, all that is known of those too
+    #[arg(short, long)]
+    recursive: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -28,6 +31,9 @@ struct PathReport {
 /// Runs the command.
 pub(super) fn path_info(args: &PathInfoArgs, context: &Context) -> Result<(), CommandError> {
     let store = context.open_store()?;
+    if args.recursive {
+        return closure(args, context, &store);
+    }
     let mut paths = Vec::new();
     for target in &args.targets {
         let path = realise_one(context, &store, target)?;
@@ -42,6 +48,23 @@ pub(super) fn path_info(args: &PathInfoArgs, context: &Context) -> Result<(), Co
     }
     let text: Vec<_> = paths.iter().map(text).collect();
     context.printer().result(&text.join("\n"))?;
+    Ok(())
+}
+
+fn closure(args: &PathInfoArgs, context: &Context, store: &LocalStore) -> Result<(), CommandError> {
+    let mut held = Vec::new();
+    for target in &args.targets {
+        held.push(realise_one(context, store, target)?);
+    }
+    let roots: Vec<StorePath> = held.iter().map(|path| (**path).clone()).collect();
+    if context.printer().is_json() {
+        let paths = store.closure(&roots)?.infos().to_vec();
+        context.printer().json(&PathReport { paths })?;
+        return Ok(());
+    }
+    let paths = store.closure_paths(&roots)?;
+    let lines: String = paths.iter().map(|path| path.to_logical() + "\n").collect();
+    context.printer().result(&lines)?;
     Ok(())
 }
 
