@@ -20,6 +20,8 @@ const BATCH: usize = 5_000;
 const CLOSURE: usize = 10_000;
 /// References lead at most so far back.
 const WINDOW: usize = 2_000;
+/// About the size of a record of ten references.
+const RECORD_BYTES: usize = 2_000;
 
 /// Returns what an object refers to, by number: the one before it, so that closures are exactly as large as one wants, and some others.
 pub(crate) fn references(object: usize, random: &mut Random) -> Vec<usize> {
@@ -175,22 +177,8 @@ fn collections(store: &LocalStore, paths: &[StorePath], peer: Option<&nix::Nix>)
 
     tell_memory(store.root());
 
-    let copy = StoreDirectory::new();
-    for path in &paths[OBJECTS / 2..] {
-        fs::write(copy.path().join(path.to_string()), format!("{path}\n")).unwrap();
-    }
-    sync(copy.path());
-    let raw = time(|| {
-        let mut command = Command::new("rm");
-        assert!(
-            command
-                .arg("-rf")
-                .arg(copy.path())
-                .status()
-                .unwrap()
-                .success()
-        );
-    });
+    let objects_alone = remove_files(&paths[OBJECTS / 2..], false);
+    let with_records = remove_files(&paths[OBJECTS / 2..], true);
     sync(store.root());
     let ours = time(|| {
         let report = store
@@ -202,8 +190,15 @@ fn collections(store: &LocalStore, paths: &[StorePath], peer: Option<&nix::Nix>)
         "collect 50 000 objects of one file",
         "2 x",
         ours,
-        "rm -rf of the same files",
-        Some(raw),
+        "rm -rf of the same files and their records",
+        Some(with_records),
+    );
+    report(
+        "collect 50 000 objects of one file",
+        "2 x",
+        ours,
+        "rm -rf of the same files alone",
+        Some(objects_alone),
     );
     let theirs = peer.map(|peer| time(|| peer.collect()));
     report(
@@ -251,4 +246,30 @@ fn tell_memory(root: &Path) {
         ),
         None => println!("memory of the dry run: not measured"),
     }
+}
+
+/// Times `rm -rf` of one file for each object, in one directory, and of a record for each in the directories of records.
+fn remove_files(paths: &[StorePath], with_records: bool) -> Duration {
+    let copy = StoreDirectory::new();
+    for path in paths {
+        fs::write(copy.path().join(path.to_string()), format!("{path}\n")).unwrap();
+        if with_records {
+            let digest = path.digest().to_string();
+            let directory = copy.path().join("meta").join(&digest[..2]);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join(&digest), vec![b'r'; RECORD_BYTES]).unwrap();
+        }
+    }
+    sync(copy.path());
+    time(|| {
+        let mut command = Command::new("rm");
+        assert!(
+            command
+                .arg("-rf")
+                .arg(copy.path())
+                .status()
+                .unwrap()
+                .success()
+        );
+    })
 }
