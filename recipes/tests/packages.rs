@@ -568,7 +568,7 @@ checks = [
     x.license == "MIT",
     x.homepage == None,
     x.outputs == ["out", "dev"],
-    dir(x) == ["description", "dev", "homepage", "license", "name", "out", "outputs", "version"],
+    dir(x) == ["description", "dev", "extend", "homepage", "license", "name", "out", "outputs", "override", "rewrite", "version"],
     hasattr(x, "dev") and not hasattr(x, "lib"),
     type(x) == "package",
     {x: 1}[x] == 1,

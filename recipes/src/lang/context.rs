@@ -9,8 +9,11 @@
 use std::cell::RefCell;
 
 use starlark::any::ProvidesStaticType;
+use starlark::collections::SmallMap;
 use starlark::eval::Evaluator;
+use starlark::values::{Heap, Value};
 
+use super::changes::Variant;
 use super::error::{LangError, Problem};
 use super::label::FileId;
 use super::place;
@@ -24,6 +27,8 @@ pub(super) struct FileContext<'a> {
     pub(super) file: FileId,
     /// The images that it has declared so far.
     pub(super) images: RefCell<Vec<ImageDeclaration>>,
+    /// What is to be changed, when it is evaluated for that.
+    pub(super) variant: Option<Variant<'a>>,
 }
 
 impl<'a> FileContext<'a> {
@@ -37,6 +42,19 @@ impl<'a> FileContext<'a> {
                 message: "a file without context".to_owned(),
             })
         })
+    }
+
+    /// Changes the arguments of a built-in function that makes a package, when the file is evaluated for that.
+    pub(super) fn change<'v>(
+        &'a self,
+        args: &mut [Value<'v>],
+        named: &mut SmallMap<&'a str, Value<'v>>,
+        heap: Heap<'v>,
+    ) -> Result<(), LangError> {
+        if let Some(variant) = &self.variant {
+            variant.apply(args, named, heap)?;
+        }
+        Ok(())
     }
 
     /// Returns the file in which the current call of a built-in function stands.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use super::label::LabelError;
 use super::{ReadError, suggest};
-use crate::model::{DigestTextError, Location, ModelError, UndeclaredInput, UnknownPlatform};
+use crate::model::{
+    DigestTextError, Location, ModelError, RewriteError, UndeclaredInput, UnknownPlatform,
+};
 
 /// Why a recipe has no value, where, and what may have been meant.
 ///
@@ -135,6 +137,17 @@ pub enum Problem {
     /// There is no such derivation.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Packages cannot be exchanged.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// A package cannot be overridden, because nothing says which call makes it.
+    #[error("`{name}` cannot be changed: {reason}")]
+    CannotChange {
+        /// The package.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// A label is none.
     #[error(transparent)]
     Label(#[from] LabelError),
@@ -376,6 +389,9 @@ impl Problem {
                 "`sha256sum FILE` prints it; take it from the publisher where there is one"
                     .to_owned(),
             ),
+            Self::Rewrite(RewriteError::Cycle { .. }) => {
+                Some("`.override` changes a package without being made from it".to_owned())
+            }
             Self::AmbiguousPackage { .. } => Some(
                 "give one of them another name, or keep it private with a leading `_`".to_owned(),
             ),

@@ -9,6 +9,7 @@ use super::collection::Collection;
 use super::dialect::{EvaluationLimits, SMALL_STACK_BYTES, STACK_BYTES};
 use super::error::{LangError, Problem};
 use super::label::FileId;
+use super::overrides::Overrides;
 use super::session::{Memory, Session};
 use crate::model::{Derivation, ImageDeclaration, Platform};
 
@@ -117,7 +118,9 @@ impl Evaluator {
     /// Returns the package of this name: the project's if it defines one, else the collection's.
     pub fn evaluate_package(&self, name: &str) -> Result<Package, LangError> {
         self.visit(|session| {
+            let mut overrides = None;
             if let Some(directory) = &self.project {
+                overrides = Some(Overrides::of(session, &FileId::of_project(directory))?);
                 let project = load_project(session, directory)?;
                 if let Some(package) = project
                     .packages
@@ -127,9 +130,13 @@ impl Evaluator {
                     return Ok(package);
                 }
             }
-            let derivation = session.package(name)?;
+            let mut derivation = session.package(name)?;
             let file = FileId::of_package(name);
-            let images = session.load(&file)?.images.clone();
+            let mut images = session.load(&file)?.images.clone();
+            if let Some(overrides) = overrides {
+                derivation = overrides.derivation(session, &derivation)?;
+                images = overrides.images(session, &images)?;
+            }
             Ok(package_of(&file.to_string(), derivation, &images))
         })
     }
@@ -153,6 +160,15 @@ impl Evaluator {
             };
             Ok(names.into_iter().map(evaluate).collect())
         })
+    }
+
+    /// Returns the text of a file that has been evaluated, by the label that places in it have.
+    pub fn text_of(&self, label: &str) -> Option<String> {
+        let text = self.visit(|session| {
+            let file = session.find_file(|file| file.to_string() == label);
+            file.map_or(Ok(None), |file| session.read(&file))
+        });
+        text.ok().flatten()
     }
 
     /// Runs `work` in a session, on a thread with a stack for deep values.
@@ -200,12 +216,13 @@ fn load_project(session: &Session<'_>, directory: &Arc<Path>) -> Result<Project,
     let file = FileId::of_project(directory);
     let evaluated = session.load(&file)?;
     let label = file.to_string();
-    let images = evaluated.images.clone();
-    let mut packages: Vec<Package> = evaluated
-        .packages()
-        .into_iter()
-        .map(|(_, derivation)| package_of(&label, derivation, &images))
-        .collect();
+    let overrides = Overrides::of(session, &file)?;
+    let images = overrides.images(session, &evaluated.images)?;
+    let mut packages = Vec::new();
+    for (_, derivation) in evaluated.packages() {
+        let derivation = overrides.derivation(session, &derivation)?;
+        packages.push(package_of(&label, derivation, &images));
+    }
     packages.sort_by(|a, b| {
         let key = |package: &Package| {
             (

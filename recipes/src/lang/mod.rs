@@ -9,6 +9,7 @@
 //! Not responsible for: taking files into the store, fetching, building; what stands in a license expression.
 
 mod builtins;
+mod changes;
 mod collection;
 mod context;
 mod dialect;
@@ -18,10 +19,12 @@ mod explain;
 mod fields;
 mod guard;
 mod label;
+mod overrides;
 mod place;
 mod session;
 mod suggest;
 mod values;
+mod variant;
 mod watch;
 
 pub use collection::{Collection, EmbeddedFile, ReadError};

@@ -14,6 +14,7 @@ use starlark::syntax::AstModule;
 use starlark::values::Value;
 use store::PathDigest;
 
+use super::changes::{Changes, Variant};
 use super::collection::{Collection, read_text_below};
 use super::context::FileContext;
 use super::dialect::{DIALECT, EvaluationLimits, GLOBALS};
@@ -21,10 +22,10 @@ use super::error::{LangError, Limit, Problem};
 use super::label::{FileId, Root};
 use super::values::PackageValue;
 use super::watch::{Progress, watch};
-use super::{Event, explain, guard, place, suggest};
+use super::{Event, explain, guard, place, suggest, variant};
 use crate::model::{
     Builder, Derivation, DerivationId, DerivationSpec, ImageDeclaration, ModelError, OutputRef,
-    Platform, Text,
+    Platform, Replacement, Rewriter, Text,
 };
 
 /// What outlives a session: it is only touched by one at a time.
@@ -33,6 +34,16 @@ pub(super) struct Memory {
     files: HashMap<FileId, Arc<EvaluatedFile>>,
     derivations: HashMap<DerivationId, Vec<Arc<Derivation>>>,
     placeholders: HashMap<PathDigest, OutputRef>,
+    /// What recipes made when they were asked to do something otherwise.
+    changed: Vec<Changed>,
+}
+
+/// A package that its recipe made with changes.
+struct Changed {
+    file: FileId,
+    name: String,
+    changes: Changes,
+    package: Arc<Derivation>,
 }
 
 /// A file that has been evaluated.
@@ -61,7 +72,7 @@ impl Session<'_> {
         self.check_stack(file)?;
         let text = self.read(file)?.ok_or_else(|| self.unknown_file(file))?;
         self.stack.borrow_mut().push(file.clone());
-        let evaluated = self.evaluate(file, text);
+        let evaluated = self.evaluate(file, text, None);
         self.stack.borrow_mut().pop();
         let evaluated = Arc::new(evaluated?);
         self.memory
@@ -128,6 +139,86 @@ impl Session<'_> {
         files.first().map(|file| (*file).clone())
     }
 
+    /// Returns what the recipe of `package` makes with `changes` in the call that makes it.
+    pub(super) fn change(
+        &self,
+        package: &Arc<Derivation>,
+        changes: Changes,
+    ) -> Result<Arc<Derivation>, LangError> {
+        let label = &package.origin().file;
+        let cannot = |reason: String| {
+            LangError::new(Problem::CannotChange {
+                name: package.metadata().name.clone(),
+                reason,
+            })
+        };
+        if self
+            .stack
+            .borrow()
+            .iter()
+            .any(|open| open.to_string() == *label)
+        {
+            let reason = format!("`{label}` makes it itself; change the call that does");
+            return Err(cannot(reason));
+        }
+        let Some(file) = self.find_file(|file| file.to_string() == *label) else {
+            return Err(cannot("no recipe makes it".to_owned()));
+        };
+        let (name, changes) = match self.changes_of(&file, package) {
+            Some((name, before)) => (name, before.then(changes)),
+            None if self
+                .load(&file)?
+                .packages()
+                .iter()
+                .any(|(_, one)| one == package) =>
+            {
+                (package.metadata().name.clone(), changes)
+            }
+            None => {
+                let reason = format!(
+                    "it is not what `{label}` defines; `.override` comes before `.rewrite`"
+                );
+                return Err(cannot(reason));
+            }
+        };
+        let known =
+            |one: &&Changed| (&one.file, &one.name, &one.changes) == (&file, &name, &changes);
+        if let Some(known) = self.memory.borrow().changed.iter().find(known) {
+            return Ok(Arc::clone(&known.package));
+        }
+        let text = self.read(&file)?.ok_or_else(|| self.unknown_file(&file))?;
+        self.stack.borrow_mut().push(file.clone());
+        let evaluated = self.evaluate(&file, text, Some((&name, &changes)));
+        self.stack.borrow_mut().pop();
+        let changed = evaluated?.find_package(changes.new_name().unwrap_or(&name), &file)?;
+        self.memory.borrow_mut().changed.push(Changed {
+            file,
+            name,
+            changes,
+            package: Arc::clone(&changed),
+        });
+        Ok(changed)
+    }
+
+    /// Returns the name that a package of `file` had before it was changed, and the changes.
+    fn changes_of(&self, file: &FileId, package: &Arc<Derivation>) -> Option<(String, Changes)> {
+        let memory = self.memory.borrow();
+        let is_it = |one: &&Changed| one.file == *file && one.package == *package;
+        let found = memory.changed.iter().find(is_it)?;
+        Some((found.name.clone(), found.changes.clone()))
+    }
+
+    /// Exchanges derivations in everything that `package` is made from, and the package itself.
+    pub(super) fn rewrite(
+        &self,
+        package: &Arc<Derivation>,
+        replacements: &[Replacement],
+    ) -> Result<Arc<Derivation>, LangError> {
+        let make = |spec| self.intern(spec);
+        let mut rewriter = Rewriter::new(replacements, &make);
+        rewriter.derivation(package).map_err(LangError::new)
+    }
+
     fn check_stack(&self, file: &FileId) -> Result<(), LangError> {
         let stack = self.stack.borrow();
         if let Some(from) = stack.iter().position(|open| open == file) {
@@ -147,7 +238,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn read(&self, file: &FileId) -> Result<Option<String>, LangError> {
+    pub(super) fn read(&self, file: &FileId) -> Result<Option<String>, LangError> {
         let text = match &file.root {
             Root::Collection => self.collection.read_text(&file.path),
             Root::Project(directory) => read_text_below(directory, &file.path),
@@ -170,7 +261,13 @@ impl Session<'_> {
         LangError::new(Problem::UnknownFile { label }).with_hint(hint)
     }
 
-    fn evaluate(&self, file: &FileId, text: String) -> Result<EvaluatedFile, LangError> {
+    /// Evaluates a file; for a package of it with changes, if there are any.
+    fn evaluate(
+        &self,
+        file: &FileId,
+        text: String,
+        changes: Option<(&str, &Changes)>,
+    ) -> Result<EvaluatedFile, LangError> {
         let label = file.to_string();
         let shape = match guard::check(&text) {
             Ok(shape) => shape,
@@ -185,15 +282,23 @@ impl Session<'_> {
             return Err(error);
         }
         let loaded = self.load_all(file, &ast)?;
+        let loaded = loaded
+            .into_iter()
+            .map(|(label, file)| match changes {
+                Some(_) => Ok((label, variant::with_stand_ins(&file.module)?)),
+                None => Ok((label, file.module.clone())),
+            })
+            .collect::<Result<Vec<(String, FrozenModule)>, LangError>>()?;
         let modules = loaded
             .iter()
-            .map(|(label, file)| (label.as_str(), &file.module))
+            .map(|(label, module)| (label.as_str(), module))
             .collect();
         let ast = explain::guard_products(ast);
         let context = FileContext {
             session: self,
             file: file.clone(),
             images: RefCell::new(Vec::new()),
+            variant: changes.map(|(name, changes)| Variant::new(name, changes)),
         };
         let printer = Printer {
             label: &label,
@@ -224,6 +329,12 @@ impl Session<'_> {
             }
             module.freeze().map_err(explain::freeze)
         })?;
+        if let Some(variant) = context.variant.filter(|variant| !variant.applied.get()) {
+            return Err(LangError::new(Problem::CannotChange {
+                name: variant.name.to_owned(),
+                reason: format!("`{file}` has no call with `name = \"{}\"`", variant.name),
+            }));
+        }
         Ok(EvaluatedFile {
             module,
             images: context.images.into_inner(),

@@ -17,15 +17,19 @@ use starlark::values::{
     starlark_value,
 };
 
+use super::variant::{Kind, Method};
 use crate::model::{Derivation, Output};
 
 /// The attributes that every package has beside its outputs; no output may have such a name.
 pub(super) const ATTRIBUTES: &[&str] = &[
     "description",
+    "extend",
     "homepage",
     "license",
     "name",
     "outputs",
+    "override",
+    "rewrite",
     "version",
 ];
 
@@ -83,7 +87,10 @@ impl<'v> StarlarkValue<'v> for PackageValue {
                 let names: Vec<&str> = self.derivation.outputs().iter().map(Output::name).collect();
                 Some(heap.alloc(names))
             }
-            _ => None,
+            method => {
+                let kind = Kind::of(method)?;
+                Some(heap.alloc(Method::new(Arc::clone(&self.derivation), kind)))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is said about a derivation without being part of it: no digest covers anything in this file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct Metadata {
     pub sources: Vec<OutputRef>,
     /// What the package must run well once it is built, in the recipe's order.
     pub smoke: Vec<SmokeCommand>,
+    /// The rules of the lint that the package need not keep: code → reason.
+    pub accepted: BTreeMap<String, String>,
 }
 
 /// Bounds on one build; exceeding one fails the build.

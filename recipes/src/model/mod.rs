@@ -17,6 +17,7 @@ mod image;
 mod metadata;
 mod output;
 mod platform;
+mod rewrite;
 mod smoke;
 mod text;
 
@@ -31,6 +32,7 @@ pub use image::{ImageDeclaration, Port, Protocol};
 pub use metadata::{Limits, Location, Metadata};
 pub use output::{Output, OutputRef};
 pub use platform::{Platform, UnknownPlatform};
+pub use rewrite::{Replacement, RewriteError, Rewriter};
 pub use smoke::SmokeCommand;
 pub use text::{Piece, Text, UndeclaredInput};
 

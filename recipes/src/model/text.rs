@@ -83,6 +83,20 @@ impl Text {
         &self.pieces
     }
 
+    /// Returns the text with every output that it names exchanged for what `change` returns.
+    pub(super) fn try_map<E>(
+        &self,
+        mut change: impl FnMut(&OutputRef) -> Result<OutputRef, E>,
+    ) -> Result<Self, E> {
+        let pieces = self.pieces.iter().map(|piece| match piece {
+            Piece::Literal(literal) => Ok(Piece::Literal(literal.clone())),
+            Piece::Output(output) => change(output).map(Piece::Output),
+        });
+        Ok(Self {
+            pieces: pieces.collect::<Result<_, E>>()?,
+        })
+    }
+
     /// Returns the outputs that the text names, in its order, with duplicates.
     pub fn outputs(&self) -> impl Iterator<Item = &OutputRef> {
         self.pieces.iter().filter_map(|piece| match piece {

@@ -31,6 +31,7 @@ const FIELDS: &[&str] = &[
     "maintainers",
     "deprecated",
     "sources",
+    "accept",
 ];
 
 #[starlark_module]
@@ -41,8 +42,11 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(kwargs)] kwargs: SmallMap<&str, Value<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<PackageValue> {
-        let fields = Fields::new("debs", FIELDS, 2, &args.items, kwargs)?;
         let context = FileContext::of(eval)?;
+        let mut args = args;
+        let mut kwargs: SmallMap<&str, Value<'v>> = kwargs.into_iter().collect();
+        context.change(&mut args.items, &mut kwargs, eval.heap())?;
+        let fields = Fields::new("debs", FIELDS, 2, &args.items, kwargs)?;
         let tree = DebTree {
             debs: fields.required("debs")?.outputs(context)?,
             links: fields

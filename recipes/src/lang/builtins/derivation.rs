@@ -42,6 +42,7 @@ const FIELDS: &[&str] = &[
     "deprecated",
     "sources",
     "smoke",
+    "accept",
 ];
 
 #[starlark_module]
@@ -52,8 +53,11 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
         #[starlark(kwargs)] kwargs: SmallMap<&str, Value<'v>>,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<PackageValue> {
-        let fields = Fields::new("derivation", FIELDS, 1, &args.items, kwargs)?;
         let context = FileContext::of(eval)?;
+        let mut args = args;
+        let mut kwargs: SmallMap<&str, Value<'v>> = kwargs.into_iter().collect();
+        context.change(&mut args.items, &mut kwargs, eval.heap())?;
+        let fields = Fields::new("derivation", FIELDS, 1, &args.items, kwargs)?;
         let spec = DerivationSpec {
             name: store_name(&fields)?,
             outputs: outputs(&fields)?,

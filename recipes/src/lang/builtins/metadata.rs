@@ -1,5 +1,7 @@
 //! The arguments that `derivation` and `debs` share: who and what a package is.
 
+use std::collections::BTreeMap;
+
 use crate::lang::context::FileContext;
 use crate::lang::error::LangError;
 use crate::lang::fields::{Field, Fields};
@@ -23,6 +25,9 @@ pub(super) fn metadata(
         deprecated: fields.optional_string("deprecated")?,
         sources: fields.outputs("sources", context)?,
         smoke: Vec::new(),
+        accepted: fields
+            .optional("accept")
+            .map_or_else(|| Ok(BTreeMap::new()), Field::string_dict)?,
     })
 }
 
