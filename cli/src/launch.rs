@@ -1,4 +1,4 @@
-//! What a profile's launchers start: this program, to become the program that the launcher stands for.
+//! What a profile's launchers and `pith shell --host` start: this program, to become another one.
 //!
 //! It stands before everything else that `main` does: no settings, no store and no thread are needed, and starting an installed program should
 //! cost next to nothing.
@@ -6,13 +6,15 @@
 use std::convert::Infallible;
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use nix::unistd::{AccessFlags, access};
 use sandbox::{HostProgram, SandboxError};
 use store::STORE_DIR;
 use store::profile::{ProfileError, find_launch};
+use thiserror::Error;
 
 use crate::error::CommandError;
 use crate::output::{Printer, Verbosity};
@@ -21,18 +23,33 @@ use crate::settings::search_path;
 /// The first argument, by which launchers ask for this; the launcher's own path and the program's arguments follow.
 const ARGUMENT: &str = "--launch";
 
+/// The first argument, by which `pith shell --host` asks for a program on this machine that also sees the store; the store's directory, the program and
+/// its arguments follow.
+const ON_HOST: &str = "--on-host";
+
 /// The statuses of a program that was not found and of one that was not executed, as shells and `env` have them.
 const NOT_FOUND: u8 = 127;
 const NOT_EXECUTED: u8 = 126;
 
+/// `PATH` does not lead to it.
+#[derive(Debug, Error)]
+#[error("there is no program `{0}` on PATH")]
+struct NoProgram(String);
+
 /// Becomes an installed program when this process was started for that; returns only to end with the status.
 pub(crate) fn launch_if_requested() -> Option<ExitCode> {
     let mut arguments = env::args_os().skip(1);
-    if arguments.next()? != ARGUMENT {
+    let what = arguments.next()?;
+    let result = if what == ARGUMENT {
+        let launcher = PathBuf::from(arguments.next()?);
+        launch(&launcher, arguments.collect())
+    } else if what == ON_HOST {
+        let store_directory = PathBuf::from(arguments.next()?);
+        execute(&store_directory, arguments.collect())
+    } else {
         return None;
-    }
-    let launcher = PathBuf::from(arguments.next()?);
-    let (status, error) = match launch(&launcher, arguments.collect()) {
+    };
+    let (status, error) = match result {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
@@ -50,13 +67,66 @@ fn launch(launcher: &Path, arguments: Vec<OsString>) -> Result<Infallible, (u8, 
     })?;
     let mut argv = vec![called(launcher, &launch.name, search_path().as_deref())];
     argv.extend(arguments);
-    let program = HostProgram {
+    become_program(&HostProgram {
         source: launch.store_directory,
         target: STORE_DIR.into(),
         program: launch.program,
         argv,
+    })
+}
+
+/// A process of this program that becomes `program`, which sees the machine as it is and the store besides.
+pub(crate) fn on_host(
+    store_directory: &Path,
+    program: &OsStr,
+    arguments: &[OsString],
+) -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command
+        .arg(ON_HOST)
+        .arg(store_directory)
+        .arg(program)
+        .args(arguments);
+    Ok(command)
+}
+
+/// Becomes the first of `argv`, which is looked up in `PATH` where it is a name.
+fn execute(store_directory: &Path, argv: Vec<OsString>) -> Result<Infallible, (u8, CommandError)> {
+    let name = argv.first().cloned().unwrap_or_default();
+    let program = if name.as_encoded_bytes().contains(&b'/') {
+        Some(PathBuf::from(&name))
+    } else {
+        find_program(&name, search_path().as_deref(), store_directory)
     };
-    sandbox::execute_on_host(&program).map_err(|error| {
+    let Some(program) = program else {
+        let error = NoProgram(name.to_string_lossy().into_owned());
+        return Err((NOT_FOUND, CommandError::failed(error)));
+    };
+    become_program(&HostProgram {
+        source: store_directory.to_owned(),
+        target: STORE_DIR.into(),
+        program,
+        argv,
+    })
+}
+
+/// Looks a program up as it will be seen, where the directories of the store are not at their place yet.
+fn find_program(name: &OsStr, path: Option<&OsStr>, store_directory: &Path) -> Option<PathBuf> {
+    env::split_paths(path?).find_map(|directory| {
+        let real = match directory.strip_prefix(STORE_DIR) {
+            Ok(below) => store_directory.join(below),
+            Err(_) => directory.clone(),
+        };
+        let real = real.join(name);
+        // A link of the store leads to a place that is not there yet.
+        let is_program =
+            real.is_symlink() || (real.is_file() && access(&real, AccessFlags::X_OK).is_ok());
+        is_program.then(|| directory.join(name))
+    })
+}
+
+fn become_program(program: &HostProgram) -> Result<Infallible, (u8, CommandError)> {
+    sandbox::execute_on_host(program).map_err(|error| {
         let is_forbidden = matches!(error, SandboxError::Forbidden { .. });
         let mut error = CommandError::from(error);
         if is_forbidden {

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod event;
 pub mod lang;
+pub mod lint;
 pub mod model;
 pub mod plan;
 pub mod project;

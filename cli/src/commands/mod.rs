@@ -2,8 +2,11 @@
 
 pub(crate) mod build;
 pub(crate) mod cache;
+pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod lint;
 pub(crate) mod log;
 pub(crate) mod pack;
 pub(crate) mod profile;
@@ -11,6 +14,7 @@ pub(crate) mod run;
 mod run_command;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod size;
 pub(crate) mod store;

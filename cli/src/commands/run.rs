@@ -64,11 +64,16 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError>
     let outcome = context
         .launcher()?
         .run(&spec, &mut |_| {}, context.cancel())?;
-    Ok(match outcome.status {
-        Status::Exited(status) => u8::try_from(status).unwrap_or(u8::MAX),
+    Ok(exit_status(&outcome.status))
+}
+
+/// The exit status of this program for the end of one that it ran: 128 and the signal's number for one that a signal ended.
+pub(crate) fn exit_status(status: &Status) -> u8 {
+    match status {
+        Status::Exited(status) => u8::try_from(*status).unwrap_or(u8::MAX),
         Status::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         _ => crate::error::ExitStatus::Interrupted as u8,
-    })
+    }
 }
 
 fn specification(

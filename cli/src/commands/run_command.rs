@@ -1,7 +1,8 @@
 //! From the parsed command line to the command's own function.
 
 use super::{
-    build, cache, init, key, log, pack, profile, run, search, serve, show, size, store, tree, why,
+    build, cache, completions, diff, init, key, lint, log, pack, profile, run, search, serve,
+    shell, show, size, store, tree, why,
 };
 use crate::args::Command;
 use crate::context::Context;
@@ -15,17 +16,21 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Pack(args) => pack::pack(&args, context),
         Command::Run(args) => return run::run(&args, context),
         Command::Init(args) => init::init(&args, context),
+        Command::Shell(args) => return shell::shell(&args, context),
         Command::Search(args) => search::search(&args, context),
         Command::Show(args) => show::show(&args, context),
+        Command::Lint(args) => lint::lint(&args, context),
         Command::Tree(args) => tree::tree(&args, context),
         Command::Why(args) => why::why(&args, context),
         Command::Size(args) => size::size(&args, context),
+        Command::Diff(args) => diff::diff(&args, context),
         Command::Log(args) => log::log(&args, context),
         Command::Cache(args) => cache::cache(&args, context),
         Command::Key(args) => key::key(&args, context),
         Command::Serve(args) => serve::serve(&args, context),
         Command::Store(args) => return store::store(&args, context),
         Command::Profile(args) => profile::profile(&args, context),
+        Command::Completions(args) => completions::completions(&args, context),
     }?;
     Ok(0)
 }

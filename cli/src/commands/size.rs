@@ -1,28 +1,43 @@
-//! `pith size`: what each store object of a closure takes.
+//! `pith size`: what each store object of a closure adds to an image.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
+use store::{Closure, StorePath};
+use thiserror::Error;
 
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, ExitStatus};
 use crate::output::{human_bytes, plural};
-use crate::realise::realise_one;
+use crate::realise::{RealiseOptions, realise};
+use crate::select::{Want, select};
+use crate::size::Size;
 
-/// Show how large a target is with all that it needs
+/// How many of the largest objects are named when the budget is exceeded.
+const NAMED: usize = 3;
+
+/// Show how large targets are with all that they need
+///
+/// For each store object: its own size, and what would go with it if it were not needed.
 #[derive(Debug, Args)]
 pub(crate) struct SizeArgs {
-    /// What to measure
-    #[arg(value_name = "TARGET")]
-    target: String,
+    /// What to measure together; an image stands for its packages
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Fail with exit status 3 when it is more than SIZE, such as 20MB
+    #[arg(long, value_name = "SIZE")]
+    budget: Option<Size>,
 }
 
 #[derive(Debug, Serialize)]
 struct Entry {
     path: String,
     size_bytes: u64,
+    /// Its size and that of all that nothing else needs.
+    adds_bytes: u64,
 }
 
 /// Objects are sorted by size, the largest first.
@@ -30,40 +45,110 @@ struct Entry {
 struct Report {
     objects: Vec<Entry>,
     size_bytes: u64,
+    budget_bytes: Option<u64>,
+}
+
+/// The closure is larger than it may be.
+#[derive(Debug, Error)]
+#[error("{} in {} is more than the budget of {}", human_bytes(*size_bytes), plural(*objects, "store object"), human_bytes(*budget_bytes))]
+struct OverBudget {
+    size_bytes: u64,
+    objects: usize,
+    budget_bytes: u64,
 }
 
 /// Prints the objects of the closure, the largest first, and their sum.
 pub(crate) fn size(args: &SizeArgs, context: &Context) -> Result<(), CommandError> {
+    let evaluator = context.evaluator();
+    let selections = args
+        .targets
+        .iter()
+        .map(|target| select(context, &evaluator, target, Want::Image))
+        .collect::<Result<Vec<_>, _>>()?;
     let store = context.open_store()?;
-    let root = realise_one(context, &store, &args.target)?;
-    let closure = store.closure(std::slice::from_ref(&*root))?;
+    let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
+    let closure = store.closure(&realised.paths)?;
     let mut objects: Vec<_> = closure
         .infos()
         .iter()
         .map(|info| Entry {
             path: info.path.to_logical(),
             size_bytes: info.size_bytes,
+            adds_bytes: closure.size_bytes() - size_without(&closure, &realised.paths, &info.path),
         })
         .collect();
     objects.sort_by(|a, b| (Reverse(a.size_bytes), &a.path).cmp(&(Reverse(b.size_bytes), &b.path)));
-    let size_bytes = objects.iter().map(|entry| entry.size_bytes).sum();
+    let report = Report {
+        size_bytes: closure.size_bytes(),
+        budget_bytes: args.budget.map(|budget| budget.bytes),
+        objects,
+    };
     if context.printer().is_json() {
-        context.printer().json(&Report {
-            objects,
-            size_bytes,
-        })?;
-        return Ok(());
+        context.printer().json(&report)?;
+    } else {
+        context.printer().result(&text(&report))?;
     }
-    let mut text: String = objects
-        .iter()
-        .map(|entry| format!("{:>10}  {}\n", human_bytes(entry.size_bytes), entry.path))
-        .collect();
+    match args.budget {
+        Some(budget) if report.size_bytes > budget.bytes => Err(over_budget(&report, budget)),
+        _ => Ok(()),
+    }
+}
+
+/// The size of what the roots need when nothing needs `left_out`.
+fn size_without(closure: &Closure, roots: &[StorePath], left_out: &StorePath) -> u64 {
+    let mut seen: BTreeSet<&StorePath> = BTreeSet::new();
+    let mut pending: Vec<&StorePath> = roots.iter().collect();
+    let mut size_bytes = 0;
+    while let Some(path) = pending.pop() {
+        if path == left_out || !seen.insert(path) {
+            continue;
+        }
+        if let Some(info) = closure.find(path) {
+            size_bytes += info.size_bytes;
+            pending.extend(info.references.iter().map(|reference| &reference.path));
+        }
+    }
+    size_bytes
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    for entry in &report.objects {
+        let adds = if entry.adds_bytes == entry.size_bytes {
+            String::new()
+        } else {
+            format!("  (adds {})", human_bytes(entry.adds_bytes))
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:>10}  {}{adds}",
+            human_bytes(entry.size_bytes),
+            entry.path
+        );
+    }
     let _ = writeln!(
         text,
         "{:>10}  in {}",
-        human_bytes(size_bytes),
-        plural(objects.len(), "store object")
+        human_bytes(report.size_bytes),
+        plural(report.objects.len(), "store object")
     );
-    context.printer().result(&text)?;
-    Ok(())
+    text
+}
+
+fn over_budget(report: &Report, budget: Size) -> CommandError {
+    let error = OverBudget {
+        size_bytes: report.size_bytes,
+        objects: report.objects.len(),
+        budget_bytes: budget.bytes,
+    };
+    let largest: Vec<String> = report
+        .objects
+        .iter()
+        .take(NAMED)
+        .map(|entry| format!("  {:>10}  {}", human_bytes(entry.size_bytes), entry.path))
+        .collect();
+    CommandError::new(ExitStatus::No, error)
+        .note(format!("the largest:\n{}", largest.join("\n")))
+        .hint("`pith why TARGET PATH` says what needs one of them, in which file")
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
+use store::PathInfo;
 use thiserror::Error;
 
 use crate::context::Context;
@@ -16,7 +17,7 @@ pub(crate) struct WhyArgs {
     /// What needs
     #[arg(value_name = "A")]
     from: String,
-    /// What is needed
+    /// What is needed: a target, of which any output may be meant
     #[arg(value_name = "B")]
     to: String,
 }
@@ -47,15 +48,29 @@ struct Report {
 pub(crate) fn why(args: &WhyArgs, context: &Context) -> Result<(), CommandError> {
     let store = context.open_store()?;
     let from = realise_one(context, &store, &args.from)?;
-    let to = realise_one(context, &store, &args.to)?;
     let closure = store.closure(std::slice::from_ref(&*from))?;
-    let Some(references) = closure.why(&from, &to) else {
-        let error = NotNeeded {
-            from: from.to_logical(),
-            to: to.to_logical(),
-        };
-        return Err(CommandError::new(ExitStatus::No, error));
-    };
+    // Whatever of the package is needed is meant, which may be another output than the default one.
+    let mut chains: Vec<_> = closure
+        .infos()
+        .iter()
+        .filter(|info| info.path != *from && is_called(info, &args.to))
+        .filter_map(|info| closure.why(&from, &info.path))
+        .collect();
+    chains.sort_by_key(Vec::len);
+    let mut chain = chains.into_iter().next();
+    if chain.is_none() {
+        let to = realise_one(context, &store, &args.to)?;
+        chain = closure.why(&from, &to);
+        if chain.is_none() {
+            let error = NotNeeded {
+                from: from.to_logical(),
+                to: to.to_logical(),
+            };
+            return Err(CommandError::new(ExitStatus::No, error)
+                .hint(format!("`pith tree {}` shows all that it needs", args.from)));
+        }
+    }
+    let references = chain.unwrap_or_default();
     let mut chain = Vec::new();
     let mut path = (*from).clone();
     for reference in references {
@@ -75,6 +90,12 @@ pub(crate) fn why(args: &WhyArgs, context: &Context) -> Result<(), CommandError>
             .result(&text(&path.to_logical(), &chain))?;
     }
     Ok(())
+}
+
+/// Whether the object belongs to the package `name`.
+fn is_called(info: &PathInfo, name: &str) -> bool {
+    let component = info.component.as_ref();
+    component.is_some_and(|component| component.name == name)
 }
 
 fn text(last: &str, chain: &[Step]) -> String {

@@ -77,6 +77,8 @@ pub(crate) struct Variables {
     pub(crate) offline: bool,
     /// `PATH`, in which a user should have the programs of a profile.
     pub(crate) path: Option<OsString>,
+    /// `SHELL`: what `pith shell --host` starts.
+    pub(crate) shell: Option<OsString>,
     /// `HOME`.
     pub(crate) home: Option<PathBuf>,
     /// `XDG_DATA_HOME`, else `$HOME/.local/share`.
@@ -130,6 +132,7 @@ impl Variables {
                 .map(|token| Credentials::Bearer(Zeroizing::new(token.trim().to_owned()))),
             offline: set("PITH_OFFLINE").is_some_and(|value| value != "0"),
             path: set("PATH"),
+            shell: set("SHELL"),
             data_home: below_home("XDG_DATA_HOME", ".local/share"),
             config_home: below_home("XDG_CONFIG_HOME", ".config"),
             cargo_home: below_home("CARGO_HOME", ".cargo"),

@@ -12,6 +12,7 @@
 //! Not responsible for: what a derivation is ([`model`](crate::model)), what has to be done ([`plan`](crate::plan)), the
 //! sandbox itself (crate `sandbox`) or how objects become valid (crate `store`).
 
+mod built;
 mod compare;
 mod component;
 mod elf;
@@ -19,6 +20,7 @@ mod environment;
 mod error;
 mod files;
 mod from_caches;
+mod kept;
 mod lint;
 mod listing;
 mod lock;
@@ -37,6 +39,7 @@ mod space;
 mod substitute;
 mod workers;
 
+pub use built::Built;
 pub use compare::{Difference, How};
 pub use environment::BuildLimits;
 pub use error::{
@@ -44,6 +47,7 @@ pub use error::{
 };
 pub use files::FileFailure;
 pub use from_caches::FromCaches;
+pub use kept::{FailedDirectory, find_failed};
 pub use lint::{Finding, Problem};
 pub use listing::ListError;
 pub use log::{Line, TAIL_LINES, log_path, read_log};

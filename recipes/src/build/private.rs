@@ -16,9 +16,9 @@ use nix::fcntl::{Flock, FlockArg};
 use super::files::{FileFailure, at};
 
 /// Begin of the names of directories that [`sweep`] may remove.
-const BUILD_PREFIX: &str = "build-";
+pub(super) const BUILD_PREFIX: &str = "build-";
 /// Begin of the names of directories that were kept for a look at a failure.
-const FAILED_PREFIX: &str = "failed-";
+pub(super) const FAILED_PREFIX: &str = "failed-";
 /// Held while a directory is made, until it is locked itself; so a sweep never takes a new one for a left-over.
 const SWEEP_LOCK: &str = ".sweep.lock";
 

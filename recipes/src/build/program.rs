@@ -15,6 +15,7 @@ use super::compare::{Difference, compare};
 use super::environment::{BuildLimits, Place, sandbox_spec, scratch_paths};
 use super::error::{BuilderEnd, BuilderFailure, LogEnd, StepError};
 use super::files::at;
+use super::kept;
 use super::lint;
 use super::listing::{self, Listing};
 use super::log::{Line, LogWriter};
@@ -205,6 +206,9 @@ impl Program<'_> {
                 weakest_level: self.options.weakest_level,
             },
         );
+        if self.options.keep_failed {
+            kept::describe(directory.path(), &spec)?;
+        }
         let mut log = LogWriter::create(
             &self.store.logs_dir(),
             &self.resolved.digest,
