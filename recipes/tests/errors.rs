@@ -315,7 +315,7 @@ fn fetch_without_digest() -> TestResult {
     assert_reads(
         error,
         str![[r#"
-error: //x/recipe.star:1:7: `fetch` needs the digest of what it fetches: `sha256` or `blake3`
+error: //x/recipe.star:1:7: `fetch` needs the digest of what it fetches: `sha256`, `sha512`, `blake3` or `integrity`
   1 | src = fetch(urls = ["https://example.org/a.tar.gz"])
     |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 hint: `sha256sum FILE` prints it; take it from the publisher where there is one
@@ -338,7 +338,7 @@ fn fetch_with_both_digests() -> TestResult {
     assert_reads(
         error,
         str![[r#"
-error: //x/recipe.star:4:5: `fetch` takes `sha256` or `blake3`, not both
+error: //x/recipe.star:4:5: `fetch` takes one digest, not both `sha256` and `blake3`
   4 |     blake3 = "31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b",
     |     ^^^^^^
 

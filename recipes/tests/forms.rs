@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
-use recipes::model::DecodeError;
 use recipes::model::form::{BuilderForm, Form, PieceForm, Reference};
+use recipes::model::{ContentDigest, DecodeError};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z]{0,3}", ".{0,8}"]
@@ -68,20 +68,25 @@ fn program() -> impl Strategy<Value = BuilderForm> {
         )
 }
 
+fn content_digest() -> impl Strategy<Value = ContentDigest> {
+    prop_oneof![
+        any::<[u8; 32]>().prop_map(ContentDigest::Sha256),
+        any::<[u8; 32]>().prop_map(ContentDigest::Blake3),
+        any::<[u8; 64]>().prop_map(ContentDigest::Sha512),
+    ]
+}
+
 fn builder() -> impl Strategy<Value = BuilderForm> {
     let texts = || vec(text(), 0..4);
     prop_oneof![
         program(),
-        (texts(), 0u8..2, any::<[u8; 32]>(), any::<bool>()).prop_map(
-            |(urls, algorithm, digest, executable)| {
-                BuilderForm::Fetch {
-                    urls,
-                    algorithm,
-                    digest,
-                    executable,
-                }
+        (texts(), content_digest(), any::<bool>()).prop_map(|(urls, digest, executable)| {
+            BuilderForm::Fetch {
+                urls,
+                digest,
+                executable,
             }
-        ),
+        }),
         any::<[u8; 32]>().prop_map(|digest| BuilderForm::Content { digest }),
         (vec(any::<u8>(), 0..6), text(), texts()).prop_map(|(project, path, exclude)| {
             BuilderForm::Local {

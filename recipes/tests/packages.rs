@@ -487,7 +487,7 @@ fn huge_recipe_is_refused() -> TestResult {
     assert_reads(
         error,
         str![[r#"
-error: `x/recipe.star` has 2000000 bytes; a file of a recipe may have 1048576
+error: `x/recipe.star` has 2000000 bytes; it may have 1048576
 
 "#]],
     );

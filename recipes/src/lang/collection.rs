@@ -62,12 +62,14 @@ pub enum ReadError {
         root: PathBuf,
     },
     /// The file is larger than a recipe can be.
-    #[error("`{path}` has {size_bytes} bytes; a file of a recipe may have {MAX_FILE_BYTES}")]
+    #[error("`{path}` has {size_bytes} bytes; it may have {max_bytes}")]
     TooLarge {
         /// The file.
         path: String,
         /// Its size.
         size_bytes: u64,
+        /// What it may have.
+        max_bytes: u64,
     },
     /// A source has more files than it may.
     #[error("`{path}` has more than {MAX_SOURCE_FILES} files")]
@@ -146,7 +148,7 @@ impl Collection {
                 Some(file) => text(path, file.bytes.to_vec()).map(Some),
                 None => Ok(None),
             },
-            Files::Directory(root) => read_text_below(root, path),
+            Files::Directory(root) => read_text_below(root, path, MAX_FILE_BYTES),
         }
     }
 
@@ -184,9 +186,13 @@ fn embedded_source(files: &'static [EmbeddedFile], path: &str) -> Option<Vec<Sou
     (!found.is_empty()).then_some(found)
 }
 
-/// Returns the text of a file below `root`, or `None` when there is none.
-pub(super) fn read_text_below(root: &Path, path: &str) -> Result<Option<String>, ReadError> {
-    match read_below(root, path)? {
+/// Returns the text of a file below `root` of at most `max_bytes`, or `None` when there is none.
+pub(super) fn read_text_below(
+    root: &Path,
+    path: &str,
+    max_bytes: u64,
+) -> Result<Option<String>, ReadError> {
+    match read_below(root, path, max_bytes)? {
         Some((bytes, _)) => text(path, bytes).map(Some),
         None => Ok(None),
     }
@@ -218,7 +224,11 @@ pub(super) fn real_path_below(root: &Path, path: &str) -> Result<Option<PathBuf>
     Ok(Some(real))
 }
 
-fn read_below(root: &Path, path: &str) -> Result<Option<(Vec<u8>, bool)>, ReadError> {
+fn read_below(
+    root: &Path,
+    path: &str,
+    max_bytes: u64,
+) -> Result<Option<(Vec<u8>, bool)>, ReadError> {
     let Some(real) = real_path_below(root, path)? else {
         return Ok(None);
     };
@@ -230,10 +240,11 @@ fn read_below(root: &Path, path: &str) -> Result<Option<(Vec<u8>, bool)>, ReadEr
     if !metadata.is_file() {
         return Ok(None);
     }
-    if metadata.len() > MAX_FILE_BYTES {
+    if metadata.len() > max_bytes {
         return Err(ReadError::TooLarge {
             path: path.to_owned(),
             size_bytes: metadata.len(),
+            max_bytes,
         });
     }
     let bytes = std::fs::read(&real).map_err(failed)?;
@@ -241,7 +252,7 @@ fn read_below(root: &Path, path: &str) -> Result<Option<(Vec<u8>, bool)>, ReadEr
 }
 
 fn source_below(root: &Path, path: &str) -> Result<Option<Vec<SourceFile>>, ReadError> {
-    if let Some((bytes, executable)) = read_below(root, path)? {
+    if let Some((bytes, executable)) = read_below(root, path, MAX_FILE_BYTES)? {
         return Ok(Some(vec![SourceFile {
             path: String::new(),
             executable,
@@ -258,7 +269,7 @@ fn source_below(root: &Path, path: &str) -> Result<Option<Vec<SourceFile>>, Read
         for name in read_directory(&root.join(place.trim_end_matches('/')))? {
             let below = super::label::join(&directory, &name);
             let whole = super::label::join(path, &below);
-            match read_below(root, &whole)? {
+            match read_below(root, &whole, MAX_FILE_BYTES)? {
                 Some((bytes, executable)) => {
                     found.push(SourceFile {
                         path: below,

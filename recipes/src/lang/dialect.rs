@@ -57,8 +57,11 @@ pub(super) static GLOBALS: LazyLock<Globals> = LazyLock::new(|| {
         .with(builtins::package::register)
         .with(builtins::image::register)
         .with(builtins::json::register)
+        .with(builtins::lock::register)
         .with(builtins::platform::register)
         .with(builtins::range::register)
+        .with(builtins::read::register)
+        .with(builtins::toml::register)
         .with(builtins::multiply::register)
         .build()
 });

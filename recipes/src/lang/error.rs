@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::label::LabelError;
+use super::locks::LockError;
 use super::{ReadError, suggest};
 use crate::model::{
     DigestTextError, Location, ModelError, RewriteError, UndeclaredInput, UnknownPlatform,
@@ -120,11 +121,18 @@ pub enum Problem {
         problem: String,
     },
     /// A fetch states no digest.
-    #[error("`fetch` needs the digest of what it fetches: `sha256` or `blake3`")]
+    #[error(
+        "`fetch` needs the digest of what it fetches: `sha256`, `sha512`, `blake3` or `integrity`"
+    )]
     NoDigest,
     /// A fetch states two digests.
-    #[error("`fetch` takes `sha256` or `blake3`, not both")]
-    TwoDigests,
+    #[error("`fetch` takes one digest, not both `{first}` and `{second}`")]
+    TwoDigests {
+        /// One.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
     /// A digest is none.
     #[error(transparent)]
     Digest(#[from] DigestTextError),
@@ -154,6 +162,9 @@ pub enum Problem {
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A lock file of another package manager cannot be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A file is not there.
     #[error("there is no file `{label}`")]
     UnknownFile {
@@ -345,7 +356,10 @@ impl Problem {
             | Self::RepeatedField { field, .. }
             | Self::WrongType { field, .. }
             | Self::BadValue { field, .. } => Some(field),
-            Self::TwoDigests => Some("blake3"),
+            Self::TwoDigests { second, .. } => Some(second),
+            Self::Digest(DigestTextError::Integrity { .. } | DigestTextError::Sha1 { .. }) => {
+                Some("integrity")
+            }
             Self::Digest(
                 DigestTextError::Length { algorithm, .. }
                 | DigestTextError::Digit { algorithm, .. },

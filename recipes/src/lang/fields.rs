@@ -116,6 +116,11 @@ impl<'v> Fields<'v> {
 }
 
 impl<'v> Field<'v> {
+    /// Returns the argument's name.
+    pub(super) fn name(self) -> &'static str {
+        self.name
+    }
+
     /// Makes the error that the value has the wrong type.
     pub(super) fn wrong_type(self, expected: &'static str, found: Value<'v>) -> LangError {
         LangError::new(Problem::WrongType {

@@ -4,7 +4,7 @@
 //!
 //! A file is read, checked for a shape that would exhaust the parser, parsed, then what it loads is evaluated, then the file
 //! itself; its values are frozen and kept. Nothing is evaluated that is not needed, and nothing twice. Evaluation reads
-//! recipe files and nothing else: no clock, environment, network or other file.
+//! recipe files, and what they name with `read` and `lock` below a project: no clock, environment, network or other file.
 //!
 //! Not responsible for: taking files into the store, fetching, building; what stands in a license expression.
 
@@ -19,6 +19,7 @@ mod explain;
 mod fields;
 mod guard;
 mod label;
+mod locks;
 mod overrides;
 mod place;
 mod session;
@@ -32,3 +33,4 @@ pub use dialect::{EvaluationLimits, prepare};
 pub use error::{LangError, Limit, Place, Problem};
 pub use evaluate::{CollectionEntry, Evaluator, Event, Package, Project};
 pub use label::LabelError;
+pub use locks::{LockError, LockProblem};

@@ -15,7 +15,7 @@ use starlark::values::Value;
 use store::PathDigest;
 
 use super::changes::{Changes, Variant};
-use super::collection::{Collection, read_text_below};
+use super::collection::{Collection, MAX_FILE_BYTES, read_text_below};
 use super::context::FileContext;
 use super::dialect::{DIALECT, EvaluationLimits, GLOBALS};
 use super::error::{LangError, Limit, Problem};
@@ -241,7 +241,7 @@ impl Session<'_> {
     pub(super) fn read(&self, file: &FileId) -> Result<Option<String>, LangError> {
         let text = match &file.root {
             Root::Collection => self.collection.read_text(&file.path),
-            Root::Project(directory) => read_text_below(directory, &file.path),
+            Root::Project(directory) => read_text_below(directory, &file.path, MAX_FILE_BYTES),
         };
         text.map_err(LangError::new)
     }

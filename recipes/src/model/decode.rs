@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ContentDigest;
 use super::encode::VERSION;
 use super::form::{BuilderForm, Form, PieceForm, Reference};
 
@@ -218,11 +219,12 @@ impl<'a> Reader<'a> {
             0 => self.program(),
             1 => Ok(BuilderForm::Fetch {
                 urls: self.list(Self::text)?,
-                algorithm: match self.byte("a digest algorithm")? {
-                    known @ (0 | 1) => known,
+                digest: match self.byte("a digest algorithm")? {
+                    0 => ContentDigest::Sha256(self.array("a digest")?),
+                    1 => ContentDigest::Blake3(self.array("a digest")?),
+                    2 => ContentDigest::Sha512(self.array("a digest")?),
                     other => return Err(self.bad_tag("a digest algorithm", other.into(), 1)),
                 },
-                digest: self.array("a digest")?,
                 executable: self.flag()?,
             }),
             2 => Ok(BuilderForm::Content {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 
 use super::form::{BuilderForm, Form, PieceForm, Reference};
-use super::ids::{ContentDigest, PLAN_DIGEST, RESOLVED_DIGEST};
+use super::ids::{PLAN_DIGEST, RESOLVED_DIGEST};
 use super::{Builder, Derivation, LocalSource, OutputRef, Piece, ResolveError, Source, Text};
 use store::{ObjectId, PlanDigest, ResolvedDigest, StorePath};
 
@@ -200,11 +200,7 @@ impl Derivation {
                     Urls::Included => fetch.urls.clone(),
                     Urls::Left => Vec::new(),
                 },
-                algorithm: match fetch.digest {
-                    ContentDigest::Sha256(_) => 0,
-                    ContentDigest::Blake3(_) => 1,
-                },
-                digest: *fetch.digest.as_bytes(),
+                digest: fetch.digest,
                 executable: fetch.executable,
             },
             Builder::Source(Source::Embedded(source)) => BuilderForm::Content {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ContentDigest;
 use super::form::{BuilderForm, Form, PieceForm, Reference};
 
 /// The only version of the encoding.
@@ -49,14 +50,17 @@ fn put_builder(out: &mut Vec<u8>, builder: &BuilderForm) {
         }
         BuilderForm::Fetch {
             urls,
-            algorithm,
             digest,
             executable,
         } => {
             out.push(1);
             put_list(out, urls, |out, url| put_text(out, url));
-            out.push(*algorithm);
-            out.extend_from_slice(digest);
+            out.push(match digest {
+                ContentDigest::Sha256(_) => 0,
+                ContentDigest::Blake3(_) => 1,
+                ContentDigest::Sha512(_) => 2,
+            });
+            out.extend_from_slice(digest.as_bytes());
             out.push(u8::from(*executable));
         }
         BuilderForm::Content { digest } => {

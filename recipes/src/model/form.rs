@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::ContentDigest;
+
 /// What is the same whether an input is named by derivation id, by plan digest or by object id: the record that is
 /// encoded and hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +40,8 @@ pub enum BuilderForm {
     Fetch {
         /// The URLs; empty in the forms that do not depend on them.
         urls: Vec<String>,
-        /// 0 for SHA-256, 1 for BLAKE3.
-        algorithm: u8,
         /// The promised digest.
-        digest: [u8; 32],
+        digest: ContentDigest,
         /// Whether the file is executable.
         executable: bool,
     },

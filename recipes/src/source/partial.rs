@@ -52,6 +52,7 @@ pub(crate) fn remove_expired(directory: &Path, now: u64) {
 /// Hashes by the algorithm of an expected digest.
 pub(super) enum Hasher {
     Sha256(Box<sha2::Sha256>),
+    Sha512(Box<sha2::Sha512>),
     Blake3(Box<blake3::Hasher>),
 }
 
@@ -59,6 +60,7 @@ impl Hasher {
     fn new(expected: &ContentDigest) -> Self {
         match expected {
             ContentDigest::Sha256(_) => Self::Sha256(Box::default()),
+            ContentDigest::Sha512(_) => Self::Sha512(Box::default()),
             ContentDigest::Blake3(_) => Self::Blake3(Box::default()),
         }
     }
@@ -66,6 +68,7 @@ impl Hasher {
     fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
             Self::Blake3(hasher) => {
                 hasher.update(bytes);
             }
@@ -75,6 +78,7 @@ impl Hasher {
     fn digest(&self) -> ContentDigest {
         match self {
             Self::Sha256(hasher) => ContentDigest::Sha256(hasher.clone().finalize().into()),
+            Self::Sha512(hasher) => ContentDigest::Sha512(hasher.clone().finalize().into()),
             Self::Blake3(hasher) => ContentDigest::Blake3(*hasher.finalize().as_bytes()),
         }
     }

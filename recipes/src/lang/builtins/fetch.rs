@@ -13,11 +13,29 @@ use crate::lang::error::{LangError, Problem};
 use crate::lang::fields::{Field, Fields};
 use crate::lang::values::PackageValue;
 use crate::model::{
-    Builder, ContentDigest, DEFAULT_OUTPUT, DerivationSpec, Fetch, Limits, Metadata,
+    Builder, ContentDigest, DEFAULT_OUTPUT, DerivationSpec, DigestTextError, Fetch, Limits,
+    Metadata,
 };
 use store::StoreName;
 
-const FIELDS: &[&str] = &["urls", "sha256", "blake3", "name", "executable"];
+/// What a digest may be given as, each with its parser.
+type Parse = fn(&str) -> Result<ContentDigest, DigestTextError>;
+const DIGESTS: &[(&str, Parse)] = &[
+    ("sha256", ContentDigest::sha256_from_hex),
+    ("sha512", ContentDigest::sha512_from_hex),
+    ("blake3", ContentDigest::blake3_from_hex),
+    ("integrity", ContentDigest::from_integrity),
+];
+
+const FIELDS: &[&str] = &[
+    "urls",
+    "sha256",
+    "sha512",
+    "blake3",
+    "integrity",
+    "name",
+    "executable",
+];
 
 #[starlark_module]
 pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
@@ -104,14 +122,16 @@ fn name_of(field: Field<'_>, urls: &[String]) -> Result<StoreName, LangError> {
 }
 
 fn digest(fields: &Fields<'_>) -> Result<ContentDigest, LangError> {
-    match (fields.optional("sha256"), fields.optional("blake3")) {
-        (Some(sha256), None) => {
-            ContentDigest::sha256_from_hex(sha256.string()?).map_err(LangError::new)
-        }
-        (None, Some(blake3)) => {
-            ContentDigest::blake3_from_hex(blake3.string()?).map_err(LangError::new)
-        }
-        (None, None) => Err(LangError::new(Problem::NoDigest)),
-        (Some(_), Some(_)) => Err(LangError::new(Problem::TwoDigests)),
+    let given = |(name, parse): &(&'static str, Parse)| Some((fields.optional(name)?, *parse));
+    let mut given = DIGESTS.iter().filter_map(given);
+    let Some((field, parse)) = given.next() else {
+        return Err(LangError::new(Problem::NoDigest));
+    };
+    match given.next() {
+        None => parse(field.string()?).map_err(LangError::new),
+        Some((second, _)) => Err(LangError::new(Problem::TwoDigests {
+            first: field.name(),
+            second: second.name(),
+        })),
     }
 }

@@ -29,14 +29,19 @@ fn register_functions(builder: &mut GlobalsBuilder) {
         Ok(value.to_json()?)
     }
 
-    /// The value of a JSON text.
+    /// The value of a JSON text, which messages call `name`.
     fn decode<'v>(
         #[starlark(require = pos)] text: &str,
+        #[starlark(require = named, default = "")] name: &str,
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+            let place = match name {
+                "" => String::new(),
+                name => format!("{name}:{}: ", error.line()),
+            };
             LangError::new(Problem::Evaluation {
-                message: format!("this is no JSON: {error}"),
+                message: format!("{place}this is no JSON: {error}"),
             })
         })?;
         Ok(eval.heap().alloc(value))
