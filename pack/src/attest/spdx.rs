@@ -1,12 +1,13 @@
 //! The bill of materials in an image: SPDX 2.3, JSON.
 //!
-//! One package for each store path and one for the image; the image contains every path and a path depends on what it refers to. Everything comes from
+//! One package for each store path, one for each component that a path contains, and one for the image; the image contains every path, a path its components, and
+//! depends on what it refers to. Everything comes from
 //! what is registered about the paths, so the document is a function of the closure: no time, no random identifier, no version of this program.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use store::{Component, PathInfo, StorePath};
+use store::{Component, ContainedComponent, PathInfo, StorePath};
 
 use crate::{
     layer::FORMAT_VERSION,
@@ -44,6 +45,12 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
                 "DEPENDS_ON",
                 &package_id(&reference.path),
             ));
+        }
+        let contains = info.component.iter().flat_map(|of| &of.contains);
+        for (number, component) in contains.enumerate() {
+            let own = format!("{id}-{number}");
+            packages.push(contained_package(&own, component));
+            relationships.push(relationship(&id, "CONTAINS", &own));
         }
     }
     let document = json!({
@@ -116,18 +123,62 @@ fn package(info: &PathInfo) -> Value {
     json!(package)
 }
 
+/// Software without an object of its own.
+fn contained_package(id: &str, component: &ContainedComponent) -> Value {
+    let license = component
+        .license
+        .as_deref()
+        .filter(|license| looks_like_an_expression(license));
+    let mut package = BTreeMap::from([
+        ("SPDXID", json!(id)),
+        ("name", json!(component.name)),
+        ("downloadLocation", json!(NO_ASSERTION)),
+        ("filesAnalyzed", json!(false)),
+        ("licenseConcluded", json!(NO_ASSERTION)),
+        ("licenseDeclared", json!(license.unwrap_or(NO_ASSERTION))),
+        ("copyrightText", json!(NO_ASSERTION)),
+        (
+            "externalRefs",
+            json!([external_reference(
+                "PACKAGE-MANAGER",
+                "purl",
+                &component.purl
+            )]),
+        ),
+    ]);
+    if let Some(version) = &component.version {
+        package.insert("versionInfo", json!(version));
+    }
+    if let Some(homepage) = component.homepage.as_deref().filter(|url| is_web(url)) {
+        package.insert("homepage", json!(homepage));
+    }
+    let digest = component.digest.as_deref();
+    if let Some(value) = digest.and_then(|digest| digest.strip_prefix("sha256:")) {
+        let checksum = json!({"algorithm": "SHA256", "checksumValue": value});
+        package.insert("checksums", json!([checksum]));
+    }
+    json!(package)
+}
+
+fn external_reference(category: &str, kind: &str, locator: &str) -> Value {
+    json!({"referenceCategory": category, "referenceType": kind, "referenceLocator": locator})
+}
+
 /// The object's digest, and the names under which the outside world knows the software.
 fn external_references(info: &PathInfo) -> Vec<Value> {
-    let reference = |category: &str, kind: &str, locator: &str| json!({"referenceCategory": category, "referenceType": kind, "referenceLocator": locator});
-    let mut references = vec![reference("OTHER", "pith-object", &info.id.to_string())];
+    let mut references = vec![external_reference(
+        "OTHER",
+        "pith-object",
+        &info.id.to_string(),
+    )];
     let Some(component) = &info.component else {
         return references;
     };
     if let Some(cpe) = &component.cpe {
-        references.push(reference("SECURITY", "cpe23Type", cpe));
+        references.push(external_reference("SECURITY", "cpe23Type", cpe));
     }
     if let Some(purl) = &component.purl {
-        references.push(reference("PACKAGE-MANAGER", "purl", purl));
+        references.push(external_reference("PACKAGE-MANAGER", "purl", purl));
     }
     references
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use pack::{FileSpec, Format, Image, PackOptions};
 use serde_json::Value;
+use store::{Component, ContainedComponent};
 
 use crate::fixture::{Fixture, TestResult};
 
@@ -186,5 +187,56 @@ fn the_bill_of_materials_names_every_path_and_every_reference() -> TestResult {
             .ok_or("none")?
             .contains(&edge)
     );
+    Ok(())
+}
+
+#[test]
+fn the_bill_of_materials_names_what_a_path_contains() -> TestResult {
+    let fixture = Fixture::new()?;
+    let path = fixture.hello.path.clone();
+    let component = Component {
+        name: "hello".to_owned(),
+        contains: vec![ContainedComponent {
+            name: "serde".to_owned(),
+            version: Some("1.0.2".to_owned()),
+            purl: "pkg:cargo/serde@1.0.2".to_owned(),
+            license: Some("MIT OR Apache-2.0".to_owned()),
+            homepage: Some("https://serde.rs".to_owned()),
+            digest: Some(format!("sha256:{}", "ab".repeat(32))),
+        }],
+        ..Component::default()
+    };
+    fixture.store.set_components(&[(path.clone(), component)])?;
+    let root = fixture.place("root");
+    fixture.pack_hello(Format::Directory, &root)?;
+    let text = fs::read(root.join("usr/share/sbom/hello.spdx.json"))?;
+    let document: Value = serde_json::from_slice(&text)?;
+    let id = format!("SPDXRef-{}-0", path.digest());
+    let package = serde_json::json!({
+        "SPDXID": id,
+        "name": "serde",
+        "versionInfo": "1.0.2",
+        "downloadLocation": "NOASSERTION",
+        "filesAnalyzed": false,
+        "homepage": "https://serde.rs",
+        "licenseConcluded": "NOASSERTION",
+        "licenseDeclared": "MIT OR Apache-2.0",
+        "copyrightText": "NOASSERTION",
+        "checksums": [{"algorithm": "SHA256", "checksumValue": "ab".repeat(32)}],
+        "externalRefs": [{
+            "referenceCategory": "PACKAGE-MANAGER",
+            "referenceType": "purl",
+            "referenceLocator": "pkg:cargo/serde@1.0.2",
+        }],
+    });
+    let edge = serde_json::json!({
+        "spdxElementId": format!("SPDXRef-{}", path.digest()),
+        "relationshipType": "CONTAINS",
+        "relatedSpdxElement": id,
+    });
+    let has =
+        |list: &Value, wanted: &Value| list.as_array().is_some_and(|list| list.contains(wanted));
+    assert!(has(&document["packages"], &package), "{document}");
+    assert!(has(&document["relationships"], &edge), "{document}");
     Ok(())
 }

@@ -4,7 +4,7 @@ use store::{Component, ComponentSource};
 
 use crate::model::{Builder, Derivation, Fetch};
 
-/// Returns the facts that a recipe states about a derivation.
+/// Returns the facts that a recipe states about a derivation; what its builder says is not among them.
 pub(super) fn component(derivation: &Derivation) -> Component {
     let metadata = derivation.metadata();
     let origin = derivation.origin();
@@ -36,6 +36,7 @@ pub(super) fn component(derivation: &Derivation) -> Component {
         sources,
         recipe: (!origin.file.is_empty()).then(|| format!("{}:{}", origin.file, origin.line)),
         deprecated: metadata.deprecated.clone(),
+        contains: Vec::new(),
     }
 }
 

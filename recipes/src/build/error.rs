@@ -8,6 +8,7 @@ use sandbox::SandboxError;
 use store::{AddError, ClosureError, DbError, LeaseError, StorePath, TreeError};
 
 use super::compare::Difference;
+use super::contained::ContainedError;
 use super::files::FileFailure;
 use super::lint::Finding;
 use super::listing::ListError;
@@ -188,6 +189,9 @@ pub enum StepError {
     /// What was built does not work where only its closure exists.
     #[error("{_0}")]
     Smoke(Box<SmokeFailure>),
+    /// What the builder says about its components cannot be used.
+    #[error("cannot record the components that the builder names")]
+    Contained(#[from] ContainedError),
     /// Two builds of the same thing differ.
     #[error("build {round} of the same inputs has another result than the first{}", difference_lines(.differences))]
     NotReproducible {
@@ -426,6 +430,7 @@ impl StepError {
             | Self::Output { .. }
             | Self::WroteOutside { .. }
             | Self::Lint { .. }
+            | Self::Contained(_)
             | Self::Smoke(_) => FailureKind::Build,
             Self::Unpack(_) | Self::Pattern(_) => FailureKind::Build,
             Self::Add(error) => match **error {

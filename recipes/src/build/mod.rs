@@ -15,6 +15,7 @@
 mod built;
 mod compare;
 mod component;
+mod contained;
 mod elf;
 mod environment;
 mod error;
@@ -41,6 +42,7 @@ mod workers;
 
 pub use built::Built;
 pub use compare::{Difference, How};
+pub use contained::ContainedError;
 pub use environment::BuildLimits;
 pub use error::{
     BuildError, BuilderEnd, BuilderFailure, FailedStep, FailureKind, LogEnd, StepError,

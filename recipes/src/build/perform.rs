@@ -134,6 +134,7 @@ impl Job<'_> {
             sandbox: Level::Full.to_string(),
             built_at: (self.options().clock)(),
             duration: started.elapsed(),
+            contains: Vec::new(),
         }
     }
 
@@ -299,6 +300,7 @@ impl Job<'_> {
         let circumstances = Circumstances {
             sandbox: first.level.to_string(),
             duration: first.wall,
+            contains: first.contains().to_vec(),
             ..self.circumstances(Some(resolved), started)
         };
         match self.register_run(&first, inputs.rules(resolved), circumstances) {

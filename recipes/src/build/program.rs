@@ -9,9 +9,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sandbox::{Launcher, Level, Status};
-use store::{LocalStore, Node, STORE_DIR, StorePath};
+use store::{ContainedComponent, LocalStore, Node, STORE_DIR, StorePath};
 
 use super::compare::{Difference, compare};
+use super::contained;
 use super::environment::{BuildLimits, Place, sandbox_spec, scratch_paths};
 use super::error::{BuilderEnd, BuilderFailure, LogEnd, StepError};
 use super::files::at;
@@ -78,6 +79,7 @@ struct Left {
     /// The names of the outputs in it.
     names: Vec<CString>,
     outputs: Vec<(String, Listing)>,
+    contains: Vec<ContainedComponent>,
 }
 
 impl Run {
@@ -96,6 +98,11 @@ impl Run {
                 scratch: Some(scratch.clone()),
             })
             .collect()
+    }
+
+    /// Returns what the builder says is in the outputs; sorted, no duplicates.
+    pub(super) fn contains(&self) -> &[ContainedComponent] {
+        &self.left.contains
     }
 
     /// Compares with a later run.
@@ -184,6 +191,7 @@ impl Program<'_> {
         let work = directory.add("build", 0o755)?;
         let temporary = work.join("tmp");
         fs::create_dir(&temporary).map_err(at(&temporary))?;
+        let work_handle = File::open(&work).map_err(at(&work))?;
         let store_path = directory.add("store", 0o755)?;
         self.make_mount_points(&store_path)?;
         let store = File::open(&store_path).map_err(at(&store_path))?;
@@ -240,7 +248,10 @@ impl Program<'_> {
                 StepError::Builder(BuilderFailure { end, phase })
             }));
         }
-        let left = self.check(store, &closure)?;
+        let left = Left {
+            contains: contained::load(work_handle.as_fd())?,
+            ..self.check(store, &closure)?
+        };
         Ok((left, outcome.level, outcome.wall))
     }
 
@@ -298,6 +309,7 @@ impl Program<'_> {
             scratch,
             names,
             outputs,
+            contains: Vec::new(),
         })
     }
 }

@@ -297,10 +297,15 @@ impl<'a> Builder<'a> {
         }
         let facts: Vec<(StorePath, Component)> = facts
             .into_iter()
-            .map(|(path, derivation)| (path.clone(), component(derivation)))
-            .filter(|(path, facts)| {
+            .filter_map(|(path, derivation)| {
                 let known = closure.find(path).and_then(|info| info.component.as_ref());
-                known != Some(facts)
+                // What its builder said of it, no recipe says.
+                let contains = known.map_or(Vec::new(), |known| known.contains.clone());
+                let facts = Component {
+                    contains,
+                    ..component(derivation)
+                };
+                (known != Some(&facts)).then(|| (path.clone(), facts))
             })
             .collect();
         self.store.set_components(&facts)?;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use store::{
-    AddBatch, AddObject, AddSource, Lease, LocalStore, NewRealisation, ObjectId, Realisation,
-    ResolvedDigest, StorePath,
+    AddBatch, AddObject, AddSource, Component, ContainedComponent, Lease, LocalStore,
+    NewRealisation, ObjectId, Realisation, ResolvedDigest, StorePath,
 };
 
 use super::component::component;
@@ -20,6 +20,8 @@ pub(super) struct Circumstances {
     pub(super) sandbox: String,
     pub(super) built_at: u64,
     pub(super) duration: Duration,
+    /// What the builder says is in its outputs.
+    pub(super) contains: Vec<ContainedComponent>,
 }
 
 impl Circumstances {
@@ -75,7 +77,10 @@ pub(super) fn register(
     circumstances: &Circumstances,
     lease: &Lease,
 ) -> Result<Outputs, StepError> {
-    let facts = component(derivation);
+    let facts = Component {
+        contains: circumstances.contains.clone(),
+        ..component(derivation)
+    };
     let objects = derivation
         .outputs()
         .iter()

@@ -37,6 +37,31 @@ pub struct Component {
     /// Why it should not be used any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
+    /// The software of others that is part of it, such as the crates that were compiled into a program; sorted, no duplicates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<ContainedComponent>,
+}
+
+/// Software that is part of a [`Component`] and has no object of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainedComponent {
+    /// Its name, as its package manager calls it.
+    pub name: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its package URL, for instance `pkg:cargo/serde@1.0.219`.
+    pub purl: String,
+    /// Its license, as it declares it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Its home page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homepage: Option<String>,
+    /// The digest of the archive that it came in, with the algorithm before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// One source archive of a [`Component`].

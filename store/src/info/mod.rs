@@ -8,7 +8,7 @@ mod path_info;
 mod realisation;
 
 pub use self::{
-    component::{Component, ComponentSource},
+    component::{Component, ComponentSource, ContainedComponent},
     path_info::{PathInfo, Reference},
     realisation::Realisation,
 };
