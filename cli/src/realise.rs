@@ -273,5 +273,6 @@ fn machine_paths(settings: &Settings) -> MachinePaths {
             Some("/etc/npmrc".into()),
         ]),
         cargo: list(vec![below(&variables.cargo_home, "config.toml")]),
+        cargo_registries: below(&variables.cargo_home, "registry/index"),
     }
 }

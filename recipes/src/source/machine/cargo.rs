@@ -1,8 +1,9 @@
-//! cargo's replacement for its registry as the mirror `crates`.
+//! cargo's replacement for its registry, and what registries told cargo, as the mirror `crates`.
 //!
 //! The setting is `source.crates-io.replace-with = "NAME"` with `source.NAME.registry = "sparse+URL"` (The Cargo Book,
 //! "Source Replacement"). The base is the registry's index; a path below it is what the index's `dl` answers by default,
-//! `NAME/VERSION/download`.
+//! `NAME/VERSION/download`. Where nothing is replaced, cargo keeps what the registry said when it was last asked: a file
+//! `config.json` for each registry, whose `dl` says where crates are ("Registry Index", "Index Configuration").
 
 pub(super) fn registry(text: &str) -> Option<String> {
     let config: toml::Table = toml::from_str(text).ok()?;
@@ -25,9 +26,42 @@ pub(super) fn registry(text: &str) -> Option<String> {
         .then(|| url.trim_end_matches('/').to_owned())
 }
 
+/// Returns the base of a registry's crates from its `config.json`.
+///
+/// One that has them in another order than `NAME/VERSION/download` is passed over.
+pub(super) fn downloads(text: &str) -> Option<String> {
+    let config: serde_json::Value = serde_json::from_str(text).ok()?;
+    let url = config.get("dl")?.as_str()?;
+    let base = url
+        .strip_suffix("/{crate}/{version}/download")
+        .unwrap_or(url)
+        .trim_end_matches('/');
+    let is_web = base.starts_with("https://") || base.starts_with("http://");
+    (is_web && !base.contains('{')).then(|| base.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_registry_says_where_its_crates_are() {
+        for (text, expected) in [
+            (
+                r#"{"dl":"https://c.example/crates/","api":""}"#,
+                Some("https://c.example/crates"),
+            ),
+            (
+                r#"{"dl":"https://c.example/{crate}/{version}/download"}"#,
+                Some("https://c.example"),
+            ),
+            (r#"{"dl":"https://c.example/{prefix}/{crate}.tgz"}"#, None),
+            (r#"{"dl":"file:///srv"}"#, None),
+            ("no json", None),
+        ] {
+            assert_eq!(downloads(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn the_replacement_of_the_registry_is_followed() {

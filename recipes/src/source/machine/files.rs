@@ -21,6 +21,8 @@ pub struct MachinePaths {
     pub npm: Vec<PathBuf>,
     /// cargo's configuration files, the strongest first.
     pub cargo: Vec<PathBuf>,
+    /// Where cargo keeps what it knows of registries, commonly `~/.cargo/registry/index`.
+    pub cargo_registries: Option<PathBuf>,
 }
 
 /// The texts of the setting files.
@@ -40,6 +42,8 @@ pub struct MachineFiles {
     pub npm: Vec<String>,
     /// cargo's configuration files, the strongest first.
     pub cargo: Vec<String>,
+    /// What registries told cargo of themselves, in the order of the registries' names.
+    pub cargo_registries: Vec<String>,
 }
 
 impl MachineFiles {
@@ -52,6 +56,11 @@ impl MachineFiles {
             cargo: all(&paths.cargo),
             ..Self::default()
         };
+        for registry in paths.cargo_registries.iter().flat_map(|path| entries(path)) {
+            files
+                .cargo_registries
+                .extend(read(&registry.join("config.json")));
+        }
         let Some(apt) = &paths.apt else { return files };
         files.apt_lists.extend(read(&apt.join("sources.list")));
         for path in entries(&apt.join("sources.list.d")) {
@@ -90,6 +99,12 @@ impl MachineFiles {
         for (name, url) in settings {
             if let Some(url) = url {
                 table.append(name, Address::new(url));
+            }
+        }
+        // Which of them a lock file means does not matter: the digest decides.
+        for text in &self.cargo_registries {
+            if let Some(url) = cargo::downloads(text) {
+                table.append("crates", Address::new(url));
             }
         }
         table
