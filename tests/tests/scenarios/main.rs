@@ -1,5 +1,6 @@
 //! One scenario for each promise to a user, through the binary, on real input.
 
+mod apps;
 mod bad_builders;
 mod bad_recipes;
 mod bad_sources;

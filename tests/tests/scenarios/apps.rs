@@ -1,0 +1,209 @@
+//! Apps in compiled languages: packing gives an image that runs, and after a change of one line the app alone is compiled.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use tests::{Finished, TestEnv, run};
+
+/// A project of `tests/fixtures/apps`.
+struct App {
+    fixture: &'static str,
+    /// The name of its image, and of its package.
+    name: &'static str,
+    /// The file that says `first version`.
+    file: &'static str,
+    arguments: &'static [&'static str],
+    input: &'static str,
+    /// What it prints; `VERSION` stands for what that file says.
+    output: &'static str,
+    /// What is built after that was changed, without versions.
+    rebuilt: &'static [&'static str],
+}
+
+/// A place with a copy of the app's sources for a project.
+fn project(app: &App) -> TestEnv {
+    let env = TestEnv::with_shared_store();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(fixtures.join(app.fixture).join("."))
+        .arg(env.path("project"))
+        .status();
+    assert!(copied.expect("cp is installed").success());
+    env
+}
+
+/// Runs `pith`, which may use what this user's cargo knows of registries.
+fn pith(env: &TestEnv, arguments: &[&str]) -> Finished {
+    let mut command = env.command(arguments);
+    if let Some(home) = std::env::home_dir() {
+        let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), Into::into);
+        command.env("CARGO_HOME", cargo);
+    }
+    run(&mut command).expect_success()
+}
+
+/// Packs the project, and returns what its program prints in podman.
+fn run_image(env: &TestEnv, app: &App) -> String {
+    let archive = env.path("image.tar");
+    let archive = archive.to_str().expect("temporary paths are UTF-8");
+    pith(
+        env,
+        &["pack", ".", "-q", "-f", "docker-archive", "-o", archive],
+    );
+    env.tool("podman", &["load", "-q", "-i", archive])
+        .expect_success();
+    env.write("input", app.input);
+    let mut command = Command::new("podman");
+    command
+        .args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"])
+        .args(["run", "--rm", "-i", "--network=none"])
+        .args([
+            "--ulimit",
+            "nofile=1024:1024",
+            "--ulimit",
+            "nproc=4096:4096",
+        ])
+        .arg(app.name)
+        .args(app.arguments)
+        .stdin(File::open(env.path("input")).expect("it was written"));
+    let said = run(&mut command).expect_success().stdout;
+    env.tool("podman", &["rmi", "-f", app.name])
+        .expect_success();
+    said
+}
+
+/// Packs and runs the app, changes a line, and does it again.
+fn try_app(app: &App) {
+    let env = project(app);
+    assert_eq!(
+        run_image(&env, app),
+        app.output.replace("VERSION", "first version")
+    );
+
+    let file = env.path("project").join(app.file);
+    let text = fs::read_to_string(&file).expect("the fixture has it");
+    // Unique, so that the store that is shared with earlier runs does not know it yet.
+    let version = format!("{:?}", std::time::SystemTime::now());
+    let version: String = version.chars().filter(char::is_ascii_digit).collect();
+    let changed = text.replacen("first version", &version, 1);
+    assert_ne!(changed, text, "{} has a version", app.file);
+    fs::write(&file, changed).expect("the place is ours");
+
+    let report = pith(&env, &["build", app.name, "--json"]).json();
+    let mut built: Vec<&str> = report["built"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|name| name.as_str().expect("a name"))
+        .map(|name| name.split("-0.").next().unwrap_or(name))
+        .collect();
+    built.sort_unstable();
+    assert_eq!(built, app.rebuilt, "{report}");
+    assert_eq!(
+        run_image(&env, app),
+        app.output.replace("VERSION", &version)
+    );
+}
+
+#[test]
+fn a_makefile_with_a_library_of_the_collection() {
+    try_app(&App {
+        fixture: "make",
+        name: "notes",
+        file: "notes.c",
+        arguments: &[],
+        input: "b\na\n",
+        output: "VERSION\n1 a\n2 b\n",
+        rebuilt: &["notes"],
+    });
+}
+
+#[test]
+fn cmake_in_cxx_with_two_libraries_and_one_of_its_own() {
+    try_app(&App {
+        fixture: "cmake",
+        name: "squeeze",
+        file: "main.cpp",
+        arguments: &[],
+        input: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+        output: "VERSION: 41 bytes become 13\n\
+                 5a84b79716842f146f7533d890cc7308cad7b21abdc29c1852c6b3bb8ad66672\n",
+        rebuilt: &["squeeze"],
+    });
+}
+
+#[test]
+fn go_with_a_vendored_module() {
+    try_app(&App {
+        fixture: "go",
+        name: "words",
+        file: "main.go",
+        arguments: &[],
+        input: "b a b\n",
+        output: "VERSION\n     1 a\n     2 b\n",
+        rebuilt: &["words", "words-imports"],
+    });
+}
+
+/// Compiles two dozen crates, which takes minutes: only in full runs.
+#[test]
+fn rust_with_two_dozen_crates() {
+    if std::env::var_os("PITH_TEST_FULL").is_none_or(|full| full.is_empty()) {
+        return;
+    }
+    let app = App {
+        fixture: "rust",
+        name: "finder",
+        file: "src/answer.rs",
+        arguments: &["b+", "abbab"],
+        input: "",
+        output: "{\"greeting\":\"VERSION\",\"found\":[{\"from\":1,\"text\":\"bb\"},{\"from\":4,\"text\":\"b\"}]}\n",
+        rebuilt: &["finder", "finder-manifests"],
+    };
+    try_app(&app);
+
+    // Each crate that is in the program is known by name, license and digest; what only the compiler needs is not.
+    let env = project(&app);
+    let path = pith(&env, &["build", "finder", "-q"]).line().to_owned();
+    let known = pith(&env, &["store", "path-info", "--json", &path]).json();
+    let contains = known["paths"][0]["component"]["contains"]
+        .as_array()
+        .expect("a list")
+        .clone();
+    let find = |name: &str| contains.iter().find(|one| one["name"] == name);
+    let regex = find("regex").expect("it is compiled in");
+    assert_eq!(regex["license"], "MIT OR Apache-2.0");
+    assert!(
+        regex["purl"]
+            .as_str()
+            .is_some_and(|purl| purl.starts_with("pkg:cargo/regex@1."))
+    );
+    assert!(
+        regex["digest"]
+            .as_str()
+            .is_some_and(|digest| digest.starts_with("sha256:"))
+    );
+    assert!(find("rust-std").is_some());
+    assert!(find("syn").is_none(), "{contains:?}");
+}
+
+#[test]
+fn go_without_its_vendor_folder_says_what_brings_it() {
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/go.mod",
+        "module example.org/app\n\ngo 1.21\n\nrequire example.org/table v1.0.0\n",
+    );
+    env.write(
+        "project/pith.star",
+        "load(\"//lib/go.star\", \"go_app\")\napp = go_app(src = source(\".\"))\n",
+    );
+    let error = env.pith(&["build", "app"]).expect_status(1).stderr;
+    assert!(
+        error.contains("go.mod:5: `example.org/table v1.0.0` is not in `vendor`")
+            && error.contains("hint: `go mod vendor` brings it there"),
+        "{error}"
+    );
+}
