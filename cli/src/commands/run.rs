@@ -60,7 +60,8 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError>
         Some(program) => program.clone(),
         None => default_program(&store.real_path(path), path, &name)?,
     };
-    let spec = specification(args, context, &store, path, &program)?;
+    let temporary = tempfile::tempdir().map_err(CommandError::failed)?;
+    let spec = specification(args, context, &store, (path, &program), temporary.path())?;
     let outcome = context
         .launcher()?
         .run(&spec, &mut |_| {}, context.cancel())?;
@@ -80,8 +81,8 @@ fn specification(
     args: &RunArgs,
     context: &Context,
     store: &LocalStore,
-    path: &StorePath,
-    program: &str,
+    (path, program): (&StorePath, &str),
+    temporary: &Path,
 ) -> Result<SandboxSpec, CommandError> {
     let closure = store.closure(std::slice::from_ref(path))?;
     let mut mounts: Vec<_> = closure
@@ -92,6 +93,7 @@ fn specification(
             access: Access::ReadOnly,
         })
         .collect();
+    mounts.push(writable(temporary.to_owned(), "/tmp".into()));
     let network = if args.no_network {
         Network::Denied
     } else {
@@ -110,11 +112,7 @@ fn specification(
     let mut cwd = PathBuf::from("/tmp");
     if args.here {
         cwd = context.directory().to_path_buf();
-        mounts.push(Mount {
-            source: cwd.clone(),
-            target: cwd.clone(),
-            access: Access::ReadWrite,
-        });
+        mounts.push(writable(cwd.clone(), cwd.clone()));
     }
     let bin = format!("{STORE_DIR}/{path}/bin");
     let argv = [OsString::from(format!("{bin}/{program}"))]
@@ -152,7 +150,6 @@ fn specification(
                 mode: 0o644,
             })
             .collect(),
-        directories: vec!["/tmp".into()],
         argv: argv.collect(),
         env,
         cwd,
@@ -161,6 +158,15 @@ fn specification(
         user: User::Caller,
         ..SandboxSpec::default()
     })
+}
+
+/// A directory of the machine that the program may change.
+pub(crate) fn writable(source: PathBuf, target: PathBuf) -> Mount {
+    Mount {
+        source,
+        target,
+        access: Access::ReadWrite,
+    }
 }
 
 /// Where the certificate authorities of a closure are, if it has any.

@@ -15,7 +15,7 @@ use sandbox::{Access, File, Limits, Mount, Network, SandboxSpec, Stdio, Symlink,
 use store::{Closure, LocalStore, StorePath};
 use thiserror::Error;
 
-use crate::commands::run::exit_status;
+use crate::commands::run::{exit_status, writable};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::launch;
@@ -115,7 +115,8 @@ pub(crate) fn shell(args: &ShellArgs, context: &Context) -> Result<u8, CommandEr
     if args.host {
         return on_host(args, context, &store, &tools);
     }
-    let spec = specification(args, context, &store, &tools);
+    let temporary = tempfile::tempdir().map_err(CommandError::failed)?;
+    let spec = specification(args, context, &store, &tools, temporary.path());
     run(context, &spec)
 }
 
@@ -194,6 +195,7 @@ fn specification(
     context: &Context,
     store: &LocalStore,
     tools: &Tools,
+    temporary: &Path,
 ) -> SandboxSpec {
     let read_only = |source: PathBuf, target: PathBuf| Mount {
         source,
@@ -233,11 +235,8 @@ fn specification(
         mounts.extend(present.map(|(source, target)| read_only(source, target.into())));
     }
     let cwd = context.directory().to_path_buf();
-    mounts.push(Mount {
-        source: cwd.clone(),
-        target: cwd.clone(),
-        access: Access::ReadWrite,
-    });
+    mounts.push(writable(temporary.to_owned(), "/tmp".into()));
+    mounts.push(writable(cwd.clone(), cwd.clone()));
     env.insert("HOME".into(), "/tmp".into());
     env.insert("PITH_SHELL".into(), args.targets.join(" ").into());
     let mut argv = args.command.clone();
@@ -248,7 +247,6 @@ fn specification(
         mounts,
         symlinks,
         files: accounts(),
-        directories: vec!["/tmp".into()],
         argv,
         env,
         cwd,
