@@ -10,9 +10,12 @@ pub struct Component {
     /// Its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Its SPDX license expression.
+    /// Its SPDX license expression: declared, unless there is evidence instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
+    /// Where the license was read if no recipe declares it, for instance `usr/share/doc/zlib1g/copyright`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license_evidence: Option<String>,
     /// One line about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,

@@ -163,6 +163,12 @@ impl LocalStore {
         self.root.join("var/layers")
     }
 
+    /// Returns the directory for the indexes of Debian; all of it can be fetched again.
+    #[must_use]
+    pub fn debian_dir(&self) -> PathBuf {
+        self.root.join("var/debian")
+    }
+
     /// Returns the directory for build logs.
     #[must_use]
     pub fn logs_dir(&self) -> PathBuf {
