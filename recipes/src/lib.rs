@@ -1,6 +1,8 @@
 //! From a Starlark recipe to a valid store object.
 
 pub mod build;
+pub mod composition;
+pub mod debian;
 pub mod event;
 pub mod lang;
 pub mod lint;
@@ -8,3 +10,4 @@ pub mod model;
 pub mod plan;
 pub mod project;
 pub mod source;
+mod suggest;

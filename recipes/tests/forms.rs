@@ -107,6 +107,27 @@ fn builder() -> impl Strategy<Value = BuilderForm> {
                 drop,
                 include
             }),
+        (reference(), texts(), texts()).prop_map(|(deb, drop, keep)| BuilderForm::Deb {
+            deb,
+            drop,
+            keep
+        }),
+        (
+            vec(reference(), 0..4),
+            texts(),
+            text(),
+            any::<bool>(),
+            any::<u32>()
+        )
+            .prop_map(
+                |(members, requested, release, tree, rules)| BuilderForm::DebSet {
+                    members,
+                    requested,
+                    release,
+                    tree,
+                    rules
+                }
+            ),
     ]
 }
 

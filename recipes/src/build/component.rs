@@ -28,6 +28,7 @@ pub(super) fn component(derivation: &Derivation) -> Component {
         name,
         version: metadata.version.clone(),
         license: metadata.license.clone(),
+        license_evidence: None,
         description: metadata.description.clone(),
         homepage: metadata.homepage.clone(),
         cpe: metadata.cpe.clone(),

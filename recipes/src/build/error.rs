@@ -15,6 +15,7 @@ use super::listing::ListError;
 use super::program::Failure;
 use super::smoke::SmokeFailure;
 use super::substitute::SubstituteError;
+use crate::composition::CompositionError;
 use crate::model::{Builder, Derivation, Location};
 use crate::plan::PlanError;
 use crate::source::deb::DebError;
@@ -153,6 +154,9 @@ pub enum StepError {
     /// A file could not be fetched.
     #[error(transparent)]
     Fetch(Box<FetchError>),
+    /// Packages could not be composed.
+    #[error(transparent)]
+    Compose(Box<CompositionError>),
     /// Packages could not be unpacked.
     #[error(transparent)]
     Unpack(Box<DebError>),
@@ -390,6 +394,12 @@ impl From<PlanError> for BuildError {
 impl From<FetchError> for StepError {
     fn from(error: FetchError) -> Self {
         Self::Fetch(Box::new(error))
+    }
+}
+
+impl From<CompositionError> for StepError {
+    fn from(error: CompositionError) -> Self {
+        Self::Compose(Box::new(error))
     }
 }
 

@@ -16,6 +16,7 @@ mod built;
 mod compare;
 mod component;
 mod contained;
+mod debian;
 mod elf;
 mod environment;
 mod error;

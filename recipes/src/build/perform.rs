@@ -71,6 +71,8 @@ impl Job<'_> {
         match self.derivation.builder() {
             Builder::Fetch(fetch) => Ok((self.fetch(fetch, resolved)?, Work::Fetched)),
             Builder::DebTree(tree) => Ok((self.unpack(tree, resolved)?, Work::Built)),
+            Builder::Deb(deb) => Ok((self.unpack_member(deb, resolved)?, Work::Built)),
+            Builder::DebSet(set) => Ok((self.compose(set, resolved)?, Work::Built)),
             Builder::Source(Source::Embedded(source)) => {
                 let made = match source.as_single_file() {
                     Some(file) => AddSource::Bytes {
@@ -109,7 +111,7 @@ impl Job<'_> {
         Ok(Some(told.into_iter().map(RealisedOutput::from).collect()))
     }
 
-    fn store(&self) -> &LocalStore {
+    pub(super) fn store(&self) -> &LocalStore {
         self.tools.store
     }
 
@@ -124,7 +126,7 @@ impl Job<'_> {
         });
     }
 
-    fn circumstances(
+    pub(super) fn circumstances(
         &self,
         resolved: Option<&ResolvedDerivation>,
         started: Instant,
@@ -198,6 +200,7 @@ impl Job<'_> {
         self.hold(&self.debs)?;
         let selection = Selection {
             drop: globs(&tree.drop)?,
+            keep: Vec::new(),
             include: globs(&tree.include)?,
             links: tree.links.clone(),
         };
@@ -238,7 +241,7 @@ impl Job<'_> {
     }
 
     /// Runs `work` with a directory that is gone afterwards, whatever happens.
-    fn in_private_directory<T>(
+    pub(super) fn in_private_directory<T>(
         &self,
         work: impl FnOnce(&PrivateDirectory) -> Result<T, StepError>,
     ) -> Result<T, StepError> {
@@ -251,7 +254,7 @@ impl Job<'_> {
         Ok(value)
     }
 
-    fn tell_build(&self, round: u32) {
+    pub(super) fn tell_build(&self, round: u32) {
         let name = self.derivation.name().to_string();
         (self.events)(Event::BuildStarted {
             step: self.step,
@@ -449,7 +452,7 @@ impl Job<'_> {
     }
 
     /// Makes sure that what was found valid is still, and stays.
-    fn hold(&self, paths: &[StorePath]) -> Result<(), StepError> {
+    pub(super) fn hold(&self, paths: &[StorePath]) -> Result<(), StepError> {
         let missing = self.store().hold(self.lease, paths);
         match missing.map_err(StepError::Lease)?.into_iter().next() {
             Some(path) => Err(StepError::Collected { path }),
@@ -540,7 +543,7 @@ impl Inputs {
     }
 }
 
-fn globs(patterns: &[String]) -> Result<Vec<Glob>, StepError> {
+pub(super) fn globs(patterns: &[String]) -> Result<Vec<Glob>, StepError> {
     Ok(patterns
         .iter()
         .map(|pattern| pattern.parse())
@@ -562,10 +565,12 @@ fn tree_of(files: &[SourceFile]) -> Result<MemoryNode, TreeError> {
     Ok(tree)
 }
 
-/// The debs of a tree, for the caller that knows what they became.
+/// The debs of a tree, or the members of a set, for the caller that knows what they became.
 pub(super) fn debs_of(derivation: &Derivation) -> &[OutputRef] {
     match derivation.builder() {
         Builder::DebTree(tree) => &tree.debs,
+        Builder::Deb(deb) => std::slice::from_ref(&deb.deb),
+        Builder::DebSet(set) => &set.members,
         _ => &[],
     }
 }

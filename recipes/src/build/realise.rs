@@ -299,12 +299,15 @@ impl<'a> Builder<'a> {
             .into_iter()
             .filter_map(|(path, derivation)| {
                 let known = closure.find(path).and_then(|info| info.component.as_ref());
-                // What its builder said of it, no recipe says.
-                let contains = known.map_or(Vec::new(), |known| known.contains.clone());
-                let facts = Component {
-                    contains,
-                    ..component(derivation)
-                };
+                let mut facts = component(derivation);
+                // What its builder said of it, and what was read in the object itself, no recipe says.
+                if let Some(known) = known {
+                    facts.contains.clone_from(&known.contains);
+                    if facts.license.is_none() && known.license_evidence.is_some() {
+                        facts.license.clone_from(&known.license);
+                        facts.license_evidence.clone_from(&known.license_evidence);
+                    }
+                }
                 (known != Some(&facts)).then(|| (path.clone(), facts))
             })
             .collect();

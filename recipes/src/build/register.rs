@@ -81,6 +81,19 @@ pub(super) fn register(
         contains: circumstances.contains.clone(),
         ..component(derivation)
     };
+    register_as(store, derivation, facts, made, rules, circumstances, lease)
+}
+
+/// Adds all outputs of one derivation with facts of which the recipe does not know all.
+pub(super) fn register_as(
+    store: &LocalStore,
+    derivation: &Derivation,
+    facts: Component,
+    made: Vec<Made<'_>>,
+    rules: Rules,
+    circumstances: &Circumstances,
+    lease: &Lease,
+) -> Result<Outputs, StepError> {
     let objects = derivation
         .outputs()
         .iter()

@@ -144,7 +144,7 @@ impl<'a> Workers<'a> {
                 let (lane, cost) = match derivation.builder() {
                     Builder::Fetch(_) => (Lane::Fetch, 1),
                     Builder::Source(_) => (Lane::Build, 1),
-                    Builder::DebTree(_) => (Lane::Build, 4),
+                    Builder::DebTree(_) | Builder::Deb(_) | Builder::DebSet(_) => (Lane::Build, 4),
                     Builder::Program(_) => (Lane::Build, 16),
                 };
                 let inputs = match need {

@@ -54,6 +54,7 @@ pub(super) static GLOBALS: LazyLock<Globals> = LazyLock::new(|| {
         .with(builtins::fetch::register)
         .with(builtins::source::register)
         .with(builtins::debs::register)
+        .with(builtins::debian::register)
         .with(builtins::package::register)
         .with(builtins::image::register)
         .with(builtins::json::register)

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use super::ReadError;
 use super::label::LabelError;
 use super::locks::LockError;
-use super::{ReadError, suggest};
 use crate::model::{
     DigestTextError, Location, ModelError, RewriteError, UndeclaredInput, UnknownPlatform,
 };
+use crate::suggest;
 
 /// Why a recipe has no value, where, and what may have been meant.
 ///

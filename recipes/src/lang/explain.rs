@@ -16,7 +16,8 @@ use starlark::{Error, ErrorKind};
 use super::dialect::{EvaluationLimits, GLOBALS};
 use super::error::{LangError, Limit, Problem};
 use super::guard::Shape;
-use super::{place, suggest};
+use super::place;
+use crate::suggest;
 
 /// What the AST calls instead of `*`; no recipe can write it.
 pub(super) const MULTIPLY: &str = "*";

@@ -23,7 +23,6 @@ mod locks;
 mod overrides;
 mod place;
 mod session;
-mod suggest;
 mod values;
 mod variant;
 mod watch;

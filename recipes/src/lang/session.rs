@@ -22,11 +22,12 @@ use super::error::{LangError, Limit, Problem};
 use super::label::{FileId, Root};
 use super::values::PackageValue;
 use super::watch::{Progress, watch};
-use super::{Event, explain, guard, place, suggest, variant};
+use super::{Event, explain, guard, place, variant};
 use crate::model::{
     Builder, Derivation, DerivationId, DerivationSpec, ImageDeclaration, ModelError, OutputRef,
     Platform, Replacement, Rewriter, Text,
 };
+use crate::suggest;
 
 /// What outlives a session: it is only touched by one at a time.
 #[derive(Default)]
@@ -439,8 +440,10 @@ impl EvaluatedFile {
 pub(super) fn as_package(value: Value<'_>) -> Option<Arc<Derivation>> {
     let derivation = PackageValue::from_value(value)?.derivation();
     match derivation.builder() {
-        Builder::Program(_) | Builder::DebTree(_) => Some(Arc::clone(derivation)),
-        Builder::Fetch(_) | Builder::Source(_) => None,
+        Builder::Program(_) | Builder::DebTree(_) | Builder::DebSet(_) => {
+            Some(Arc::clone(derivation))
+        }
+        Builder::Fetch(_) | Builder::Source(_) | Builder::Deb(_) => None,
     }
 }
 

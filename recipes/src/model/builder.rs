@@ -18,6 +18,10 @@ pub enum Builder {
     Source(Source),
     /// Debian packages unpacked into one usr-merged tree.
     DebTree(DebTree),
+    /// One Debian package, unpacked: a member of sets.
+    Deb(Deb),
+    /// Unpacked Debian packages, put together.
+    DebSet(DebSet),
 }
 
 /// A program in the sandbox, with all that it may depend on.
@@ -147,4 +151,30 @@ pub struct DebTree {
     pub drop: Vec<String>,
     /// Patterns of paths to which the tree is restricted; everything when empty.
     pub include: Vec<String>,
+}
+
+/// One Debian package as an object: its files and what it says about itself.
+#[derive(Clone, Debug)]
+pub struct Deb {
+    /// The `.deb` file.
+    pub deb: OutputRef,
+    /// Patterns of paths that are left out.
+    pub drop: Vec<String>,
+    /// Patterns of paths that stay although `drop` covers them.
+    pub keep: Vec<String>,
+}
+
+/// Unpacked Debian packages, put together as a system would have them.
+#[derive(Clone, Debug)]
+pub struct DebSet {
+    /// The packages, each made by [`Deb`], sorted by name.
+    pub members: Vec<OutputRef>,
+    /// The packages that were asked for; the first one is what runs.
+    pub requested: Vec<String>,
+    /// The codename of the Debian that they are from.
+    pub release: String,
+    /// Whether the result is one tree with all files, rather than an object that names the packages.
+    pub tree: bool,
+    /// The version of the rules by which it is done.
+    pub rules: u32,
 }

@@ -241,6 +241,18 @@ impl<'a> Reader<'a> {
                 drop: self.list(Self::text)?,
                 include: self.list(Self::text)?,
             }),
+            5 => Ok(BuilderForm::Deb {
+                deb: self.reference()?,
+                drop: self.list(Self::text)?,
+                keep: self.list(Self::text)?,
+            }),
+            6 => Ok(BuilderForm::DebSet {
+                members: self.list(Self::reference)?,
+                requested: self.list(Self::text)?,
+                release: self.text()?,
+                tree: self.flag()?,
+                rules: u32::from_le_bytes(self.array("the version of rules")?),
+            }),
             other => Err(self.bad_tag("a builder", other.into(), 1)),
         }
     }

@@ -212,6 +212,8 @@ fn find_inputs(builder: &Builder) -> Vec<OutputRef> {
                 .collect()
         }
         Builder::DebTree(tree) => tree.debs.clone(),
+        Builder::Deb(deb) => vec![deb.deb.clone()],
+        Builder::DebSet(set) => set.members.clone(),
         Builder::Fetch(_) | Builder::Source(_) => Vec::new(),
     };
     inputs.sort();

@@ -217,6 +217,22 @@ impl Derivation {
                 drop: tree.drop.clone(),
                 include: tree.include.clone(),
             },
+            Builder::Deb(deb) => BuilderForm::Deb {
+                deb: (filling.reference)(&deb.deb)?,
+                drop: deb.drop.clone(),
+                keep: deb.keep.clone(),
+            },
+            Builder::DebSet(set) => BuilderForm::DebSet {
+                members: set
+                    .members
+                    .iter()
+                    .map(filling.reference)
+                    .collect::<Result<_, E>>()?,
+                requested: set.requested.clone(),
+                release: set.release.clone(),
+                tree: set.tree,
+                rules: set.rules,
+            },
         })
     }
 }

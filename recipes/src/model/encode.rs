@@ -30,6 +30,7 @@ impl Form {
 
 fn put_builder(out: &mut Vec<u8>, builder: &BuilderForm) {
     match builder {
+        BuilderForm::Deb { deb, drop, keep } => put_deb(out, deb, drop, keep),
         BuilderForm::Program {
             argv,
             env,
@@ -90,7 +91,32 @@ fn put_builder(out: &mut Vec<u8>, builder: &BuilderForm) {
             put_list(out, drop, |out, pattern| put_text(out, pattern));
             put_list(out, include, |out, pattern| put_text(out, pattern));
         }
+        BuilderForm::DebSet {
+            members,
+            requested,
+            release,
+            tree,
+            rules,
+        } => {
+            out.push(6);
+            put_list(out, members, put_reference);
+            put_texts(out, requested);
+            put_text(out, release);
+            out.push(u8::from(*tree));
+            out.extend_from_slice(&rules.to_le_bytes());
+        }
     }
+}
+
+fn put_deb(out: &mut Vec<u8>, deb: &Reference, drop: &[String], keep: &[String]) {
+    out.push(5);
+    put_reference(out, deb);
+    put_texts(out, drop);
+    put_texts(out, keep);
+}
+
+fn put_texts(out: &mut Vec<u8>, texts: &[String]) {
+    put_list(out, texts, |out, text| put_text(out, text));
 }
 
 fn put_pieces(out: &mut Vec<u8>, pieces: &[PieceForm]) {

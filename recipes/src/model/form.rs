@@ -70,6 +70,28 @@ pub enum BuilderForm {
         /// Patterns kept.
         include: Vec<String>,
     },
+    /// One Debian package, unpacked.
+    Deb {
+        /// The package.
+        deb: Reference,
+        /// Patterns left out.
+        drop: Vec<String>,
+        /// Patterns that stay all the same.
+        keep: Vec<String>,
+    },
+    /// Unpacked Debian packages, put together.
+    DebSet {
+        /// The packages, in order.
+        members: Vec<Reference>,
+        /// The names that were asked for.
+        requested: Vec<String>,
+        /// The codename of the release.
+        release: String,
+        /// Whether it is one tree.
+        tree: bool,
+        /// The version of the rules.
+        rules: u32,
+    },
 }
 
 /// A piece of a text.

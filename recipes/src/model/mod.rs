@@ -22,7 +22,7 @@ mod smoke;
 mod text;
 
 pub use builder::{
-    Builder, DebTree, EmbeddedSource, Fetch, LocalSource, Program, Source, SourceFile,
+    Builder, Deb, DebSet, DebTree, EmbeddedSource, Fetch, LocalSource, Program, Source, SourceFile,
 };
 pub use decode::DecodeError;
 pub use derivation::{DEFAULT_OUTPUT, Derivation, DerivationSpec, MAX_DEPTH};

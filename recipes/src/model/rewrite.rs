@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{
-    Builder, DebTree, Derivation, DerivationId, DerivationSpec, ImageDeclaration, Metadata,
-    ModelError, OutputRef, Program, Text,
+    Builder, Deb, DebSet, DebTree, Derivation, DerivationId, DerivationSpec, ImageDeclaration,
+    Metadata, ModelError, OutputRef, Program, Text,
 };
 
 /// One derivation in place of another.
@@ -208,6 +208,14 @@ impl<'a> Rewriter<'a> {
             Builder::DebTree(tree) => Builder::DebTree(DebTree {
                 debs: self.outputs(&tree.debs, user)?,
                 ..tree.clone()
+            }),
+            Builder::Deb(deb) => Builder::Deb(Deb {
+                deb: self.output(&deb.deb, user)?,
+                ..deb.clone()
+            }),
+            Builder::DebSet(set) => Builder::DebSet(DebSet {
+                members: self.outputs(&set.members, user)?,
+                ..set.clone()
             }),
             Builder::Fetch(_) | Builder::Source(_) => builder.clone(),
         })

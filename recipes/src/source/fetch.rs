@@ -104,9 +104,9 @@ impl fmt::Debug for Download {
 
 /// Fetches files; cheap to create, opens nothing before it is needed.
 pub struct Fetcher {
-    options: FetchOptions,
-    mirrors: MirrorTable,
-    http: Http,
+    pub(super) options: FetchOptions,
+    pub(super) mirrors: MirrorTable,
+    pub(super) http: Http,
     /// Servers to which no connection could be made, since this fetcher was created.
     unreachable: Mutex<BTreeSet<String>>,
 }

@@ -6,12 +6,15 @@
 //! * [`MirrorTable`] turns `mirror://NAME/path` into addresses; [`machine`] finds what this machine is set up to use.
 //! * [`Fetcher`] transfers one file: several addresses in order, retries with growing pauses, resumption across processes.
 //! * [`Glob`] is the pattern of recipes for paths.
+//! * [`archive`] reads Debian's signed indexes. What has no digest beforehand, its release files, is believed for its signature.
 //! * [`deb`] unpacks Debian packages into one tree; [`copy_local`] takes the files of a project as they are now.
 //!
 //! Not responsible for: putting anything into the store, or deciding what has to be fetched (that is
 //! [`build`](crate::build)).
 
+pub mod archive;
 pub mod deb;
+mod document;
 mod error;
 mod fetch;
 mod glob;

@@ -2,6 +2,7 @@
 //!
 //! Each takes its arguments by name through `Fields`, so that what is wrong with one is always said alike.
 
+pub(super) mod debian;
 pub(super) mod debs;
 pub(super) mod derivation;
 pub(super) mod fetch;

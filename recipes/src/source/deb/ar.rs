@@ -7,10 +7,10 @@ const HEADER_BYTES: usize = 60;
 /// A package has three members; more than this is something else.
 const MAX_MEMBERS: usize = 16;
 
-/// Finds the member whose name starts with `data.tar` and returns its name and its bytes.
+/// Finds the member whose name starts with `wanted`, `data.tar` or `control.tar`, and returns its name and its bytes.
 ///
 /// The problem is a sentence for [`DebError::Format`](super::DebError::Format), unless reading itself failed.
-pub(super) fn find_data<R: Read>(mut reader: R) -> Result<(String, io::Take<R>), Problem> {
+pub(super) fn find<R: Read>(mut reader: R, wanted: &str) -> Result<(String, io::Take<R>), Problem> {
     let mut magic = [0; 8];
     reader
         .read_exact(&mut magic)
@@ -26,7 +26,7 @@ pub(super) fn find_data<R: Read>(mut reader: R) -> Result<(String, io::Take<R>),
             .read_exact(&mut header)
             .map_err(Problem::truncated("the head of a member"))?;
         let (name, size) = parse_header(&header)?;
-        if name.starts_with("data.tar") {
+        if name.starts_with(wanted) {
             return Ok((name, reader.take(size)));
         }
         // Members begin at even offsets.
@@ -39,7 +39,7 @@ pub(super) fn find_data<R: Read>(mut reader: R) -> Result<(String, io::Take<R>),
             return Err(Problem::Format(format!("it ends within `{name}`")));
         }
     }
-    Err(Problem::Format("it has no member `data.tar`".to_owned()))
+    Err(Problem::Format(format!("it has no member `{wanted}`")))
 }
 
 /// Why there is no data.
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn problem(bytes: &[u8]) -> String {
-        match find_data(bytes) {
+        match find(bytes, "data.tar") {
             Err(Problem::Format(problem)) => problem,
             other => panic!("{:?}", other.map(|(name, _)| name)),
         }
@@ -114,7 +114,7 @@ mod tests {
         archive.extend(member("control.tar.xz/", b"abcd"));
         archive.extend(member("data.tar.gz", b"content"));
         archive.extend(b"trailing");
-        let (name, mut data) = find_data(archive.as_slice()).unwrap();
+        let (name, mut data) = find(archive.as_slice(), "data.tar").unwrap();
         let mut content = String::new();
         data.read_to_string(&mut content).unwrap();
         assert_eq!(

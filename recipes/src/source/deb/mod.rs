@@ -12,12 +12,15 @@
 
 mod ar;
 mod members;
+mod open;
 mod path;
 mod tree;
 mod unpack;
 
 use std::io;
 
+pub use open::{read_file, unpack_control};
+pub(crate) use path::place as merged_place;
 pub use unpack::{DebFile, unpack};
 
 pub use super::glob::Glob;
@@ -27,6 +30,8 @@ pub use super::glob::Glob;
 pub struct Selection {
     /// What is left out, with everything below it.
     pub drop: Vec<Glob>,
+    /// What stays although `drop` covers it.
+    pub keep: Vec<Glob>,
     /// What is taken; everything when empty.
     pub include: Vec<Glob>,
     /// Symbolic links to add or to put in the place of members: path in the tree and target.

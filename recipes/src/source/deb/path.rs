@@ -13,7 +13,7 @@ const MERGED: [&str; 5] = ["bin", "sbin", "lib", "lib64", "lib32"];
 ///
 /// Returns `None` for a name that is absolute, has `..`, is not UTF-8, is too long, or has a control character. The top
 /// directory itself is the empty string.
-pub(super) fn place(name: &[u8]) -> Option<String> {
+pub(crate) fn place(name: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(name).ok()?;
     if name.starts_with('/') || name.len() > MAX_PATH || name.chars().any(char::is_control) {
         return None;

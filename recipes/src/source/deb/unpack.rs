@@ -1,24 +1,21 @@
 //! Packages into a directory, all at once.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::ar::{self, Problem};
 use super::members::{Kind, Member, read_members};
+use super::open::open;
 use super::tree::{Tree, write_error};
 use super::{DebError, Selection, path};
 
 /// What a single package may unpack to; the largest of Debian's have a few gigabytes.
 const MAX_BYTES: u64 = 16 << 30;
 const MAX_MEMBERS: u64 = 1_000_000;
-/// Memory that a decompressor may ask for; Debian's packages need 64 MiB (`xz -9`) and 8 MiB (`zstd -19`).
-const MAX_XZ_MEMORY: u64 = 256 << 20;
-const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 const COPY_BYTES: usize = 128 << 10;
 
 /// A package to unpack.
@@ -104,39 +101,7 @@ struct Unpacking<'a> {
 
 impl Unpacking<'_> {
     fn run(&self) -> Result<(), DebError> {
-        let read_error = |source| DebError::Read {
-            deb: self.deb.name.clone(),
-            source,
-        };
-        let file = File::open(&self.deb.path).map_err(read_error)?;
-        let (name, data) =
-            ar::find_data(BufReader::with_capacity(COPY_BYTES, file)).map_err(|problem| {
-                match problem {
-                    Problem::Format(problem) => self.format(problem),
-                    Problem::Read(source) => read_error(source),
-                }
-            })?;
-        let reader: Box<dyn Read> = match name.strip_prefix("data.tar").unwrap_or_default() {
-            "" => Box::new(data),
-            ".gz" => Box::new(flate2::read::GzDecoder::new(data)),
-            ".xz" => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(MAX_XZ_MEMORY, 0)
-                    .map_err(|error| read_error(error.into()))?;
-                Box::new(liblzma::read::XzDecoder::new_stream(data, stream))
-            }
-            ".zst" => {
-                let mut decoder = zstd::stream::read::Decoder::new(data).map_err(read_error)?;
-                decoder
-                    .window_log_max(MAX_ZSTD_WINDOW_LOG)
-                    .map_err(read_error)?;
-                Box::new(decoder)
-            }
-            other => {
-                return Err(self.format(format!(
-                    "its data is compressed as `{other}`, which is not known"
-                )));
-            }
-        };
+        let reader = open(self.deb, "data.tar")?;
         let mut members = 0;
         let mut left_bytes = MAX_BYTES;
         let mut buffer = vec![0; COPY_BYTES];
@@ -218,12 +183,15 @@ impl Unpacking<'_> {
     fn is_selected(&self, place: &str, kind: &Kind) -> bool {
         let Selection {
             drop,
+            keep,
             include,
             links,
         } = self.selection;
         let included = include.is_empty() || include.iter().any(|glob| glob.covers(place));
         let replaced = links.contains_key(place) && *kind != Kind::Directory;
-        included && !replaced && !drop.iter().any(|glob| glob.covers(place))
+        let dropped = drop.iter().any(|glob| glob.covers(place))
+            && !keep.iter().any(|glob| glob.covers(place));
+        included && !replaced && !dropped
     }
 
     fn copy(

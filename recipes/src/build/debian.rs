@@ -1,0 +1,132 @@
+//! Packages of Debian as objects: each unpacked by itself, and sets of them.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Instant;
+
+use store::{AddSource, Component};
+
+use super::component::component;
+use super::error::StepError;
+use super::files::at;
+use super::perform::{Job, globs};
+use super::register::{Made, Rules, register_as};
+use crate::composition::{Composition, MemberObject, Shape, find_license};
+use crate::model::{Deb, DebSet, ResolvedDerivation};
+use crate::plan::Outputs;
+use crate::source::deb::{DebFile, Selection, unpack, unpack_control};
+
+impl Job<'_> {
+    /// Unpacks one package: its files below `root`, what it says about itself below `control`.
+    pub(super) fn unpack_member(
+        &self,
+        deb: &Deb,
+        resolved: &ResolvedDerivation,
+    ) -> Result<Outputs, StepError> {
+        let started = Instant::now();
+        self.tell_build(1);
+        self.hold(&self.debs)?;
+        let selection = Selection {
+            drop: globs(&deb.drop)?,
+            keep: globs(&deb.keep)?,
+            ..Selection::default()
+        };
+        let files = self.debs.iter().map(|path| DebFile {
+            name: path.name().to_string(),
+            path: self.store().real_path(path),
+        });
+        let files: Vec<DebFile> = files.collect();
+        self.in_private_directory(|directory| {
+            let out = directory.add("out", 0o755)?;
+            let (root, control) = (out.join("root"), out.join("control"));
+            let open = |path: &Path| {
+                fs::create_dir(path)
+                    .and_then(|()| File::open(path))
+                    .map_err(at(path))
+            };
+            unpack(&files, &selection, open(&root)?.as_fd(), self.stop)?;
+            let control = open(&control)?;
+            for file in &files {
+                unpack_control(file, control.as_fd())?;
+            }
+            let mut facts = component(self.derivation);
+            add_license(&mut facts, &root);
+            self.register_out(facts, Rules::default(), resolved, started, directory.fd())
+        })
+    }
+
+    /// Puts packages together, as an object that names them or as one tree.
+    pub(super) fn compose(
+        &self,
+        set: &DebSet,
+        resolved: &ResolvedDerivation,
+    ) -> Result<Outputs, StepError> {
+        let started = Instant::now();
+        self.tell_build(1);
+        self.hold(&self.debs)?;
+        let member = |path: &store::StorePath| MemberObject {
+            name: path.name().to_string(),
+            logical: path.to_logical(),
+            real: self.store().real_path(path),
+        };
+        let members: Vec<MemberObject> = self.debs.iter().map(member).collect();
+        let composition = Composition {
+            members: &members,
+            requested: &set.requested,
+            release: &set.release,
+            shape: if set.tree { Shape::Tree } else { Shape::Set },
+        };
+        // A tree has copies and needs nobody; a set is found to refer to its members by scanning.
+        let rules = Rules {
+            candidates: if set.tree {
+                Vec::new()
+            } else {
+                resolved.inputs.clone()
+            },
+            ..Rules::default()
+        };
+        self.in_private_directory(|directory| {
+            let out = directory.add("out", 0o755)?;
+            composition.write(&out)?;
+            let facts = component(self.derivation);
+            self.register_out(facts, rules, resolved, started, directory.fd())
+        })
+    }
+
+    fn register_out(
+        &self,
+        facts: Component,
+        rules: Rules,
+        resolved: &ResolvedDerivation,
+        started: Instant,
+        parent: std::os::fd::BorrowedFd<'_>,
+    ) -> Result<Outputs, StepError> {
+        let name = OsStr::new("out");
+        let made = vec![Made {
+            source: AddSource::Entry { parent, name },
+            scratch: None,
+        }];
+        let circumstances = self.circumstances(Some(resolved), started);
+        register_as(
+            self.store(),
+            self.derivation,
+            facts,
+            made,
+            rules,
+            &circumstances,
+            self.lease,
+        )
+    }
+}
+
+/// Takes the license from the package's copyright file, where a machine can read that.
+fn add_license(facts: &mut Component, root: &Path) {
+    let place = format!("usr/share/doc/{}/copyright", facts.name);
+    let text = fs::read_to_string(root.join(&place)).unwrap_or_default();
+    if let Some(license) = find_license(&text) {
+        facts.license = Some(license);
+        facts.license_evidence = Some(place);
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("ROOT.md")]
+
+mod accounts;
+mod certificates;
+mod compose;
+mod copyright;
+mod defaults;
+mod error;
+mod glue;
+mod members;
+mod scripts;
+mod shell;
+mod write;
+
+pub(crate) use compose::{Composition, MemberObject, Shape};
+pub(crate) use copyright::find_license;
+pub use error::CompositionError;
+use error::at;
+
+/// The version of the rules by which packages are composed; part of the identity of what is composed.
+pub const RULES: u32 = 1;
