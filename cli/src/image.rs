@@ -58,9 +58,9 @@ pub(crate) fn declared_spec(
         ..default_spec(name)?
     };
     if let Some(user) = &image.user {
-        spec.user = user
-            .parse()
-            .map_err(|error: pack::rootfs::RootFsError| CommandError::failed(error))?;
+        let user = user.parse();
+        spec.user =
+            Some(user.map_err(|error: pack::rootfs::RootFsError| CommandError::failed(error))?);
     }
     Ok(spec)
 }

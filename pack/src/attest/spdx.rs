@@ -53,7 +53,7 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
             relationships.push(relationship(&id, "CONTAINS", &own));
         }
     }
-    let document = json!({
+    let mut document = json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
@@ -64,9 +64,37 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
         "packages": packages,
         "relationships": relationships,
     });
+    let references = license_references(&infos);
+    if let (Some(fields), false) = (document.as_object_mut(), references.is_empty()) {
+        fields.insert("hasExtractedLicensingInfos".to_owned(), json!(references));
+    }
     let mut bytes = to_canonical_json(&document);
     bytes.push(b'\n');
     bytes
+}
+
+/// Describes the licenses that SPDX has no name for: the document is invalid without. Where the text is, the evidence says.
+fn license_references(infos: &[&PathInfo]) -> Vec<Value> {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    for component in infos.iter().filter_map(|info| info.component.as_ref()) {
+        let license = component.license.as_deref().unwrap_or_default();
+        let separators = |c: char| c.is_whitespace() || c == '(' || c == ')';
+        let references = license
+            .split(separators)
+            .filter(|name| name.starts_with("LicenseRef-"));
+        for name in references {
+            let place = component
+                .license_evidence
+                .as_deref()
+                .unwrap_or("the package");
+            texts
+                .entry(name.to_owned())
+                .or_insert_with(|| format!("The text is in {place}."));
+        }
+    }
+    let describe =
+        |(name, text): (String, String)| json!({"licenseId": name, "extractedText": text});
+    texts.into_iter().map(describe).collect()
 }
 
 const IMAGE_ID: &str = "SPDXRef-image";

@@ -67,19 +67,19 @@ pub(super) fn config(spec: &ImageSpec, root: &Root, layers: &[Layer]) -> ImageCo
         created: Some(CREATED.to_owned()),
         platform: spec.platform.clone(),
         config: ContainerConfig {
-            user: spec.user.to_string(),
-            exposed_ports: members(spec.ports.iter().map(ToString::to_string).collect()),
+            user: root.user.to_string(),
+            exposed_ports: members(root.ports.iter().map(ToString::to_string).collect()),
             env: root
                 .env
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect(),
             entrypoint: root.entrypoint.clone(),
-            cmd: spec.cmd.clone(),
+            cmd: root.cmd.clone(),
             volumes: members(spec.volumes.iter().cloned().collect()),
             working_dir: spec.working_directory.clone(),
             labels: spec.labels.clone(),
-            stop_signal: spec.stop_signal.clone(),
+            stop_signal: root.stop_signal.clone(),
         },
         rootfs: RootFs {
             kind: "layers".to_owned(),

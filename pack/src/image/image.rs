@@ -10,7 +10,7 @@ use store::{Lease, PathInfo, StorePath};
 
 use super::{
     Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, assemble,
-    root::RootInputs,
+    root::RootInputs, sets::RootSets,
 };
 use crate::{
     Event,
@@ -102,6 +102,7 @@ impl<'a> Image<'a> {
         let mut infos = parts.infos;
         infos.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         infos.dedup_by(|a, b| a.path == b.path);
+        let sets = RootSets::load(parts.requested, parts.real_path)?;
         let objects: Vec<Arc<StoredObject>> = infos
             .iter()
             .map(|info| {
@@ -110,6 +111,7 @@ impl<'a> Image<'a> {
                     path: info.path.clone(),
                     size_bytes: info.size_bytes,
                     nodes: info.nodes,
+                    place: sets.place(&info.path),
                 })
             })
             .collect();
@@ -132,10 +134,10 @@ impl<'a> Image<'a> {
             requested: &requested.iter().map(|(o, _)| &***o).collect::<Vec<_>>(),
             objects: &objects.iter().map(|object| &**object).collect::<Vec<_>>(),
             infos: &infos,
+            sets: &sets,
         }
         .build()?;
         let plan = LayerPlan::new(&plan_paths(&infos, parts.requested), options.max_layers)?;
-        let generated: Arc<[u8]> = root.tree.to_tar().into();
         let mut groups: Vec<Vec<Arc<StoredObject>>> = plan
             .layers()
             .iter()
@@ -151,7 +153,7 @@ impl<'a> Image<'a> {
             Vec::new()
         };
         layers.extend(groups.into_iter().map(|group| Layer::new(group, None)));
-        layers.push(Layer::new(shared, Some(generated)));
+        layers.push(Layer::new(shared, Some(&root.tree)));
 
         let requested_infos: Vec<&PathInfo> = requested.iter().map(|(_, info)| *info).collect();
         Ok(Self {

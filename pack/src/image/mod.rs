@@ -9,6 +9,7 @@ mod closure;
 mod image;
 mod report;
 mod root;
+mod sets;
 mod spec;
 
 use store::{ClosureError, LeaseError};

@@ -1,20 +1,26 @@
 //! The root of one image: the wishes and what the packages offer, put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use store::{PathInfo, STORE_DIR, StorePath};
 
-use super::{ImageError, ImageSpec};
+use super::sets::{RootSets, occupant};
+use super::{ImageError, ImageSpec, Port};
 use crate::{
     attest::{SpdxSubject, to_spdx},
     layer::StoredObject,
     rootfs::{
-        Provided, RootEntry, RootFsError, RootPath, RootTree, etc_files, find_programs, provides,
+        Provided, RootEntry, RootFsError, RootPath, RootSet, RootTree, User, etc_files,
+        find_programs, merged, provides,
     },
 };
 
 /// Where the programs of an image are linked.
 const PROGRAMS: &str = "bin";
+/// The same in an image with packages of a distribution, where `/bin` is a link.
+const MERGED_PROGRAMS: &str = "usr/bin";
+/// Where programs are looked for in an image with packages of a distribution.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The mode of `/tmp` and of volumes: everyone writes, nobody removes what others wrote.
 const STICKY: u32 = 0o1777;
 /// Who owns what the image would have anyway.
@@ -27,6 +33,10 @@ pub(super) struct Root {
     pub(super) tree: RootTree,
     pub(super) entrypoint: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
+    pub(super) cmd: Vec<String>,
+    pub(super) user: User,
+    pub(super) ports: BTreeSet<Port>,
+    pub(super) stop_signal: Option<String>,
 }
 
 /// What a root is made from: the requested packages in the order of the request, and the whole closure in ascending order.
@@ -35,6 +45,7 @@ pub(super) struct RootInputs<'a> {
     pub(super) requested: &'a [&'a StoredObject],
     pub(super) objects: &'a [&'a StoredObject],
     pub(super) infos: &'a [PathInfo],
+    pub(super) sets: &'a RootSets,
 }
 
 impl RootInputs<'_> {
@@ -45,21 +56,24 @@ impl RootInputs<'_> {
             let mode = if file.executable { 0o755 } else { 0o644 };
             let contents = file.contents.clone();
             let entry = RootEntry::File { contents, mode };
-            tree.insert(RootPath::parse(path)?, entry, ASKED)?;
+            tree.insert(self.path(path)?, entry, ASKED)?;
         }
         let programs = self.programs()?;
         match &spec.links {
             Some(links) => self.add_links(&mut tree, links)?,
-            None => add_programs(&mut tree, &programs)?,
+            None => self.add_programs(&mut tree, &programs)?,
         }
-
+        let main = self.main_set();
         let mut env = spec.env.clone();
+        for (name, value) in main.into_iter().flat_map(|set| &set.env) {
+            env.entry(name.clone()).or_insert_with(|| value.clone());
+        }
         check_variables(&env)?;
         env.entry("PATH".to_owned())
-            .or_insert_with(|| format!("/{PROGRAMS}"));
+            .or_insert_with(|| self.search_path());
         for thing in [Provided::Certificates, Provided::TimeZones] {
             let path = RootPath::parse(thing.in_image())?;
-            if tree.contains(&path) {
+            if tree.contains(&path) || occupant(self.objects, &path).is_some() {
                 continue;
             }
             let Some(provider) = self.provider(thing) else {
@@ -77,29 +91,74 @@ impl RootInputs<'_> {
             infos: self.infos,
         };
         let sbom_path = format!("/usr/share/sbom/{}.spdx.json", spec.name.base_name());
-        let generated = etc_files(&spec.user)
+        let user = spec
+            .user
+            .clone()
+            .or_else(|| main?.user())
+            .unwrap_or_default();
+        let users: Vec<_> = self.sets.all().flat_map(|set| &set.users).collect();
+        let groups: Vec<_> = self.sets.all().flat_map(|set| &set.groups).collect();
+        let generated = etc_files(&user, &users, &groups)
             .into_iter()
             .map(|(path, text)| (path.to_owned(), text.into_bytes()))
             .chain([(sbom_path, to_spdx(&sbom))]);
         for (path, contents) in generated {
             let path = RootPath::parse(&path)?;
-            if !tree.contains(&path) {
+            if !tree.contains(&path) && occupant(self.objects, &path).is_none() {
                 let mode = 0o644;
                 tree.insert(path, RootEntry::File { contents, mode }, GENERATED)?;
             }
         }
-        let entrypoint = match &spec.entrypoint {
-            Some(entrypoint) => entrypoint.clone(),
-            None => self
+        let entrypoint = match (&spec.entrypoint, main) {
+            (Some(entrypoint), _) => entrypoint.clone(),
+            (None, Some(set)) => set.entrypoint.clone(),
+            (None, None) => self
                 .main_program(&programs)
                 .map(|program| vec![self.visible_path(&tree, program)])
                 .unwrap_or_default(),
         };
-        Ok(Root {
+        let mut root = Root {
             tree,
             entrypoint,
             env,
-        })
+            cmd: spec.cmd.clone(),
+            user,
+            ports: spec.ports.clone(),
+            stop_signal: spec.stop_signal.clone(),
+        };
+        root.take(main.filter(|_| spec.entrypoint.is_none()))?;
+        Ok(root)
+    }
+
+    /// Returns the set whose program a container runs unless it is told otherwise.
+    fn main_set(&self) -> Option<&RootSet> {
+        self.sets.find(&self.requested.first()?.path)
+    }
+
+    /// Returns where something lies that the specification wants at `path`.
+    fn path(&self, path: &str) -> Result<RootPath, RootFsError> {
+        if self.sets.is_empty() {
+            RootPath::parse(path)
+        } else {
+            RootPath::parse(&merged(path))
+        }
+    }
+
+    fn search_path(&self) -> String {
+        if self.sets.is_empty() {
+            format!("/{PROGRAMS}")
+        } else {
+            USUAL_PATH.to_owned()
+        }
+    }
+
+    /// The directory of programs; with a set, `/bin` is a link to it.
+    fn programs_directory(&self) -> &'static str {
+        if self.sets.is_empty() {
+            PROGRAMS
+        } else {
+            MERGED_PROGRAMS
+        }
     }
 
     /// Returns the programs of the requested packages.
@@ -133,9 +192,9 @@ impl RootInputs<'_> {
 
     /// Returns the short link to a program where the image has one, else the program's place in the store.
     fn visible_path(&self, tree: &RootTree, program: &Program<'_>) -> String {
-        let short = RootPath::join(PROGRAMS, &program.name);
+        let short = RootPath::join(self.programs_directory(), &program.name);
         if tree.contains(&short) {
-            format!("/{short}")
+            format!("/{PROGRAMS}/{}", String::from_utf8_lossy(&program.name))
         } else {
             program.target()
         }
@@ -169,7 +228,33 @@ impl RootInputs<'_> {
                     target: target.clone(),
                 });
             }
-            tree.insert(RootPath::parse(path)?, link(target), ASKED)?;
+            tree.insert(self.path(path)?, link(target), ASKED)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a link for each program. The same name in `bin` and `sbin` of one package goes to `bin`; in two packages it is an error.
+    fn add_programs(
+        &self,
+        tree: &mut RootTree,
+        programs: &[Program<'_>],
+    ) -> Result<(), RootFsError> {
+        let mut seen: BTreeMap<&[u8], &StorePath> = BTreeMap::new();
+        for program in programs {
+            if seen.get(program.name.as_slice()) == Some(&program.package) {
+                continue;
+            }
+            seen.insert(&program.name, program.package);
+            let path = RootPath::join(self.programs_directory(), &program.name);
+            if let Some(first) = occupant(self.objects, &path) {
+                return Err(RootFsError::Conflict {
+                    path,
+                    first: owner(&first.path),
+                    second: owner(program.package),
+                });
+            }
+            let target = program.target_bytes();
+            tree.insert(path, RootEntry::Symlink { target }, &owner(program.package))?;
         }
         Ok(())
     }
@@ -193,7 +278,13 @@ impl RootInputs<'_> {
         let sticky = RootEntry::Directory { mode: STICKY };
         tree.insert(RootPath::parse("/tmp")?, sticky.clone(), GENERATED)?;
         for volume in &spec.volumes {
-            tree.insert(RootPath::parse(volume)?, sticky.clone(), ASKED)?;
+            tree.insert(self.path(volume)?, sticky.clone(), ASKED)?;
+        }
+        for directory in self.sets.all().flat_map(|set| &set.writable) {
+            let path = RootPath::parse(directory)?;
+            if !tree.contains(&path) {
+                tree.insert(path, sticky.clone(), GENERATED)?;
+            }
         }
         let directory = spec.working_directory.as_str();
         if directory != "/" && !self.is_in_store(directory) {
@@ -229,19 +320,24 @@ impl Program<'_> {
     }
 }
 
-/// Adds a link for each program. The same name in `bin` and `sbin` of one package goes to `bin`; in two packages it is an error.
-fn add_programs(tree: &mut RootTree, programs: &[Program<'_>]) -> Result<(), RootFsError> {
-    let mut seen: BTreeMap<&[u8], &StorePath> = BTreeMap::new();
-    for program in programs {
-        if seen.get(program.name.as_slice()) == Some(&program.package) {
-            continue;
+impl Root {
+    /// Takes what a set wants to be run as, where the specification is silent.
+    fn take(&mut self, set: Option<&RootSet>) -> Result<(), ImageError> {
+        let Some(set) = set else {
+            return Ok(());
+        };
+        if self.cmd.is_empty() {
+            self.cmd.clone_from(&set.cmd);
         }
-        seen.insert(&program.name, program.package);
-        let path = RootPath::join(PROGRAMS, &program.name);
-        let target = program.target_bytes();
-        tree.insert(path, RootEntry::Symlink { target }, &owner(program.package))?;
+        if self.ports.is_empty() {
+            let ports: Result<_, _> = set.ports.iter().map(|port| port.parse()).collect();
+            self.ports = ports?;
+        }
+        if self.stop_signal.is_none() {
+            self.stop_signal.clone_from(&set.stop_signal);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn link(target: &str) -> RootEntry {

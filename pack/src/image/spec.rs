@@ -19,17 +19,18 @@ pub struct ImageSpec {
     pub name: ImageName,
     /// What it runs on.
     pub platform: Platform,
-    /// The program and its fixed arguments. `None`: the program of the first package that is called as the package is, or its only program.
+    /// The program and its fixed arguments. `None`: the program of the first package that is called as the package is, or its only program; for a set of
+    /// packages of a distribution, what the set says, with its arguments.
     pub entrypoint: Option<Vec<String>>,
     /// Arguments that a user replaces.
     pub cmd: Vec<String>,
-    /// The environment. `PATH` is `/bin` unless it is set here.
+    /// The environment. `PATH` is `/bin` unless it is set here, and the usual directories where there is a set of packages of a distribution.
     pub env: BTreeMap<String, String>,
-    /// Who the program is.
-    pub user: User,
+    /// Who the program is. `None`: whom the set of packages says whose program it is, else [`User::default`].
+    pub user: Option<User>,
     /// Where the program starts; made if it is not there.
     pub working_directory: String,
-    /// The ports that the program listens on.
+    /// The ports that the program listens on; if there are none, those that a set says whose program it is.
     pub ports: BTreeSet<Port>,
     /// Directories for data; made with mode 1777, because the user of the image has to write there.
     pub volumes: BTreeSet<String>,
@@ -52,7 +53,7 @@ impl ImageSpec {
             entrypoint: None,
             cmd: Vec::new(),
             env: BTreeMap::new(),
-            user: User::default(),
+            user: None,
             working_directory: "/".to_owned(),
             ports: BTreeSet::new(),
             volumes: BTreeSet::new(),

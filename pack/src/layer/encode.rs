@@ -314,7 +314,7 @@ mod tests {
     use store::{PathDigest, StorePath};
 
     use super::*;
-    use crate::layer::{FORMAT_VERSION, StoredObject};
+    use crate::layer::{FORMAT_VERSION, ObjectPlace, StoredObject};
 
     /// Writes files below `root` and describes them as a store object with a made-up digest.
     fn object(root: &Path, seed: u8, files: &[(&[u8], &[u8])]) -> Arc<StoredObject> {
@@ -330,6 +330,7 @@ mod tests {
             nodes += 1;
         }
         Arc::new(StoredObject {
+            place: ObjectPlace::Store,
             path,
             real,
             size_bytes: files.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
@@ -389,13 +390,14 @@ mod tests {
         std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
         fs::set_permissions(first.real.join("a"), permissions).unwrap();
         let first = Arc::new(StoredObject {
+            place: ObjectPlace::Store,
             path: first.path.clone(),
             real: first.real.clone(),
             size_bytes: first.size_bytes,
             nodes: first.nodes + 1,
         });
         let second = object(directory.path(), 2, &[]);
-        let layer = Layer::new(vec![second, first], Some([b'g'; 512].into()));
+        let layer = Layer::of(vec![second, first], None, Some([b'g'; 512].into()));
         assert_eq!(
             layer.recipe().to_string(),
             "d56d94d5d6f7738dcedd47a68e552d03d2468f8dffa448e928737172d2f9c7b0"

@@ -22,7 +22,7 @@ pub(crate) use encode::{Encoded, Encoder};
 pub(crate) use memo::Memo;
 pub use plan::{LayerPlan, PlanPath};
 pub use recipe::{Layer, RecipeDigest};
-pub(crate) use recipe::{Segment, StoredObject, store_parents};
+pub(crate) use recipe::{ObjectPlace, Segment, StoredObject, store_parents};
 pub(crate) use tar::{BLOCK, padding};
 pub use tar::{Entry, EntryKind, Member, TarError, TarReader, append_end, append_entry};
 pub(crate) use walk::{WalkKind, walk};

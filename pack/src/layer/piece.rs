@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Entry, EntryKind, LayerError, PIECE_BYTES, Segment, StoredObject, WalkKind, append_end,
-    append_entry, padding, recipe::store_parents, walk,
+    Entry, EntryKind, LayerError, ObjectPlace, PIECE_BYTES, Segment, StoredObject, WalkKind,
+    append_end, append_entry, padding, recipe::store_parents, walk,
 };
 
 /// The mode of the directories above the store in an image.
@@ -57,7 +57,7 @@ impl<'a> PieceWriter<'a> {
                 }
             }
             Segment::Object(object) => self.write_object(object)?,
-            Segment::Generated(tar) => self.write(tar)?,
+            Segment::Directories(tar) | Segment::Generated(tar) => self.write(tar)?,
             Segment::End => {
                 let mut end = Vec::new();
                 append_end(&mut end);
@@ -75,8 +75,16 @@ impl<'a> PieceWriter<'a> {
         let (mut found_bytes, mut found_nodes) = (0, 0);
         walk(&object.real, &object.image_path(), &mut |entry| {
             found_nodes += 1;
-            let mode = entry.mode();
-            let path = entry.path.as_slice();
+            let mode = object.mode(&entry);
+            let is_shared =
+                object.place != ObjectPlace::Store && matches!(entry.kind, WalkKind::Directory);
+            let path = object.path_in_image(&entry.path).filter(|_| !is_shared);
+            let Some(path) = path else {
+                if let WalkKind::File { size_bytes, .. } = entry.kind {
+                    found_bytes += size_bytes;
+                }
+                return Ok(());
+            };
             let kind = match &entry.kind {
                 WalkKind::Directory => EntryKind::Directory,
                 WalkKind::Symlink { target } => EntryKind::Symlink { target },

@@ -1,16 +1,26 @@
 //! What a layer is made of: segments, and the digest of that list, by which the memo finds what the layer became.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use store::{STORE_DIR, StorePath};
 
-use super::FORMAT_VERSION;
+use super::{
+    Entry, EntryKind, FORMAT_VERSION, append_entry,
+    walk::{WalkEntry, WalkKind},
+};
+
+use crate::rootfs::{ROOT_DIRECTORY, RootEntry, RootTree};
+
+/// The mode of directories at the root, unless something else is asked for.
+const DIRECTORY_MODE: u32 = 0o755;
 
 /// The part of a layer that is compressed by itself.
 #[derive(Debug, Clone)]
 pub(crate) enum Segment {
     /// The directories `pith` and `pith/store`, once in each layer that holds store objects.
     Parents,
+    /// The directories of the objects at the root, as tar: each once, although several objects have it.
+    Directories(Arc<[u8]>),
     /// One store object.
     Object(Arc<StoredObject>),
     /// Generated entries, as tar.
@@ -30,12 +40,50 @@ pub(crate) struct StoredObject {
     pub(crate) size_bytes: u64,
     /// The number of its files, symbolic links and directories.
     pub(crate) nodes: u64,
+    /// Where it lies in the image.
+    pub(crate) place: ObjectPlace,
+}
+
+/// Where a store object lies in an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ObjectPlace {
+    /// At its store path.
+    Store,
+    /// What is in its directory `root`, at `/`; the rest nowhere.
+    Root {
+        /// Its directories, which others may have too, relative to the root; each before what is in it.
+        directories: Vec<String>,
+    },
 }
 
 impl StoredObject {
+    /// Returns where an entry of the object lies in the image, given its path as [`walk`](super::walk) says it; `None` for what images do not show.
+    pub(crate) fn path_in_image<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        match &self.place {
+            ObjectPlace::Store => Some(path),
+            ObjectPlace::Root { .. } => {
+                let inner = path
+                    .strip_prefix(b"/")?
+                    .strip_prefix(ROOT_DIRECTORY.as_bytes())?;
+                inner.strip_prefix(b"/")
+            }
+        }
+    }
+
+    /// Returns the permission bits of an entry: at the root, directories may be written to by root as everywhere.
+    pub(crate) fn mode(&self, entry: &WalkEntry) -> u32 {
+        match (&self.place, &entry.kind) {
+            (ObjectPlace::Store, _) | (_, WalkKind::Symlink { .. }) => entry.mode(),
+            (ObjectPlace::Root { .. }, _) => entry.mode() | 0o200,
+        }
+    }
+
     /// Returns where the object lies in an image, relative to the image's root.
     pub(crate) fn image_path(&self) -> Vec<u8> {
-        self.path.to_logical().trim_start_matches('/').into()
+        match &self.place {
+            ObjectPlace::Store => self.path.to_logical().trim_start_matches('/').into(),
+            ObjectPlace::Root { .. } => Vec::new(),
+        }
     }
 }
 
@@ -56,12 +104,28 @@ pub struct Layer {
 
 impl Layer {
     /// A layer of store objects, ascending by store path, then generated entries.
-    pub(crate) fn new(mut objects: Vec<Arc<StoredObject>>, generated: Option<Arc<[u8]>>) -> Self {
+    pub(crate) fn new(objects: Vec<Arc<StoredObject>>, generated: Option<&RootTree>) -> Self {
+        let directories = directories(&objects, generated);
+        let generated = generated.map(|tree| tree.to_tar_without(&directories).into());
+        let directories = (!directories.is_empty()).then(|| to_tar(&directories).into());
+        Self::of(objects, directories, generated)
+    }
+
+    /// The same with the directories of objects at the root, and generated entries, as tar.
+    pub(crate) fn of(
+        mut objects: Vec<Arc<StoredObject>>,
+        directories: Option<Arc<[u8]>>,
+        generated: Option<Arc<[u8]>>,
+    ) -> Self {
         objects.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        let mut segments = Vec::with_capacity(objects.len() + 3);
-        if !objects.is_empty() {
+        let mut segments = Vec::with_capacity(objects.len() + 4);
+        if objects
+            .iter()
+            .any(|object| object.place == ObjectPlace::Store)
+        {
             segments.push(Segment::Parents);
         }
+        segments.extend(directories.map(Segment::Directories));
         segments.extend(objects.into_iter().map(Segment::Object));
         segments.extend(generated.map(Segment::Generated));
         segments.push(Segment::End);
@@ -92,6 +156,40 @@ impl Layer {
     }
 }
 
+/// Returns the directories of the objects at the root with their modes; a mode that the generated entries of the same layer say goes before.
+fn directories(
+    objects: &[Arc<StoredObject>],
+    generated: Option<&RootTree>,
+) -> BTreeMap<Vec<u8>, u32> {
+    let mut found = BTreeMap::new();
+    for object in objects {
+        if let ObjectPlace::Root { directories } = &object.place {
+            let own = directories
+                .iter()
+                .map(|path| (path.as_bytes().to_vec(), DIRECTORY_MODE));
+            found.extend(own);
+        }
+    }
+    for (path, entry) in generated.into_iter().flat_map(RootTree::iter) {
+        if let (RootEntry::Directory { mode }, Some(known)) =
+            (entry, found.get_mut(path.as_bytes()))
+        {
+            *known = *mode;
+        }
+    }
+    found
+}
+
+/// A directory sorts before what is in it, because its path is the beginning of theirs.
+fn to_tar(directories: &BTreeMap<Vec<u8>, u32>) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (path, mode) in directories {
+        let (mode, kind) = (*mode, EntryKind::Directory);
+        append_entry(&mut tar, &Entry { path, mode, kind });
+    }
+    tar
+}
+
 /// The BLAKE3 digest of a layer's recipe: the format version and the list of its segments. Store paths are digests of their contents, so this names the
 /// layer's tar without reading a byte of it. Printed as 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,9 +204,17 @@ impl RecipeDigest {
                 Segment::Parents => hasher.update(b"p"),
                 Segment::Object(object) => {
                     let path = object.path.to_string();
-                    hasher.update(b"o");
+                    hasher.update(match &object.place {
+                        ObjectPlace::Store => b"o",
+                        ObjectPlace::Root { .. } => b"r",
+                    });
                     hasher.update(&(path.len() as u64).to_le_bytes());
                     hasher.update(path.as_bytes())
+                }
+                Segment::Directories(tar) => {
+                    hasher.update(b"d");
+                    hasher.update(&(tar.len() as u64).to_le_bytes());
+                    hasher.update(tar)
                 }
                 Segment::Generated(tar) => {
                     hasher.update(b"g");

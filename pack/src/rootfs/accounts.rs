@@ -1,26 +1,35 @@
 //! `/etc/passwd` and its neighbours.
 
-use super::User;
+use super::{SetGroup, SetUser, User};
 
 /// Where the accounts of an image live: they own no directory, and a program that looks for its settings there finds none.
 const HOME: &str = "/";
 /// No account has a shell, and there is none.
 const SHELL: &str = "/sbin/nologin";
 
-/// Returns the files of `/etc` that the C library reads: path and contents. The accounts are root, nobody, nonroot, and `user` if it is none of these.
-pub(crate) fn etc_files(user: &User) -> [(&'static str, String); 4] {
+/// Returns the files of `/etc` that the C library reads: path and contents. The accounts are root, nobody, nonroot, those of sets of packages, and
+/// `user` if it is none of these.
+pub(crate) fn etc_files(
+    user: &User,
+    users: &[&SetUser],
+    groups: &[&SetGroup],
+) -> [(&'static str, String); 4] {
     let mut accounts = vec![
-        ("root", 0, 0),
-        ("nonroot", User::NONROOT_ID, User::NONROOT_ID),
-        ("nobody", 65_534, 65_534),
+        ("root", 0, 0, "/root"),
+        ("nonroot", User::NONROOT_ID, User::NONROOT_ID, HOME),
+        ("nobody", 65_534, 65_534, HOME),
     ];
-    if !accounts.iter().any(|(_, uid, _)| *uid == user.uid()) {
-        accounts.push((user.name(), user.uid(), user.gid()));
+    for one in users {
+        if !accounts.iter().any(|(name, ..)| *name == one.name) {
+            accounts.push((&one.name, one.uid, one.gid, &one.home));
+        }
+    }
+    if !accounts.iter().any(|(_, uid, ..)| *uid == user.uid()) {
+        accounts.push((user.name(), user.uid(), user.gid(), HOME));
     }
     let mut passwd = String::new();
     let mut group = String::new();
-    for (name, uid, gid) in &accounts {
-        let home = if *uid == 0 { "/root" } else { HOME };
+    for (name, uid, gid, home) in &accounts {
         passwd.push_str(
             &[
                 name,
@@ -39,9 +48,10 @@ pub(crate) fn etc_files(user: &User) -> [(&'static str, String); 4] {
             .concat(),
         );
     }
+    let further = groups.iter().map(|one| (one.name.as_str(), one.gid));
     let mut groups: Vec<(&str, u32)> = accounts
         .iter()
-        .map(|(name, _, gid)| {
+        .map(|(name, _, gid, _)| {
             if *name == "nobody" {
                 ("nogroup", *gid)
             } else {
@@ -50,6 +60,11 @@ pub(crate) fn etc_files(user: &User) -> [(&'static str, String); 4] {
         })
         .collect();
     groups.dedup_by_key(|(_, gid)| *gid);
+    for (name, gid) in further {
+        if !groups.iter().any(|(known, _)| *known == name) {
+            groups.push((name, gid));
+        }
+    }
     for (name, gid) in groups {
         group.push_str(&[name, ":x:", &gid.to_string(), ":\n"].concat());
     }
@@ -73,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_usual_accounts_are_there_and_a_further_user_is_added() {
-        let [(_, passwd), (_, group), ..] = etc_files(&"app".parse().unwrap());
+        let [(_, passwd), (_, group), ..] = etc_files(&"app".parse().unwrap(), &[], &[]);
         assert_eq!(
             passwd,
             "root:x:0:0:root:/root:/sbin/nologin\n\
@@ -89,7 +104,26 @@ mod tests {
 
     #[test]
     fn a_user_who_is_there_anyway_is_not_there_twice() {
-        let [(_, passwd), ..] = etc_files(&User::default());
+        let [(_, passwd), ..] = etc_files(&User::default(), &[], &[]);
         assert_eq!(passwd.lines().count(), 3);
+    }
+
+    #[test]
+    fn users_of_packages_keep_their_homes_and_bring_groups() {
+        let redis = SetUser {
+            name: "redis".into(),
+            uid: 562,
+            gid: 562,
+            home: "/var/lib/redis".into(),
+        };
+        let extra = SetGroup {
+            name: "extra".into(),
+            gid: 700,
+        };
+        let user = User::system("redis", 562, 562);
+        let [(_, passwd), (_, group), ..] = etc_files(&user, &[&redis], &[&extra]);
+        assert!(passwd.ends_with("redis:x:562:562:redis:/var/lib/redis:/sbin/nologin\n"));
+        assert_eq!(passwd.matches("redis:x").count(), 1);
+        assert!(group.ends_with("redis:x:562:\nextra:x:700:\n"));
     }
 }

@@ -6,6 +6,7 @@
 mod accounts;
 mod path;
 mod programs;
+mod root_set;
 mod tree;
 mod user;
 
@@ -16,6 +17,8 @@ use thiserror::Error;
 pub(crate) use accounts::etc_files;
 pub use path::RootPath;
 pub(crate) use programs::{Provided, find_programs, provides};
+pub(crate) use root_set::{ROOT_DIRECTORY, merged};
+pub use root_set::{RootSet, SetGroup, SetUser};
 pub use tree::{RootEntry, RootTree};
 pub use user::User;
 
@@ -55,6 +58,14 @@ pub enum RootFsError {
         link: String,
         /// Its target.
         target: String,
+    },
+    /// The description of packages that lie at the root is damaged.
+    #[error("`{}` is damaged: {problem}", path.display())]
+    Set {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// A directory of the store could not be read.
     #[error("cannot read `{}`", path.display())]

@@ -97,10 +97,13 @@ impl RootTree {
             .sum()
     }
 
-    /// Returns the entries as tar, without the end of an archive.
-    pub(crate) fn to_tar(&self) -> Vec<u8> {
+    /// Returns the entries as tar, without the end of an archive and without the directories that `known` has.
+    pub(crate) fn to_tar_without(&self, known: &BTreeMap<Vec<u8>, u32>) -> Vec<u8> {
         let mut tar = Vec::new();
         for (path, entry) in self.iter() {
+            if matches!(entry, RootEntry::Directory { .. }) && known.contains_key(path.as_bytes()) {
+                continue;
+            }
             let (mode, kind) = match entry {
                 RootEntry::Directory { mode } => (*mode, EntryKind::Directory),
                 RootEntry::File { contents, mode } => {

@@ -21,6 +21,15 @@ impl User {
     /// The user and group that a name gets.
     pub const NAMED_ID: u32 = 10_001;
 
+    /// A system user of a set of packages.
+    pub(crate) fn system(name: &str, uid: u32, gid: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            uid,
+            gid,
+        }
+    }
+
     /// Returns the name in `/etc/passwd`.
     pub fn name(&self) -> &str {
         &self.name

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     Image,
-    layer::{WalkKind, store_parents, walk},
+    layer::{ObjectPlace, WalkKind, store_parents, walk},
     rootfs::RootEntry,
 };
 
@@ -99,13 +99,22 @@ fn wanted<'a>(image: &'a Image<'_>) -> Result<BTreeMap<Vec<u8>, Wanted<'a>>, Sin
         };
         wanted.insert(path.as_bytes().to_vec(), entry);
     }
-    for path in store_parents() {
-        let mode = DIRECTORY_MODE;
-        wanted.insert(path.into(), Wanted::Directory { mode });
+    if image
+        .objects
+        .iter()
+        .any(|object| object.place == ObjectPlace::Store)
+    {
+        for path in store_parents() {
+            let mode = DIRECTORY_MODE;
+            wanted.insert(path.into(), Wanted::Directory { mode });
+        }
     }
     for object in &image.objects {
         walk(&object.real, &object.image_path(), &mut |entry| {
-            let mode = entry.mode();
+            let mode = object.mode(&entry);
+            let Some(path) = object.path_in_image(&entry.path).map(<[u8]>::to_vec) else {
+                return Ok::<_, SinkError>(());
+            };
             let kind = match entry.kind {
                 WalkKind::Directory => Wanted::Directory { mode },
                 WalkKind::Symlink { target } => Wanted::Symlink { target },
@@ -115,7 +124,8 @@ fn wanted<'a>(image: &'a Image<'_>) -> Result<BTreeMap<Vec<u8>, Wanted<'a>>, Sin
                     mode,
                 },
             };
-            wanted.insert(entry.path, kind);
+            // What was generated lies above what packages have.
+            wanted.entry(path).or_insert(kind);
             Ok::<_, SinkError>(())
         })?;
     }

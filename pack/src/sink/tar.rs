@@ -15,7 +15,7 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
     }
     let mut new = NewFile::beside(path)?;
     let target = new.target().to_path_buf();
-    let layer = Layer::new(image.objects.clone(), Some(image.root.to_tar().into()));
+    let layer = Layer::new(image.objects.clone(), Some(&image.root));
     (image.events)(Event::Started {
         layers: 1,
         file_bytes: layer.objects().map(|object| object.size_bytes).sum(),
