@@ -93,6 +93,7 @@ pub(crate) enum Command {
     Size(commands::size::SizeArgs),
     Diff(commands::diff::DiffArgs),
     Log(commands::log::LogArgs),
+    Debian(commands::debian::DebianArgs),
     Cache(commands::cache::CacheArgs),
     Key(commands::key::KeyArgs),
     Serve(commands::serve::ServeArgs),

@@ -4,6 +4,7 @@ mod args;
 mod caches;
 mod commands;
 mod context;
+mod debian;
 mod error;
 mod hint;
 mod image;
@@ -17,6 +18,7 @@ mod restore;
 mod select;
 mod settings;
 mod size;
+mod system;
 mod target;
 
 use std::env;

@@ -21,6 +21,9 @@ pub(crate) enum ProgramError {
         /// Their names, sorted.
         programs: Vec<String>,
     },
+    /// A set of packages does not say what it runs.
+    #[error("`{0}` does not say which of its programs runs")]
+    NoDefault(String),
     /// The directory cannot be read.
     #[error("cannot read `{}`", path.display())]
     Read {

@@ -8,6 +8,7 @@ use store::StorePath;
 use thiserror::Error;
 
 use crate::context::Context;
+use crate::debian::packages_of_debian;
 use crate::error::CommandError;
 use crate::target::{Subject, Target};
 
@@ -86,6 +87,10 @@ pub(crate) fn select(
         Subject::Path(path) => match output {
             None => Ok(Selection::Path(path)),
             Some(output) => Err(SelectError::NoOutputs(path.to_string(), output.into()).into()),
+        },
+        Subject::Debian(names) => match output {
+            None => packages_of_debian(context, &names),
+            Some(output) => Err(SelectError::NoOutputs(text.into(), output.into()).into()),
         },
         Subject::Project { directory, name } => {
             let project = evaluator.evaluate_project(&context.directory().join(directory))?;

@@ -27,6 +27,8 @@ pub(crate) enum Subject {
         /// A package or image in it.
         name: Option<String>,
     },
+    /// Packages of Debian by name, the first one the most important.
+    Debian(Vec<String>),
     /// A store object that is already there.
     Path(StorePath),
 }
@@ -43,8 +45,10 @@ pub(crate) enum TargetError {
     /// The text starts like a store path and is none.
     #[error("`{0}` is not a store path")]
     NotAStorePath(String),
-    /// Debian packages are not targets of this version.
-    #[error("target `{0}`: this version of pith cannot import Debian packages")]
+    /// The text behind `debian:` names no packages.
+    #[error(
+        "target `{0}` names no packages of Debian: it must be `debian:NAME`, or several with commas"
+    )]
     Debian(String),
 }
 
@@ -68,8 +72,12 @@ impl FromStr for Target {
             Subject::Path(path)
         } else if let Ok(path) = subject.parse() {
             Subject::Path(path)
-        } else if subject.starts_with("debian:") {
-            return Err(TargetError::Debian(subject.into()));
+        } else if let Some(names) = subject.strip_prefix("debian:") {
+            let names: Vec<String> = names.split(',').map(str::to_owned).collect();
+            if !names.iter().all(|name| recipes::debian::is_name(name)) {
+                return Err(TargetError::Debian(subject.into()));
+            }
+            Subject::Debian(names)
         } else if let Some((directory, name)) = subject.rsplit_once(':') {
             let name = (!name.is_empty()).then(|| name.to_owned());
             Subject::Project {
@@ -120,6 +128,16 @@ mod tests {
                     name: name.map(str::to_owned)
                 }
             );
+        }
+    }
+
+    #[test]
+    fn packages_of_debian_are_named_with_commas() {
+        let names = ["nginx", "libstdc++6"].map(str::to_owned).to_vec();
+        let target = parse("debian:nginx,libstdc++6").unwrap();
+        assert_eq!(target.subject, Subject::Debian(names));
+        for text in ["debian:", "debian:a,", "debian:a/b"] {
+            assert_eq!(parse(text), Err(TargetError::Debian(text.into())));
         }
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completions;
+pub(crate) mod debian;
 pub(crate) mod diff;
 pub(crate) mod init;
 pub(crate) mod key;

@@ -4,14 +4,18 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use pack::rootfs::RootSet;
+use recipes::debian::tree_of;
+use recipes::model::OutputRef;
 use sandbox::{Access, File, Mount, Network, SandboxSpec, Status, Stdio, User};
 use store::{LocalStore, STORE_DIR, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::program::default_program;
+use crate::program::{ProgramError, default_program};
 use crate::realise::{RealiseOptions, realise};
 use crate::select::{Selection, Want, select};
+use crate::system::{Scratch, accounts, environment, lay_out};
 
 /// Files of the machine without which names of hosts cannot be looked up.
 const NETWORK_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
@@ -45,6 +49,7 @@ pub(crate) struct RunArgs {
 /// Runs the program and returns its exit status; 128 and the signal's number for one that a signal ended.
 pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError> {
     let selection = select(context, &context.evaluator(), &args.target, Want::Objects)?;
+    let selection = as_tree(selection)?;
     let name = match &selection {
         Selection::Output { package, .. } => package.name.clone(),
         _ => String::new(),
@@ -56,12 +61,21 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError>
             args.target.clone(),
         )));
     };
-    let program = match &args.program {
-        Some(program) => program.clone(),
-        None => default_program(&store.real_path(path), path, &name)?,
+    let real = store.real_path(path);
+    let set = RootSet::load(&real).map_err(CommandError::failed)?;
+    let scratch = Scratch::new().map_err(CommandError::failed)?;
+    let mut spec = match set {
+        Some(set) => system(args, context, &real, &set, &scratch)?,
+        None => {
+            let program = match &args.program {
+                Some(program) => program.clone(),
+                None => default_program(&real, path, &name)?,
+            };
+            specification(args, context, &store, path, &program)?
+        }
     };
-    let temporary = tempfile::tempdir().map_err(CommandError::failed)?;
-    let spec = specification(args, context, &store, (path, &program), temporary.path())?;
+    let tmp = scratch.mount(Path::new("/tmp"));
+    spec.mounts.push(tmp.map_err(CommandError::failed)?);
     let outcome = context
         .launcher()?
         .run(&spec, &mut |_| {}, context.cancel())?;
@@ -77,23 +91,88 @@ pub(crate) fn exit_status(status: &Status) -> u8 {
     }
 }
 
+/// What runs of packages of Debian is one tree with all of their files.
+fn as_tree(selection: Selection) -> Result<Selection, CommandError> {
+    let Selection::Output { package, output } = &selection else {
+        return Ok(selection);
+    };
+    Ok(match tree_of(output.derivation())? {
+        Some(tree) => Selection::Output {
+            package: package.clone(),
+            output: OutputRef::default_of(tree),
+        },
+        None => selection,
+    })
+}
+
+/// The specification for a tree of packages of Debian, which lies at `/`.
+fn system(
+    args: &RunArgs,
+    context: &Context,
+    real: &Path,
+    set: &RootSet,
+    scratch: &Scratch,
+) -> Result<SandboxSpec, CommandError> {
+    let mut argv: Vec<OsString> = match &args.program {
+        Some(program) => vec![program.into()],
+        None => set.entrypoint.iter().map(OsString::from).collect(),
+    };
+    if argv.is_empty() {
+        let error = ProgramError::NoDefault(args.target.clone());
+        return Err(CommandError::failed(error).hint("`--program NAME` runs one of its programs"));
+    }
+    if args.arguments.is_empty() && args.program.is_none() {
+        argv.extend(set.cmd.iter().map(OsString::from));
+    }
+    argv.extend(args.arguments.iter().cloned());
+    let mut spec = base(args, context, Vec::new());
+    spec.files = accounts(real, &caller_accounts());
+    spec.files.push(nsswitch());
+    spec.argv = argv;
+    spec.env.extend(environment(set));
+    lay_out(&mut spec, real, set, scratch).map_err(CommandError::failed)?;
+    Ok(spec)
+}
+
 fn specification(
     args: &RunArgs,
     context: &Context,
     store: &LocalStore,
-    (path, program): (&StorePath, &str),
-    temporary: &Path,
+    path: &StorePath,
+    program: &str,
 ) -> Result<SandboxSpec, CommandError> {
     let closure = store.closure(std::slice::from_ref(path))?;
-    let mut mounts: Vec<_> = closure
-        .paths()
-        .map(|path| Mount {
-            source: store.real_path(path),
-            target: PathBuf::from(path.to_logical()),
-            access: Access::ReadOnly,
-        })
+    let mounts = closure.paths().map(|path| Mount {
+        source: store.real_path(path),
+        target: PathBuf::from(path.to_logical()),
+        access: Access::ReadOnly,
+    });
+    let mut spec = base(args, context, mounts.collect());
+    let bin = format!("{STORE_DIR}/{path}/bin");
+    let program = OsString::from(format!("{bin}/{program}"));
+    spec.argv = [program]
+        .into_iter()
+        .chain(args.arguments.iter().cloned())
         .collect();
-    mounts.push(writable(temporary.to_owned(), "/tmp".into()));
+    spec.env.insert("PATH".into(), bin.into());
+    if let Some(bundle) = closure
+        .paths()
+        .map(|path| certificates(store, path))
+        .find_map(|bundle| bundle)
+    {
+        spec.env.insert("SSL_CERT_FILE".into(), bundle.into());
+    }
+    let own = caller_accounts().into_iter().map(|(path, text)| File {
+        path: path.into(),
+        bytes: text.into_bytes(),
+        mode: 0o644,
+    });
+    spec.files = own.chain([nsswitch()]).collect();
+    Ok(spec)
+}
+
+/// What every program gets: the network, the working directory if it shall, and the caller's ids.
+fn base(args: &RunArgs, context: &Context, mut mounts: Vec<Mount>) -> SandboxSpec {
     let network = if args.no_network {
         Network::Denied
     } else {
@@ -114,50 +193,37 @@ fn specification(
         cwd = context.directory().to_path_buf();
         mounts.push(writable(cwd.clone(), cwd.clone()));
     }
-    let bin = format!("{STORE_DIR}/{path}/bin");
-    let argv = [OsString::from(format!("{bin}/{program}"))]
-        .into_iter()
-        .chain(args.arguments.iter().cloned());
     let mut env = context.settings().variables.passed_on.clone();
-    env.insert("PATH".into(), bin.into());
     env.insert("HOME".into(), "/tmp".into());
-    if let Some(bundle) = closure
-        .paths()
-        .map(|path| certificates(store, path))
-        .find_map(|bundle| bundle)
-    {
-        env.insert("SSL_CERT_FILE".into(), bundle.into());
-    }
-    let ids = (nix::unistd::getuid(), nix::unistd::getgid());
-    let files = [
-        (
-            "/etc/passwd",
-            format!("user:x:{}:{}::/tmp:/bin/false\n", ids.0, ids.1),
-        ),
-        ("/etc/group", format!("user:x:{}:\n", ids.1)),
-        (
-            "/etc/nsswitch.conf",
-            "passwd: files\ngroup: files\nhosts: files dns\n".to_owned(),
-        ),
-    ];
-    Ok(SandboxSpec {
+    SandboxSpec {
         mounts,
-        files: files
-            .into_iter()
-            .map(|(path, text)| File {
-                path: path.into(),
-                bytes: text.into_bytes(),
-                mode: 0o644,
-            })
-            .collect(),
-        argv: argv.collect(),
         env,
         cwd,
         network,
         stdio: Stdio::Inherited,
         user: User::Caller,
         ..SandboxSpec::default()
-    })
+    }
+}
+
+/// The lines about the caller, by file.
+fn caller_accounts() -> [(&'static str, String); 2] {
+    let ids = (nix::unistd::getuid(), nix::unistd::getgid());
+    [
+        (
+            "/etc/passwd",
+            format!("user:x:{}:{}::/tmp:/bin/false\n", ids.0, ids.1),
+        ),
+        ("/etc/group", format!("user:x:{}:\n", ids.1)),
+    ]
+}
+
+fn nsswitch() -> File {
+    File {
+        path: "/etc/nsswitch.conf".into(),
+        bytes: b"passwd: files\ngroup: files\nhosts: files dns\n".to_vec(),
+        mode: 0o644,
+    }
 }
 
 /// A directory of the machine that the program may change.

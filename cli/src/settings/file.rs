@@ -33,9 +33,22 @@ pub(crate) struct SettingsFile {
     pub(super) caches: Vec<CacheTable>,
     /// The file of the key that signs what is pushed.
     pub(crate) signing_key: Option<PathBuf>,
+    /// Where packages of Debian come from.
+    #[serde(default)]
+    pub(crate) debian: DebianTable,
     /// Whose signatures are believed.
     #[serde(default)]
     pub(crate) trust: TrustTable,
+}
+
+/// Where packages of Debian come from.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DebianTable {
+    /// Suites as `MIRROR/SUITE`, in place of Debian 12 with updates and security.
+    pub(crate) suites: Option<Vec<String>>,
+    /// A file with the OpenPGP keys that sign them, in place of Debian's; relative to the working directory.
+    pub(crate) keyring: Option<PathBuf>,
 }
 
 /// Why a settings file could not be used.

@@ -12,7 +12,7 @@ use sandbox::{Level, UnknownLevel};
 use thiserror::Error;
 
 use super::caches::{CacheLayer, CacheSettings, CacheSettingsError, Origin};
-use super::file::{SettingsFile, SettingsFileError};
+use super::file::{DebianTable, SettingsFile, SettingsFileError};
 use super::trust::{TrustSettings, TrustTable, TrustTableError};
 use super::variables::Variables;
 use crate::args::GlobalArgs;
@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) mirrors: BTreeMap<String, Vec<String>>,
     /// Caches to take from.
     pub(crate) caches: CacheSettings,
+    /// Where packages of Debian come from.
+    pub(crate) debian: DebianTable,
     /// Whose signatures are believed.
     pub(crate) trust: TrustSettings,
     /// The environment that was read.
@@ -134,6 +136,11 @@ impl Settings {
             || layers.iter().find_map(|file| file.offline).unwrap_or(false);
         let machine = layers.iter_mut().map(|file| mem::take(&mut file.trust));
         let trust = TrustSettings::join(of_project, machine.collect(), &flags.trust)?;
+        let keyring = layers.iter().find_map(|file| file.debian.keyring.clone());
+        let debian = DebianTable {
+            suites: layers.iter().find_map(|file| file.debian.suites.clone()),
+            keyring: keyring.map(|path| absolute(directory, path)),
+        };
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for layer in layers {
             for (name, urls) in layer.mirrors {
@@ -149,6 +156,7 @@ impl Settings {
             sandbox,
             offline,
             mirrors,
+            debian,
             caches,
             trust,
             variables,

@@ -1,0 +1,333 @@
+//! Debian's index as commands use it: which suites, whose keys, where it is kept.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use recipes::debian::{
+    IndexError, Keyring, Lock, LockError, Request, ResolutionError, SetError, SetOptions, Universe,
+    default_prune, resolve, set_of,
+};
+use recipes::event::Event;
+use recipes::lang::Package;
+use recipes::model::{Derivation, Location, OutputRef};
+use recipes::source::Fetcher;
+use recipes::source::archive::{Archive, ArchiveError, Need, Snapshot, Suite};
+use store::LocalStore;
+use thiserror::Error;
+
+use crate::context::Context;
+use crate::error::{CommandError, ExitStatus};
+use crate::output::BuildProgress;
+use crate::realise::{RealiseOptions, build_options, seconds_now};
+use crate::select::Selection;
+
+/// The lock file of a project.
+pub(crate) const LOCK_FILE: &str = "debian.lock";
+
+/// How old an index may be that a command takes which writes no lock file.
+const INDEX_AGE: Duration = Duration::from_secs(3600);
+
+/// What packages are for. Debian calls it so.
+const ARCHITECTURE: &str = "amd64";
+
+/// A file that was named cannot be read.
+#[derive(Debug, Error)]
+#[error("cannot read `{}`", path.display())]
+struct ReadError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// A lock file could not be written.
+#[derive(Debug, Error)]
+#[error("cannot write `{}`", path.display())]
+struct WriteError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The text is no suite.
+#[derive(Debug, Error)]
+#[error("`{0}` names no suite: it must be `MIRROR/SUITE`, as `debian/bookworm`")]
+struct SuiteError(String);
+
+/// Which part of Debian packages are taken from.
+#[derive(Debug)]
+pub(crate) struct Index<'a> {
+    context: &'a Context,
+    suites: Vec<Suite>,
+    keyring: Option<PathBuf>,
+}
+
+impl<'a> Index<'a> {
+    /// What flags say, else the settings, else Debian 12.
+    pub(crate) fn from_flags(
+        context: &'a Context,
+        suites: &[String],
+        keyring: Option<&Path>,
+    ) -> Result<Self, CommandError> {
+        let settings = &context.settings().debian;
+        let texts = if suites.is_empty() {
+            settings.suites.as_deref().unwrap_or_default()
+        } else {
+            suites
+        };
+        let suites = if texts.is_empty() {
+            Suite::bookworm()
+        } else {
+            texts
+                .iter()
+                .map(|text| parse_suite(text))
+                .collect::<Result<_, _>>()?
+        };
+        let keyring = keyring
+            .map(|path| context.directory().join(path))
+            .or_else(|| settings.keyring.clone());
+        Ok(Self {
+            context,
+            suites,
+            keyring,
+        })
+    }
+
+    /// Resolves a request. A release file that was fetched less than `max_age` ago is taken as it is.
+    pub(crate) fn resolve(
+        &self,
+        store: &LocalStore,
+        request: &Request,
+        max_age: Duration,
+    ) -> Result<Lock, CommandError> {
+        let Snapshot {
+            indexes,
+            suites,
+            left_out,
+        } = self.load(store, max_age)?;
+        for (suite, reason) in left_out {
+            let reason = reason.lines().next().unwrap_or_default().to_owned();
+            self.context
+                .printer()
+                .note(&format!("warning: `{suite}` is left out: {reason}"));
+        }
+        let universe = Universe::new(&indexes, ARCHITECTURE).map_err(damaged)?;
+        let dates: Vec<String> = (suites.iter())
+            .map(|suite| {
+                format!(
+                    "{} of {}",
+                    suite.name,
+                    suite.date.split('T').next().unwrap_or_default()
+                )
+            })
+            .collect();
+        let lock = resolve(&universe, request, suites).map_err(unresolved)?;
+        self.context
+            .printer()
+            .note(&format!("resolved against {}", dates.join(", ")));
+        Ok(lock)
+    }
+
+    fn load(&self, store: &LocalStore, max_age: Duration) -> Result<Snapshot, CommandError> {
+        let options = build_options(self.context, &RealiseOptions::default())?;
+        let fetcher = Fetcher::new(options.fetch, options.mirrors);
+        let progress = BuildProgress::new(self.context.printer());
+        let events = |event: Event| progress.show(&event);
+        let archive = Archive {
+            fetcher: &fetcher,
+            directory: &store.debian_dir(),
+            now: seconds_now(),
+            max_age,
+            events: &events,
+            cancel: self.context.cancel(),
+        };
+        let keyring = match &self.keyring {
+            Some(path) => {
+                let bytes = fs::read(path).map_err(|source| {
+                    CommandError::failed(ReadError {
+                        path: path.clone(),
+                        source,
+                    })
+                })?;
+                Keyring::read(&path.display().to_string(), &bytes).map_err(CommandError::failed)?
+            }
+            None => archive.debian_keyring().map_err(not_had)?,
+        };
+        archive
+            .load(&self.suites, &keyring, ARCHITECTURE)
+            .map_err(not_had)
+    }
+}
+
+fn parse_suite(text: &str) -> Result<Suite, CommandError> {
+    let plain = |part: &str| {
+        part.bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric())
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    match text.split_once('/') {
+        Some((mirror, name)) if plain(mirror) && plain(name) => Ok(Suite {
+            mirror: mirror.to_owned(),
+            name: name.to_owned(),
+            need: Need::Required,
+        }),
+        _ => Err(CommandError::new(
+            ExitStatus::Usage,
+            SuiteError(text.to_owned()),
+        )),
+    }
+}
+
+/// Reads a lock file, and returns its text too.
+pub(crate) fn read_lock(path: &Path) -> Result<(Lock, String), CommandError> {
+    let text = fs::read_to_string(path).map_err(|source| {
+        CommandError::failed(ReadError {
+            path: path.to_path_buf(),
+            source,
+        })
+    })?;
+    let name = path.display().to_string();
+    let lock = Lock::parse(&name, &text).map_err(|error| {
+        let hint = match &error {
+            LockError::Version { .. } => "a newer pith has made it; use that one",
+            _ => "`pith debian lock` makes it anew from its `packages`",
+        };
+        CommandError::failed(error).hint(hint)
+    })?;
+    Ok((lock, text))
+}
+
+fn damaged(error: IndexError) -> CommandError {
+    CommandError::new(ExitStatus::Damaged, error)
+}
+
+fn unresolved(error: ResolutionError) -> CommandError {
+    let hint = match &error {
+        ResolutionError::Unknown {
+            nearest: Some(name),
+            ..
+        } => Some(format!("did you mean `{name}`?")),
+        ResolutionError::Virtual { .. } => Some("name one of them".to_owned()),
+        ResolutionError::Unsatisfiable { .. } => Some(
+            "`--without NAME` leaves a package out although something depends on it".to_owned(),
+        ),
+        _ => None,
+    };
+    let status = match &error {
+        ResolutionError::Index(_) => ExitStatus::Damaged,
+        _ => ExitStatus::Failed,
+    };
+    let error = CommandError::new(status, error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn not_had(error: ArchiveError) -> CommandError {
+    use recipes::source::FetchError;
+    let (status, hint) = match &error {
+        ArchiveError::Fetch(FetchError::WrongDigest(_)) => (
+            ExitStatus::DigestMismatch,
+            Some(
+                "the mirror is being updated or was tampered with; try again later or use another one",
+            ),
+        ),
+        ArchiveError::Signature(_) => (
+            ExitStatus::Damaged,
+            Some("nothing of this index was believed; `--keyring FILE` names other keys"),
+        ),
+        ArchiveError::Release(_) => (
+            ExitStatus::Failed,
+            Some("use a mirror that is kept up to date"),
+        ),
+        ArchiveError::Fetch(FetchError::Cancelled { .. }) => (ExitStatus::Interrupted, None),
+        _ => (ExitStatus::Failed, None),
+    };
+    let error = CommandError::new(status, error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// Packages of Debian as the project's lock file pins them; where it has none, as the index says now, and in a project that is
+/// written to its lock file.
+pub(crate) fn packages_of_debian(
+    context: &Context,
+    names: &[String],
+) -> Result<Selection, CommandError> {
+    let path = (context.settings().project.as_ref()).map(|project| project.join(LOCK_FILE));
+    let (lock, file) = match &path {
+        Some(path) if path.exists() => (read_lock(path)?.0, path.display().to_string()),
+        _ => {
+            let request = Request {
+                packages: names.iter().cloned().collect(),
+                prune: default_prune().map(str::to_owned).collect(),
+            };
+            let index = Index::from_flags(context, &[], None)?;
+            let max_age = if path.is_some() {
+                Duration::ZERO
+            } else {
+                INDEX_AGE
+            };
+            let lock = index.resolve(&context.open_store()?, &request, max_age)?;
+            if let Some(path) = &path {
+                write_lock(path, &lock.to_text())?;
+                let note = format!("wrote `{}`", path.display());
+                context.printer().note(&note);
+            }
+            (lock, "the index".to_owned())
+        }
+    };
+    // A name that others provide is locked under the provider's.
+    let locked = |name: &String| match (lock.find(name), names.len(), lock.request.first()) {
+        (None, 1, Some(only)) if lock.request.len() == 1 && file == "the index" => only.clone(),
+        _ => name.clone(),
+    };
+    let options = SetOptions {
+        names: names.iter().map(locked).collect(),
+        tree: false,
+        origin: Location::default(),
+    };
+    let set = set_of(&lock, &file, &options, &mut Derivation::new).map_err(|error| {
+        let is_absent = matches!(error, SetError::NotLocked { .. });
+        let error = CommandError::failed(error);
+        if is_absent {
+            let mut all = lock.request.clone();
+            all.extend(names.iter().cloned());
+            let all: Vec<String> = all.into_iter().collect();
+            return error.hint(format!("`pith debian lock {}` locks it too", all.join(" ")));
+        }
+        error
+    })?;
+    let package = Package {
+        name: set.metadata().name.clone(),
+        label: format!("debian:{}", names.join(",")),
+        derivation: set.clone(),
+        images: Vec::new(),
+    };
+    Ok(Selection::Output {
+        package,
+        output: OutputRef::default_of(set),
+    })
+}
+
+/// Writes a lock file in one step.
+pub(crate) fn write_lock(path: &Path, text: &str) -> Result<(), CommandError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(|source| {
+        let path = path.to_path_buf();
+        CommandError::failed(WriteError { path, source })
+    })
+}
