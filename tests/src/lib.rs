@@ -1,5 +1,6 @@
 //! What the end-to-end scenarios share: a place of their own on disk and the `pith` binary in it.
 
+pub mod debian_repository;
 mod env;
 pub mod http_server;
 mod random;

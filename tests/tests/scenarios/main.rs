@@ -10,6 +10,7 @@ mod checks;
 mod commands;
 mod concurrency;
 mod crowd;
+mod debian;
 mod disk_usage;
 mod early_cutoff;
 mod engines;
