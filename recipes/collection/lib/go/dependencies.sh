@@ -10,8 +10,8 @@ cd /build/source
 source "$go_setup"
 # shellcheck disable=SC2086
 xargs -r go build -v -p "$PITH_BUILD_CORES" $go_flags <imports
-# The entries end in the time at which they were made; its width is fixed.
+# An entry ends in the time at which it was made, in nanoseconds, and must keep its length.
 find "$GOCACHE" -type f -name '*-a' -exec \
-    sed -i -E 's/ +[0-9]+$/ 1000000000000000000/' {} +
+    sed -i -E 's/[0-9]{19}$/1000000000000000000/' {} +
 rm -f "$GOCACHE/trim.txt" "$GOCACHE/README" "$GOCACHE/testexpire.txt"
 cp -r --no-preserve=ownership "$GOCACHE" "$out"
