@@ -7,6 +7,7 @@ mod bad_sources;
 mod cache_push;
 mod cache_questions;
 mod checks;
+mod collection;
 mod commands;
 mod concurrency;
 mod crowd;

@@ -1,0 +1,205 @@
+//! Servers of the collection do their work in images of only their closure, as an ordinary user
+//! on a root that nobody may write.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, pipe};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use tests::{Finished, TestEnv};
+
+/// What podman needs on a machine without delegated cgroups.
+const ENGINE: [&str; 4] = ["--runtime", "runc", "--cgroup-manager", "cgroupfs"];
+const LIMITS: [&str; 4] = [
+    "--ulimit",
+    "nofile=1024:1024",
+    "--ulimit",
+    "nproc=4096:4096",
+];
+
+/// A running container, and its image; both go with the value.
+struct Server<'a> {
+    env: &'a TestEnv,
+    image: String,
+    container: String,
+    process: Child,
+}
+
+impl<'a> Server<'a> {
+    /// Packs the image that `project/pith.star` declares, runs it and waits until it has said `ready`.
+    fn start(env: &'a TestEnv, name: &str, arguments: &[&str], ready: &str) -> Self {
+        let image = pack_and_load(env, name);
+        let container = format!("{image}-server");
+        let (said, says) = pipe().expect("the system has pipes");
+        let process = Command::new("podman")
+            .args(ENGINE)
+            .args(["run", "--rm", "--read-only", "--network=none"])
+            .args(["--name", &container])
+            .args(LIMITS)
+            .arg(&image)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(says.try_clone().expect("descriptors are left"))
+            .stderr(says)
+            .spawn()
+            .expect("podman is installed");
+        let mut lines = BufReader::new(said).lines().map_while(Result::ok);
+        let mut seen = Vec::new();
+        let is_ready = lines.by_ref().any(|line| {
+            let found = line.contains(ready);
+            seen.push(line);
+            found
+        });
+        // Somebody has to read on, or the next line that it writes ends it.
+        thread::spawn(move || lines.for_each(drop));
+        let server = Self {
+            env,
+            image,
+            container,
+            process,
+        };
+        assert!(is_ready, "it ended without `{ready}`:\n{}", seen.join("\n"));
+        server
+    }
+
+    /// Runs a program of the image in the container.
+    fn exec(&self, command: &[&str]) -> Finished {
+        podman(self.env, &[&["exec", &self.container], command].concat())
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        // Nothing of this may hide why the test ends.
+        drop(podman(self.env, &["rm", "-f", "-t", "0", &self.container]));
+        drop(self.process.wait());
+        drop(podman(self.env, &["rmi", "-f", &self.image]));
+    }
+}
+
+fn podman(env: &TestEnv, arguments: &[&str]) -> Finished {
+    env.tool("podman", &[&ENGINE[..], arguments].concat())
+}
+
+/// Packs `name` and returns what podman shall call it: no other process does.
+fn pack_and_load(env: &TestEnv, name: &str) -> String {
+    let image = format!("{name}-{}", std::process::id());
+    let archive = env.path(&format!("{name}.tar"));
+    let archive = archive.to_str().expect("temporary paths are UTF-8");
+    env.pith(&["pack", name, "-q", "-n", &image, "-o", archive])
+        .expect_success();
+    podman(env, &["load", "-q", "-i", archive]).expect_success();
+    image
+}
+
+#[test]
+fn nginx_serves_a_page_over_tls_from_a_read_only_root() {
+    let env = TestEnv::with_shared_store();
+    let certificate = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost";
+    env.tool(
+        "openssl",
+        &certificate.split_whitespace().collect::<Vec<_>>(),
+    )
+    .expect_success();
+    let read = |name| fs::read_to_string(env.path(name)).expect("openssl wrote it");
+    let (key, certificate) = (read("key.pem"), read("cert.pem"));
+    env.write(
+        "project/pith.star",
+        &format!(
+            r#"
+image(
+    name = "nginx-tls",
+    packages = [package("nginx")],
+    entrypoint = ["/bin/nginx", "-c", "/etc/nginx.conf"],
+    files = {{
+        "/etc/key.pem": """{key}""",
+        "/etc/cert.pem": """{certificate}""",
+        "/srv/index.html": "a page of its own\n",
+        "/etc/nginx.conf": """
+            daemon off;
+            pid /tmp/nginx.pid;
+            error_log stderr notice;
+            events {{ }}
+            http {{
+                access_log /dev/stdout;
+                server {{
+                    listen 8443 ssl http2;
+                    ssl_certificate /etc/cert.pem;
+                    ssl_certificate_key /etc/key.pem;
+                    root /srv;
+                }}
+            }}
+        """,
+    }},
+)
+image(
+    name = "curl-tls",
+    packages = [package("curl")],
+    entrypoint = ["/bin/curl", "-sS", "--cacert", "/cert.pem"],
+    files = {{"/cert.pem": """{certificate}"""}},
+)
+"#
+        ),
+    );
+    let server = Server::start(&env, "nginx-tls", &[], "start worker process ");
+    let user = podman(
+        &env,
+        &["inspect", "-f", "{{.Config.User}}", &server.container],
+    );
+    assert_eq!(user.expect_success().line(), "65532:65532");
+
+    let client = pack_and_load(&env, "curl-tls");
+    let network = format!("--network=container:{}", server.container);
+    let said = podman(
+        &env,
+        &[
+            &["run", "--rm", &network],
+            &LIMITS[..],
+            &[&client, "https://localhost:8443/"],
+        ]
+        .concat(),
+    );
+    drop(podman(&env, &["rmi", "-f", &client]));
+    assert_eq!(said.expect_success().stdout, "a page of its own\n");
+}
+
+#[test]
+fn mosquitto_delivers_what_is_published_over_its_port() {
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        r#"
+image(
+    name = "mosquitto",
+    packages = [package("mosquitto")],
+    entrypoint = ["/bin/mosquitto", "-c", "/etc/mosquitto.conf"],
+    files = {"/etc/mosquitto.conf": "listener 1883\nallow_anonymous true\n"},
+    ports = [1883],
+)
+"#,
+    );
+    let server = Server::start(&env, "mosquitto", &[], " running");
+    // A retained message waits for who subscribes later.
+    let publish = ["-r", "-q", "1", "-t", "rooms/kitchen", "-m", "21.5"];
+    server
+        .exec(&[&["/bin/mosquitto_pub"], &publish[..]].concat())
+        .expect_success();
+    let subscribe = ["-C", "1", "-W", "60", "-v", "-t", "rooms/#"];
+    let said = server.exec(&[&["/bin/mosquitto_sub"], &subscribe[..]].concat());
+    assert_eq!(said.expect_success().stdout, "rooms/kitchen 21.5\n");
+}
+
+#[test]
+fn redis_keeps_what_it_is_given() {
+    let env = TestEnv::with_shared_store();
+    let server = Server::start(
+        &env,
+        "redis",
+        &["redis-server", "--save", ""],
+        "Ready to accept connections",
+    );
+    let redis = |command: &[&str]| server.exec(&[&["/bin/redis-cli"], command].concat());
+    assert_eq!(redis(&["SET", "key", "42"]).expect_success().stdout, "OK\n");
+    assert_eq!(redis(&["INCR", "key"]).expect_success().stdout, "43\n");
+}
