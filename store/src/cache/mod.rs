@@ -6,6 +6,7 @@
 //! * [`push`] — from the local store into a cache
 //! * [`source`] — a cache as those see it who take from it: retries, and when to stop
 //! * [`pull`] — objects and realisations out of caches into the local store
+//! * [`gc`] — what nobody needs any more out of a cache
 //! * [`server`] — a directory for clients elsewhere, who may write only what is right
 //!
 //! What is believed because of which signatures is decided in [`trust`].
@@ -15,7 +16,9 @@
 
 pub mod backend;
 pub mod format;
+pub mod gc;
 pub mod pack;
+mod parallel;
 pub mod pull;
 pub mod push;
 pub mod server;

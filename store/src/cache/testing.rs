@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     format::{
-        BlobPart, CacheInfo, CacheName, ClosureIndex, Frame, Manifest, NameHint, ObjectRecord,
-        PlanHint, Prefix, RealisationSet,
+        BlobPart, CacheInfo, CacheName, Claim, ClosureIndex, Condemned, Frame, Manifest, NameHint,
+        ObjectRecord, Pins, PlanHint, Prefix, RealisationSet,
     },
     pack::read_frame,
 };
@@ -111,6 +111,10 @@ impl Check {
                 .and_then(|hint| self.record(&hint.object).map(drop)),
             CacheName::Log(_) if bytes.is_empty() => Err("it is empty".to_owned()),
             CacheName::Log(_) => Ok(()),
+            CacheName::Pins => Pins::decode(&bytes).map(drop).map_err(text),
+            CacheName::Condemned => Condemned::decode(&bytes).map(drop).map_err(text),
+            CacheName::Claim(_) => Claim::decode(&bytes).map(drop).map_err(text),
+            CacheName::Collector(_) => Ok(()),
         };
         if let Err(problem) = result {
             self.fault(format!("{name}: {problem}"));

@@ -4,6 +4,7 @@
 //! system or the test found free, each stopped by the test that started it.
 
 mod broken;
+mod collecting;
 mod conformance;
 mod directory;
 mod http;

@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Opens a cache anew, as another process would.
-type Open<'a> = &'a (dyn Fn() -> TestResult<Box<dyn Backend>> + Sync);
+pub(crate) type Open<'a> = &'a (dyn Fn() -> TestResult<Box<dyn Backend>> + Sync);
 
-fn source(open: Open<'_>) -> TestResult<Source> {
+pub(crate) fn source(open: Open<'_>) -> TestResult<Source> {
     Ok(Source::new(open()?, Policy::default()))
 }
 
@@ -38,7 +38,7 @@ fn key(number: u8) -> TestResult<SecretKey> {
 }
 
 /// Adds a library of 6 MB, one file of it with this version, and a program that names it and was built.
-fn add(store: &LocalStore, version: u64) -> TestResult<(PathInfo, Realisation)> {
+pub(crate) fn add(store: &LocalStore, version: u64) -> TestResult<(PathInfo, Realisation)> {
     let mut tree = memory_tree(&[("lib/large", MemoryNode::file(noise(1, 4_000_000)))]);
     for number in 0..50 {
         let seed = if number == 25 {
@@ -79,7 +79,7 @@ fn add(store: &LocalStore, version: u64) -> TestResult<(PathInfo, Realisation)> 
     Ok((program, realisation))
 }
 
-fn push(
+pub(crate) fn push(
     store: &LocalStore,
     open: Open<'_>,
     builder: u8,
@@ -95,7 +95,7 @@ fn push(
 }
 
 /// Pulls what a derivation was built to, into a new store.
-fn pull(open: Open<'_>, builder: u8, realisation: &Realisation) -> TestResult {
+pub(crate) fn pull(open: Open<'_>, builder: u8, realisation: &Realisation) -> TestResult {
     let elsewhere = TempStore::new();
     let caches = [Arc::new(source(open)?)];
     let policy = trust::Policy::new(PolicyRules {

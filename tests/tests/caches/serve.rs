@@ -89,8 +89,13 @@ impl Served {
         open(&format!("http://{}", self.address), &options)
     }
 
+    /// The directory that it serves.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.directory.path().join("cache")
+    }
+
     fn path(&self, name: &CacheName) -> PathBuf {
-        self.directory.path().join("cache").join(name.to_string())
+        self.cache().join(name.to_string())
     }
 
     /// Writes a file and returns the status, or why it was refused.

@@ -150,6 +150,11 @@ fn a_push_to_a_cache_that_others_use_survives_every_fault() -> TestResult {
 }
 
 #[test]
+fn collecting_a_cache_survives_every_fault() -> TestResult {
+    run("collect-cache")
+}
+
+#[test]
 fn an_import_survives_every_fault() -> TestResult {
     run("import")
 }

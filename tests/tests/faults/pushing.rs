@@ -1,6 +1,10 @@
-//! Pushes into caches that are directories.
+//! Pushes into caches that are directories, and what is collected there.
 
-use std::{path::PathBuf, sync::atomic::AtomicBool};
+use std::{
+    path::PathBuf,
+    sync::atomic::AtomicBool,
+    time::{Duration, SystemTime},
+};
 
 use store::{
     AddBatch, AddObject, AddSource, LocalStore, MemoryNode, PathInfo, PlanDigest, Realisation,
@@ -8,6 +12,7 @@ use store::{
     cache::{
         backend::{BackendOptions, open_backend},
         format::CacheName,
+        gc::{CollectRequest, Collector},
         push::{PlannedHint, PushRequest, Pusher},
         source::{Policy, Source},
         testing::find_cache_faults,
@@ -41,7 +46,70 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         is_done: |store| is_whole(store, 2),
         is_undone: |store| is_consistent(store),
     },
+    Operation {
+        name: "collect-cache",
+        prepare: |store| {
+            add(store)?;
+            push(store, "builder-1")?;
+            for (name, files) in [("data-1.0", &["a", "b", "c"][..]), ("data-2.0", &["a"])] {
+                let tree = files.iter().map(|file| (*file, noise(file)));
+                add_tree(store, name, memory_tree(&tree.collect::<Vec<_>>()), &[])?;
+                push_targets(store, "builder-1", name)?;
+            }
+            Ok(())
+        },
+        // Two days later what nothing keeps is condemned, and after two more it goes.
+        act: |store| (1..=2).try_for_each(|times| collect(store, times * 2 * DAY)),
+        is_done: |store| Ok(records(store)? == ["data-2.0", "library-1.0"]),
+        is_undone: |store| is_consistent(store),
+    },
 ];
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A file of its own frame, so that its pack can be mostly dead.
+fn noise(name: &str) -> MemoryNode {
+    let mut bytes = vec![0; 300_000];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(name.as_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    MemoryNode::file(bytes)
+}
+
+/// The names of the objects in the cache.
+fn records(store: &LocalStore) -> TestResult<Vec<String>> {
+    is_consistent(store)?;
+    let there = |path: &StorePath| {
+        let name = CacheName::Object(*path.digest());
+        directory(store).join(name.to_string()).exists()
+    };
+    let mut names: Vec<String> = paths(store)?
+        .iter()
+        .filter(|path| there(path))
+        .map(|path| path.name().to_string())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+fn open(store: &LocalStore) -> TestResult<Source> {
+    let url = directory(store).to_str().ok_or("a path of text")?.parse()?;
+    let backend = open_backend(&url, &BackendOptions::default())?;
+    Ok(Source::new(backend, Policy::default()))
+}
+
+fn collect(store: &LocalStore, later: Duration) -> TestResult {
+    let kept = ["library-1.0", "data-2.0"].map(|name| Ok(find(store, name)?.path));
+    let request = CollectRequest {
+        keep: kept.into_iter().collect::<TestResult<_>>()?,
+        older_than: None,
+        grace: DAY,
+        dry_run: false,
+    };
+    let cache = open(store)?;
+    Collector::new(&cache, SystemTime::now() + later).collect(&request, &AtomicBool::new(false))?;
+    Ok(())
+}
 
 /// A library, and a program that names it and was built.
 fn add(store: &LocalStore) -> TestResult<PathInfo> {
@@ -97,14 +165,16 @@ fn directory(store: &LocalStore) -> PathBuf {
 }
 
 fn push(store: &LocalStore, key: &str) -> TestResult {
-    let url = directory(store).to_str().ok_or("a path of text")?.parse()?;
-    let backend = open_backend(&url, &BackendOptions::default())?;
-    let cache = Source::new(backend, Policy::default());
+    push_targets(store, key, "program")
+}
+
+fn push_targets(store: &LocalStore, key: &str, name: &str) -> TestResult {
+    let cache = open(store)?;
     let key = SecretKey::from_seed(key.parse()?, &[key.as_bytes()[8]; 32]);
     let targets = paths(store)?;
     let programs = targets
         .iter()
-        .filter(|path| path.name().as_str().starts_with("program"));
+        .filter(|path| path.name().as_str().starts_with(name));
     let request = PushRequest {
         targets: programs.cloned().collect(),
         hints: vec![PlannedHint {

@@ -4,6 +4,7 @@ mod apps;
 mod bad_builders;
 mod bad_recipes;
 mod bad_sources;
+mod cache_gc;
 mod cache_push;
 mod cache_questions;
 mod checks;

@@ -3,7 +3,7 @@
 use recipes::model::{Builder as Kind, Source as Origin};
 use recipes::plan::{Goal, Graph, Lookup, Outputs, PlanError, RealisedOutput};
 use store::cache::pull::Puller;
-use store::{LocalStore, ResolvedDigest};
+use store::{LocalStore, ResolvedDigest, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -21,6 +21,8 @@ pub(super) struct Asked {
     pub(super) is_valid: bool,
     /// Whether it is the target.
     pub(super) is_target: bool,
+    /// What its outputs became; none if nobody knows.
+    pub(super) outputs: Vec<StorePath>,
 }
 
 /// What could be found out about a target.
@@ -50,6 +52,7 @@ pub(super) fn find(
             resolved: realisation.resolved,
             is_valid: true,
             is_target: true,
+            outputs: vec![path.clone()],
         });
         return Ok(Found {
             asked: asked.collect(),
@@ -85,6 +88,9 @@ fn walk(
         let is_valid = recalled
             .as_ref()
             .is_some_and(|recalled| recalled.valid.iter().all(|valid| *valid));
+        let outputs = recalled
+            .map(|recalled| recalled.outputs)
+            .or_else(|| ask(puller, derivation, &resolved));
         found.asked.push(Asked {
             name: derivation.name().to_string(),
             resolved,
@@ -92,10 +98,12 @@ fn walk(
             is_target: goals
                 .iter()
                 .any(|goal| goal.derivation.id() == derivation.id()),
+            outputs: outputs
+                .iter()
+                .flatten()
+                .map(|output| output.path.clone())
+                .collect(),
         });
-        let outputs = recalled
-            .map(|recalled| recalled.outputs)
-            .or_else(|| ask(puller, derivation, &resolved));
         if let Some(outputs) = outputs {
             lookup.set(node, outputs);
         }

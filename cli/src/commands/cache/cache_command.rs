@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::challenge::{ChallengeArgs, challenge};
+use super::gc::{GcArgs, gc};
 use super::info::{InfoArgs, info};
 use super::push::{PushArgs, push};
 use super::trust_explain::{TrustExplainArgs, trust_explain};
@@ -24,6 +25,7 @@ enum CacheCommand {
     TrustExplain(TrustExplainArgs),
     WhyMissed(WhyMissedArgs),
     Challenge(ChallengeArgs),
+    Gc(GcArgs),
 }
 
 /// Runs the subcommand.
@@ -34,5 +36,6 @@ pub(crate) fn cache(args: &CacheArgs, context: &Context) -> Result<(), CommandEr
         CacheCommand::TrustExplain(args) => trust_explain(args, context),
         CacheCommand::WhyMissed(args) => why_missed(args, context),
         CacheCommand::Challenge(args) => challenge(args, context),
+        CacheCommand::Gc(args) => gc(args, context),
     }
 }

@@ -3,6 +3,7 @@
 mod asked;
 mod cache_command;
 mod challenge;
+mod gc;
 mod info;
 mod push;
 mod trust_explain;

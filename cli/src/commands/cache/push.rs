@@ -154,6 +154,9 @@ fn failed(error: PushError) -> CommandError {
             CommandError::new(ExitStatus::Damaged, error)
                 .hint("`pith store repair` puts right what is damaged")
         }
+        PushError::Collected { .. } => {
+            CommandError::failed(error).hint("push again when the collection is over")
+        }
         PushError::Interrupted => CommandError::new(ExitStatus::Interrupted, error),
         _ => CommandError::failed(error),
     }

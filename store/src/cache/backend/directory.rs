@@ -9,7 +9,10 @@ use std::{
     ops::Range,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,7 +20,7 @@ use bytes::Bytes;
 use nix::{dir::Type, errno::Errno, sys::stat::FileStat};
 
 use super::{
-    Backend, BackendError, CacheUrl, Corruption, Exclusion, FileKind, ListedFile,
+    Backend, BackendError, CacheUrl, Collectors, Corruption, Exclusion, FileKind, ListedFile,
     address::Place,
     exact::{After, Exact},
     staging::Staging,
@@ -26,11 +29,12 @@ use crate::{
     cache::format::CacheName,
     sys::{
         FileError,
-        change::unlink_at,
+        change::{sync_file_system, unlink_at},
         files::{
             at, file_type, inspect_at, list, may_write, open_directory, open_directory_at,
             open_file_at,
         },
+        lock::try_lock,
     },
 };
 
@@ -40,6 +44,8 @@ pub(in crate::cache) struct Directory {
     path: PathBuf,
     /// Made by the first write.
     staging: Mutex<Option<Arc<Staging>>>,
+    /// Whether names are gone that may come back after a power cut.
+    has_removed: AtomicBool,
 }
 
 impl Directory {
@@ -56,6 +62,7 @@ impl Directory {
             url,
             path,
             staging: Mutex::default(),
+            has_removed: AtomicBool::new(false),
         }
     }
 
@@ -227,10 +234,19 @@ impl Backend for Directory {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        match staging {
-            Some(staging) => staging.flush().map_err(BackendError::from_file),
-            None => Ok(()),
+        if let Some(staging) = staging {
+            staging.flush().map_err(BackendError::from_file)?;
         }
+        if self.has_removed.swap(false, Ordering::AcqRel) {
+            // One for all folders, and for the file systems whose sync of a directory says nothing about others.
+            let synced = open_directory(&self.path)
+                .and_then(|root| sync_file_system(root).map_err(at("sync", &self.path)));
+            if let Err(error) = synced {
+                self.has_removed.store(true, Ordering::Release);
+                return Err(BackendError::from_file(error));
+            }
+        }
+        Ok(())
     }
 
     fn keep_others_out(&self) -> Result<Option<Exclusion>, BackendError> {
@@ -238,12 +254,27 @@ impl Backend for Directory {
         Ok(Some(Exclusion { _lock: lock }))
     }
 
+    /// A lock of the cache's directory itself, which ends with the process.
+    fn exclude_collectors(&self) -> Result<Collectors, BackendError> {
+        let root = open_directory(&self.path).map_err(BackendError::from_file)?;
+        let lock = try_lock(root)
+            .map_err(|error| BackendError::from_file(at("lock", &self.path)(error)))?;
+        Ok(match lock {
+            Some(lock) => Collectors::Excluded(Exclusion { _lock: lock }),
+            None => Collectors::AtWork,
+        })
+    }
+
     fn remove(&self, name: &CacheName) -> Result<(), BackendError> {
         let Some((parent, file)) = self.open_parent(name).map_err(BackendError::from_file)? else {
             return Ok(());
         };
         match unlink_at(&parent, OsStr::new(&file)) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Ok(()) => {
+                self.has_removed.store(true, Ordering::Release);
+                Ok(())
+            }
+            Err(Errno::ENOENT) => Ok(()),
             Err(error) => Err(BackendError::from_file(at("remove", self.real(name))(
                 error,
             ))),

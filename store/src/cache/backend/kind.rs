@@ -7,6 +7,8 @@ pub enum FileKind {
     PlanHint,
     /// `c/`
     Closure,
+    /// `gc/`
+    Collection,
     /// `log/`
     Log,
     /// `n/`
@@ -23,9 +25,10 @@ pub enum FileKind {
 
 impl FileKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PlanHint,
         Self::Closure,
+        Self::Collection,
         Self::Log,
         Self::NameHint,
         Self::Object,
@@ -40,6 +43,7 @@ impl FileKind {
         match self {
             Self::PlanHint => "b",
             Self::Closure => "c",
+            Self::Collection => "gc",
             Self::Log => "log",
             Self::NameHint => "n",
             Self::Object => "o",

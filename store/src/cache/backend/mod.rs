@@ -66,6 +66,17 @@ pub struct Exclusion {
     _lock: Lock,
 }
 
+/// Whether somebody else may be removing files.
+#[derive(Debug)]
+pub enum Collectors {
+    /// Nobody is, until this is dropped.
+    Excluded(Exclusion),
+    /// Somebody is.
+    AtWork,
+    /// The place itself cannot tell.
+    Unknown,
+}
+
 /// Reads and writes the files of one cache. Blocks; any number of threads may use it at once.
 pub trait Backend: fmt::Debug + Send + Sync {
     /// Where the cache is.
@@ -101,7 +112,12 @@ pub trait Backend: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
-    /// Removes a file; one that is not there is no error.
+    /// Becomes the only one who may remove files, if the place can keep collectors apart. Does not wait.
+    fn exclude_collectors(&self) -> Result<Collectors, BackendError> {
+        Ok(Collectors::Unknown)
+    }
+
+    /// Removes a file; one that is not there is no error. It stays away when [`flush`](Self::flush) has returned, at the latest.
     fn remove(&self, name: &CacheName) -> Result<(), BackendError>;
 
     /// Tells of every file of a kind, in no order. Files that others write or remove meanwhile may be told of or not.

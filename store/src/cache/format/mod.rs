@@ -10,6 +10,7 @@
 //! * [`ClosureIndex`] — `c/…`
 //! * [`RealisationSet`] — `r/…`
 //! * [`PlanHint`] and [`NameHint`] — `b/…` and `n/…`
+//! * [`Pins`], [`Condemned`] and [`Claim`] — `gc/…`
 //!
 //! ```
 //! use store::cache::format::CacheName;
@@ -26,6 +27,7 @@
 mod bytes;
 mod cache_info;
 mod closure;
+mod collection;
 mod hint;
 mod json;
 mod manifest;
@@ -40,6 +42,7 @@ pub(crate) use self::zstd_frame::{compress, compress_bound, content_size, decomp
 pub use self::{
     cache_info::CacheInfo,
     closure::{ClosureIndex, Prefix, encode_closure, encode_closure_head},
+    collection::{Claim, Condemned, DrawnId, Pins},
     hint::{NameHint, PlanHint},
     manifest::{BlobEntry, BlobPart, Frame, Manifest, Part},
     name::CacheName,
@@ -56,6 +59,8 @@ pub const MAX_JSON: usize = 1 << 20;
 pub const MAX_RECORD: usize = 16 << 20;
 /// Bytes of a plan's hint at most.
 pub const MAX_HINT: usize = 16 << 20;
+/// Bytes of a list of what goes, and of a claim, at most: some 800 000 names.
+pub const MAX_CONDEMNED: usize = 64 << 20;
 /// Bytes of a pack at most.
 pub const MAX_PACK: usize = 32 << 20;
 /// Bytes that one frame of a pack holds at most.

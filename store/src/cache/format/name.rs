@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{FormatError, MAX_HINT, MAX_JSON, MAX_MANIFEST, MAX_PACK, MAX_RECORD};
+use super::{
+    DrawnId, FormatError, MAX_CONDEMNED, MAX_HINT, MAX_JSON, MAX_MANIFEST, MAX_PACK, MAX_RECORD,
+};
 use crate::id::{PackDigest, PathDigest, PlanDigest, ResolvedDigest, StoreName};
 
 /// Bytes of a compressed build log that are read at most.
@@ -34,6 +36,14 @@ pub enum CacheName {
     NameHint(StoreName),
     /// `log/<aa>/<hex>.zst`: the log of a build.
     Log(ResolvedDigest),
+    /// `gc/pins`: what stays.
+    Pins,
+    /// `gc/condemned`: what is about to go.
+    Condemned,
+    /// `gc/claim-<id>`: what somebody needs of that.
+    Claim(DrawnId),
+    /// `gc/collector-<id>`: somebody who collects.
+    Collector(DrawnId),
 }
 
 impl CacheName {
@@ -65,7 +75,9 @@ impl CacheName {
     #[must_use]
     pub const fn max_bytes(&self) -> u64 {
         match self {
-            Self::Info | Self::Realisations(_) => MAX_JSON as u64,
+            Self::Info | Self::Realisations(_) | Self::Pins => MAX_JSON as u64,
+            Self::Condemned | Self::Claim(_) => MAX_CONDEMNED as u64,
+            Self::Collector(_) => 1,
             Self::Object(_) => MAX_RECORD as u64,
             Self::PlanHint(_) => MAX_HINT as u64,
             Self::NameHint(_) => NAME_HINT,
@@ -92,6 +104,10 @@ impl fmt::Display for CacheName {
             Self::PlanHint(digest) => sharded(f, "b", &digest.to_hex(), ""),
             Self::NameHint(name) => write!(f, "n/{name}"),
             Self::Log(digest) => sharded(f, "log", &digest.to_hex(), ".zst"),
+            Self::Pins => f.write_str("gc/pins"),
+            Self::Condemned => f.write_str("gc/condemned"),
+            Self::Claim(id) => write!(f, "gc/claim-{id}"),
+            Self::Collector(id) => write!(f, "gc/collector-{id}"),
         }
     }
 }
@@ -114,6 +130,9 @@ fn parse(text: &str) -> Option<CacheName> {
     if folder == "n" {
         return Some(CacheName::NameHint(rest.parse().ok()?));
     }
+    if folder == "gc" {
+        return parse_collection(rest);
+    }
     let (shard, name) = rest.split_once('/')?;
     if name.get(..2)? != shard {
         return None;
@@ -127,6 +146,19 @@ fn parse(text: &str) -> Option<CacheName> {
         "b" => CacheName::PlanHint(parse_hex(name)?),
         "log" => CacheName::Log(parse_hex(name.strip_suffix(".zst")?)?),
         _ => return None,
+    })
+}
+
+fn parse_collection(name: &str) -> Option<CacheName> {
+    Some(match name.split_once('-') {
+        Some(("claim", id)) => CacheName::Claim(id.parse().ok()?),
+        Some(("collector", id)) => CacheName::Collector(id.parse().ok()?),
+        Some(_) => return None,
+        None => match name {
+            "pins" => CacheName::Pins,
+            "condemned" => CacheName::Condemned,
+            _ => return None,
+        },
     })
 }
 
@@ -153,6 +185,10 @@ mod tests {
             whole().prop_map(|bytes| CacheName::PlanHint(PlanDigest::from_bytes(bytes))),
             arbitrary_store_name().prop_map(CacheName::NameHint),
             whole().prop_map(|bytes| CacheName::Log(ResolvedDigest::from_bytes(bytes))),
+            Just(CacheName::Pins),
+            Just(CacheName::Condemned),
+            any::<u128>().prop_map(|id| CacheName::Claim(DrawnId::from_number(id))),
+            any::<u128>().prop_map(|id| CacheName::Collector(DrawnId::from_number(id))),
         ]
     }
 
@@ -215,6 +251,11 @@ mod tests {
             format!("p/aa/{hex}.zst"),
             format!("log/aa/{hex}"),
             format!("x/aa/{hex}"),
+            "gc/".to_owned(),
+            "gc/other".to_owned(),
+            "gc/claim-".to_owned(),
+            "gc/claim-../../cache.json".to_owned(),
+            format!("gc/pins-{}", "0".repeat(32)),
             format!("o/é/é{digest}"),
         ] {
             assert!(text.parse::<CacheName>().is_err(), "{text:?}");

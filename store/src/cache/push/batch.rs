@@ -15,6 +15,7 @@ use bytes::Bytes;
 use super::{
     PushError, PushEvent,
     blobs::{BlobReader, Material, WantedFile, explain, wanted_files},
+    gate::packs_of_blobs,
     known::Known,
     session::Session,
 };
@@ -75,6 +76,7 @@ impl Session<'_> {
         let files = wanted_files(&materials, |blob| !places.blobs.contains_key(blob));
         let found = self.send_packs(&materials, &files, &places.frames)?;
         places.blobs.extend(found);
+        self.pass_gate(|| packs_of_blobs(&places.blobs).collect())?;
         let mut manifests = Vec::with_capacity(objects.len());
         for material in materials {
             let digest = *material.info.path.digest();

@@ -10,6 +10,8 @@
 //! Objects go in batches, each of which is complete before the next one begins. So a push that is killed loses what it had begun of one batch, and of that the packs stay, which the next
 //! one makes again, bit by bit the same, and does not send.
 //!
+//! While somebody [collects](super::gc) the cache, a push claims what it relies on before it writes anything that leads there, or begins anew.
+//!
 //! ```no_run
 //! use std::{collections::BTreeSet, sync::atomic::AtomicBool};
 //! use store::{LocalStore, StorePath};
@@ -27,9 +29,9 @@
 mod batch;
 mod blobs;
 mod endings;
+mod gate;
 mod known;
 mod merge;
-mod parallel;
 mod pusher;
 mod request;
 mod session;
@@ -118,6 +120,15 @@ pub enum PushError {
         /// The file's address.
         file: String,
     },
+    /// Files that the push relies on are being collected.
+    #[error("`{cache}` is being collected, and what this push needs of it goes")]
+    Collected {
+        /// Its address.
+        cache: String,
+    },
+    /// What a push needs cannot be claimed.
+    #[error("no name can be drawn for a claim")]
+    Draw(#[source] std::io::Error),
     /// A log cannot be read.
     #[error("cannot read the log `{}`", path.display())]
     Log {

@@ -3,12 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use super::{
     PushError, PushEvent, PushReport, PushRequest,
     batch::{Places, batches},
+    gate::{packs_of_blobs, packs_of_held, packs_of_manifests, relied_names},
     merge::Addition,
     session::Session,
     survey::Survey,
@@ -25,6 +29,9 @@ use crate::{
 
 /// How a build is confined of which others need not be warned.
 const FULL: &str = "full";
+
+/// How often a push begins anew at most because somebody collects what it relies on.
+const TRIES: u32 = 4;
 
 /// Pushes objects into one cache.
 #[derive(Debug, Clone)]
@@ -87,6 +94,7 @@ impl<'a> Pusher<'a> {
             cancel,
             sent_bytes: AtomicU64::new(0),
             packs: AtomicU64::new(0),
+            gate: Mutex::default(),
         };
         let lease = self.store.lease()?;
         let roots: Vec<_> = request
@@ -96,11 +104,20 @@ impl<'a> Pusher<'a> {
             .cloned()
             .collect();
         self.store.hold(&lease, &roots)?;
-        let cargo = self.load(self.store.closure(&roots)?, &session)?;
         self.check_hints(request)?;
-        let is_new = session.meet_cache()?;
-        let survey = session.survey(&cargo.closure, request, &cargo.records, is_new)?;
-        let mut report = session.send(request, cargo, survey)?;
+        let mut tried = 0;
+        let mut report = loop {
+            let cargo = self.load(self.store.closure(&roots)?, &session)?;
+            let is_new = session.meet_cache()?;
+            session.watch()?;
+            let survey = session.survey(&cargo.closure, request, &cargo.records, is_new)?;
+            tried += 1;
+            match session.send(request, cargo, survey) {
+                // What was sent stays, and what is gone is missing now.
+                Err(PushError::Collected { .. }) if tried < TRIES => {}
+                result => break result?,
+            }
+        };
         report.sent_bytes = session.sent_bytes.load(Ordering::Relaxed);
         report.packs = session.packs.load(Ordering::Relaxed);
         drop(lease);
@@ -211,6 +228,19 @@ impl Session<'_> {
             self.check_writable()?;
         }
         let known = self.find_known(&missing, &survey.held)?;
+        let relied = relied_names(request, &cargo);
+        self.pass_gate(|| {
+            let mut names = packs_of_held(&survey.held);
+            names.extend(packs_of_blobs(&known.blobs));
+            names.extend(
+                known
+                    .frames
+                    .values()
+                    .map(|frame| CacheName::Pack(frame.pack)),
+            );
+            names.extend(relied.iter().cloned());
+            names
+        })?;
         let mut report = PushReport {
             objects: closure.infos().len(),
             size_bytes: closure.size_bytes(),
@@ -244,6 +274,14 @@ impl Session<'_> {
         drop(places);
         report.signed = self.sign_others(&survey, &levels, closure, &mut records)?;
         cargo.records = records;
+        self.pass_gate(|| {
+            let manifests = manifests.iter().filter_map(|(digest, manifest)| {
+                Some((cargo.records.get(digest)?, manifest.as_slice()))
+            });
+            let mut names = packs_of_manifests(manifests);
+            names.extend(relied);
+            names
+        })?;
         report.realisations = self.write_endings(request, &cargo, &survey, manifests)?;
         Ok(report)
     }

@@ -1,15 +1,19 @@
 //! What all steps of one push share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 
-use super::{PushError, PushEvent, parallel::in_parallel};
+use super::{PushError, PushEvent, gate::Gate};
 use crate::{
     LocalStore,
     cache::{
         backend::ErrorClass,
         format::{CacheName, FormatError},
+        parallel::in_parallel,
         source::{Source, SourceError},
     },
     trust::SecretKey,
@@ -24,6 +28,7 @@ pub(super) struct Session<'a> {
     pub(super) cancel: &'a AtomicBool,
     pub(super) sent_bytes: AtomicU64,
     pub(super) packs: AtomicU64,
+    pub(super) gate: Mutex<Gate>,
 }
 
 impl Session<'_> {

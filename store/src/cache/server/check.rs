@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Refusal, Unsigned, shelf::Shelf};
 use crate::{
     cache::format::{
-        CacheInfo, CacheName, ClosureIndex, FormatError, FrameError, MAX_JSON, MAX_RECORD,
+        CacheInfo, CacheName, Claim, ClosureIndex, FormatError, FrameError, MAX_JSON, MAX_RECORD,
         Manifest, NameHint, ObjectRecord, PACK_MAGIC, PlanHint, Prefix, RealisationSet,
         content_size,
     },
@@ -74,6 +74,12 @@ impl Checker {
             }
             CacheName::PlanHint(plan) => drop(PlanHint::decode(&bytes, plan)?),
             CacheName::NameHint(_) => drop(NameHint::decode(&bytes)?),
+            // Without it what a client relies on may be collected.
+            CacheName::Claim(_) => drop(Claim::decode(&bytes)?),
+            // Whoever owns the directory decides what stays in it.
+            CacheName::Pins | CacheName::Condemned | CacheName::Collector(_) => {
+                return Err(Refusal::Scope);
+            }
             CacheName::Log(_) => {
                 if !bytes.starts_with(&ZSTD_MAGIC) {
                     return Err(Refusal::Log);

@@ -14,7 +14,9 @@ use super::{
     breaker::{Breaker, Permit},
 };
 use crate::cache::{
-    backend::{Backend, BackendError, CacheUrl, ErrorClass, Exclusion, FileKind, ListedFile},
+    backend::{
+        Backend, BackendError, CacheUrl, Collectors, ErrorClass, Exclusion, FileKind, ListedFile,
+    },
     format::CacheName,
 };
 
@@ -159,6 +161,16 @@ impl Source {
     /// Keeps others out who add to files, where that can be; see [`Backend::keep_others_out`].
     pub fn keep_others_out(&self) -> Result<Option<Exclusion>, SourceError> {
         self.request(None, || self.backend.keep_others_out())
+    }
+
+    /// Becomes the only collector, where that can be; see [`Backend::exclude_collectors`].
+    pub fn exclude_collectors(&self) -> Result<Collectors, SourceError> {
+        self.request(None, || self.backend.exclude_collectors())
+    }
+
+    /// Waits, without that being the cache's fault.
+    pub(in crate::cache) fn pause(&self, pause: Duration) {
+        self.clock.sleep(pause);
     }
 
     /// Removes a file; see [`Backend::remove`].
