@@ -7,6 +7,7 @@ mod broken;
 mod collecting;
 mod conformance;
 mod directory;
+mod hostile;
 mod http;
 mod oci;
 mod pushing;
