@@ -16,6 +16,3 @@ pub(crate) use compose::{Composition, MemberObject, Shape};
 pub(crate) use copyright::find_license;
 pub use error::CompositionError;
 use error::at;
-
-/// The version of the rules by which packages are composed; part of the identity of what is composed.
-pub const RULES: u32 = 1;

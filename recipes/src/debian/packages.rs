@@ -6,11 +6,14 @@ use std::sync::Arc;
 use store::StoreName;
 
 use super::lock::{Lock, LockedPackage};
-use crate::composition::RULES;
 use crate::model::{
     Builder, DEFAULT_OUTPUT, Deb, DebSet, Derivation, DerivationSpec, Fetch, Limits, Location,
     Metadata, ModelError, OutputRef,
 };
+
+/// The version of the rules by which packages are composed; part of the identity of what is composed. Whoever changes what comes out of
+/// `composition` for the same packages raises it.
+const RULES: u32 = 1;
 
 /// What images do without: documentation, translations, and data of programs that only administrators run.
 const DROP: &[&str] = &[
