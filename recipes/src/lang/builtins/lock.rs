@@ -15,7 +15,10 @@ use crate::lang::locks::{CargoSource, LockError, cargo_lock, check_vendored, go_
 
 /// Adds the functions as `lock.cargo` and so on.
 pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
-    builder.namespace("lock", register_functions);
+    builder.namespace("lock", |builder| {
+        register_functions(builder);
+        super::lock_scripts::register(builder);
+    });
 }
 
 #[starlark_module]
@@ -89,7 +92,7 @@ fn register_functions(builder: &mut GlobalsBuilder) {
 }
 
 /// Reads the lock file that the arguments of `function` name.
-fn lock_file<'v>(
+pub(super) fn lock_file<'v>(
     function: &'static str,
     args: &[Value<'v>],
     kwargs: SmallMap<&str, Value<'v>>,
@@ -99,25 +102,31 @@ fn lock_file<'v>(
 }
 
 /// Turns the error of a parser into that of a call.
-fn parsed<T>(result: Result<T, LockError>) -> Result<T, LangError> {
+pub(super) fn parsed<T>(result: Result<T, LockError>) -> Result<T, LangError> {
     result.map_err(|error| {
         let hint = error.hint();
         LangError::new(error).with_hint(hint)
     })
 }
 
-fn record<'v, const N: usize>(heap: Heap<'v>, fields: [(&'static str, Value<'v>); N]) -> Value<'v> {
+pub(super) fn record<'v, const N: usize>(
+    heap: Heap<'v>,
+    fields: [(&'static str, Value<'v>); N],
+) -> Value<'v> {
     heap.alloc(AllocStruct(fields))
 }
 
 /// The digits of a digest without its algorithm, or `None`.
-fn hexadecimal<'v>(heap: Heap<'v>, digest: Option<&crate::model::ContentDigest>) -> Value<'v> {
+pub(super) fn hexadecimal<'v>(
+    heap: Heap<'v>,
+    digest: Option<&crate::model::ContentDigest>,
+) -> Value<'v> {
     digest.map_or_else(Value::new_none, |digest| {
         let text = digest.to_string();
         heap.alloc(text.split_once(':').map_or("", |(_, digits)| digits))
     })
 }
 
-fn alloc_line(heap: Heap<'_>, line: usize) -> Value<'_> {
+pub(super) fn alloc_line(heap: Heap<'_>, line: usize) -> Value<'_> {
     heap.alloc(i32::try_from(line).unwrap_or(i32::MAX))
 }

@@ -9,6 +9,7 @@ pub(super) mod fetch;
 pub(super) mod image;
 pub(super) mod json;
 pub(super) mod lock;
+mod lock_scripts;
 mod metadata;
 pub(super) mod multiply;
 pub(super) mod package;

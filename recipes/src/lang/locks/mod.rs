@@ -9,10 +9,14 @@
 mod cargo;
 mod go;
 mod lines;
+mod npm;
+mod python;
 
 pub(super) use cargo::{CargoSource, cargo_lock};
 pub(super) use go::{check_vendored, go_mod};
 pub(super) use lines::line_at;
+pub(super) use npm::{NpmPackage, npm_lock};
+pub(super) use python::{PythonPackage, Target, python_lock};
 
 use crate::model::DigestTextError;
 
@@ -69,6 +73,44 @@ pub enum LockProblem {
         /// Where it comes from.
         url: String,
     },
+    /// An entry is a part of the project with dependencies of its own, such as a workspace's member.
+    #[error("`{package}` is a directory or file of the project, which is not supported")]
+    Local {
+        /// The package.
+        package: String,
+    },
+    /// No file of a release can be used as it is.
+    #[error("`{package}` has no wheel for Python {python} on {machine}")]
+    NoWheel {
+        /// The package.
+        package: String,
+        /// The version of Python.
+        python: String,
+        /// The machine.
+        machine: &'static str,
+    },
+    /// A release has several files, and which is which is not said.
+    #[error("`{package}` has {count} digests, and nothing says of which files they are")]
+    NamelessFiles {
+        /// The package.
+        package: String,
+        /// How many.
+        count: usize,
+    },
+    /// A requirement leaves the version open.
+    #[error("`{package}` is not pinned to one version with `==`")]
+    Unpinned {
+        /// The requirement.
+        package: String,
+    },
+    /// A dependency is not in the file.
+    #[error("`{wanted_by}` needs `{package}`, which is not in the file")]
+    Missing {
+        /// What is needed.
+        package: String,
+        /// By what.
+        wanted_by: String,
+    },
     /// An entry comes from a registry that has no mirror name.
     #[error("`{package}` comes from `{url}`, which is not the public registry")]
     Registry {
@@ -114,6 +156,15 @@ impl LockError {
                 "`go mod vendor` brings it there; keep the folder with the sources"
             }
             LockProblem::NoDigest { .. } => {
+                "let the package manager write the lock file anew; it adds what is missing"
+            }
+            LockProblem::NamelessFiles { .. } => {
+                "a lock file that names the files does: uv.lock, poetry.lock or pylock.toml"
+            }
+            LockProblem::NoWheel { .. } => {
+                "only wheels can be used; the release has none for this platform, or is for another Python"
+            }
+            LockProblem::Missing { .. } => {
                 "let the package manager write the lock file anew; it adds what is missing"
             }
             LockProblem::Registry { .. } => {
