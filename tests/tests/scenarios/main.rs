@@ -24,6 +24,7 @@ mod profile;
 mod read_only_store;
 mod reproducible;
 mod sandbox_levels;
+mod script_apps;
 mod shell;
 mod streams;
 mod trust;

@@ -1,0 +1,231 @@
+//! Apps in languages that are not compiled: from a directory to an image that runs, with no hand-editing.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tests::{Finished, TestEnv};
+
+/// Copies the app `name` of `tests/fixtures/apps` into the project.
+fn bring(env: &TestEnv, name: &str) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(from.join(name).join("."))
+        .arg(env.path("project"))
+        .status();
+    assert!(copied.expect("cp is there").success());
+}
+
+/// Replaces the one `from` in a file of the project by `to`.
+fn edit(env: &TestEnv, file: &str, from: &str, to: &str) {
+    let path = env.path("project").join(file);
+    let text = fs::read_to_string(&path).expect("the fixture has it");
+    assert_eq!(text.matches(from).count(), 1, "`{from}` in {file}");
+    fs::write(path, text.replace(from, to)).expect("the place is ours");
+}
+
+/// What `init` writes for the app `name`, and what it says of it.
+fn init(env: &TestEnv) -> (String, String) {
+    let finished = env.pith(&["init"]).expect_success();
+    assert_eq!(finished.stdout, "pith.star\n");
+    let text = fs::read_to_string(env.path("project/pith.star")).expect("it was written");
+    (text, finished.stderr)
+}
+
+#[test]
+fn init_writes_what_a_node_app_says_of_itself() {
+    let env = TestEnv::new();
+    bring(&env, "node");
+    let (text, said) = init(&env);
+    assert_eq!(
+        text,
+        r#"# Recognised by package.json and package-lock.json.
+load("//lib/node.star", "node_app")
+
+app = node_app(
+    name = "notes",
+    src = source(".", exclude = [".git", "*.tar", "pith.star", "node_modules"]),
+    license = "MIT",
+    main = "server.js",
+)
+
+image(
+    name = "notes", packages = [app], entrypoint = ["/bin/notes"], ports = [8080],
+)
+"#
+    );
+    assert_eq!(
+        said,
+        "a node app, by package.json and package-lock.json\n\
+         program `notes`: server.js, by Dockerfile\n\
+         license MIT, by package.json\n\
+         ports 8080, by Dockerfile\n"
+    );
+    let again = env.pith(&["init"]).expect_status(1);
+    assert_eq!(
+        again.stderr,
+        "error: `pith.star` is there already\nhint: `pith pack .` packs what it declares\n"
+    );
+}
+
+#[test]
+fn init_writes_what_a_python_app_says_of_itself() {
+    let env = TestEnv::new();
+    bring(&env, "python");
+    let (text, _) = init(&env);
+    assert_eq!(
+        text,
+        r#"# Recognised by pyproject.toml and poetry.lock.
+load("//lib/python.star", "python_app")
+
+app = python_app(
+    name = "means",
+    src = source(".", exclude = [".git", "*.tar", "pith.star", ".venv", "__pycache__"]),
+    license = "MIT",
+    lock = "poetry.lock",
+    entry = "means.cli:main",
+)
+
+image(
+    name = "means", packages = [app], entrypoint = ["/bin/means"], ports = [8080],
+)
+"#
+    );
+}
+
+#[test]
+fn what_is_recognised_is_listed() {
+    let env = TestEnv::new();
+    let listed = env.pith(&["init", "--list"]).expect_success().stdout;
+    assert_eq!(listed.lines().count(), 7, "{listed}");
+    let report = env.pith(&["init", "--list", "--json"]).expect_success();
+    assert_eq!(report.json()["kinds"][2]["kind"], "node");
+}
+
+#[test]
+fn a_bad_lock_file_is_one_error_with_file_and_line() {
+    for (app, file, from, to, expected) in [
+        (
+            "node",
+            "package-lock.json",
+            "\"lockfileVersion\": 3",
+            "\"lockfileVersion\": 1",
+            "package-lock.json:4: this is version 1 of the lock file's format; known are 2 and 3",
+        ),
+        (
+            "node",
+            "package-lock.json",
+            "      \"integrity\": \"sha512-XI5MPzVNApjAyhQzphX8BkmKsKUxD4LdyK24iZeQGinBN9yTQT3bFlCBy/aVx2HrNcqQGsdot8ghrjyrvMCoEA==\",\n",
+            "",
+            "`left-pad 1.3.0` has no integrity, so nothing would tell whether the right bytes come",
+        ),
+        (
+            "node",
+            "package-lock.json",
+            "\"version\": \"1.3.0\",",
+            "\"version\": \"1.3.0\", \"resolved\": \"git+ssh://git@host.example/left-pad.git#0123\",",
+            "`left-pad 1.3.0` comes from `git+ssh://git@host.example/left-pad.git#0123`, of which the lock file has no digest",
+        ),
+        (
+            "python",
+            "poetry.lock",
+            "lock-version = \"2.1\"",
+            "lock-version = \"9.0\"",
+            ": this is version 9.0 of the lock file's format; known are 2.1",
+        ),
+        (
+            "python",
+            "poetry.lock",
+            "flask-3.1.0-py3-none-any.whl",
+            "flask-3.1.0-py2-none-any.whl",
+            "`flask 3.1.0` has no wheel for Python 3.11 on x86_64",
+        ),
+    ] {
+        let env = TestEnv::new();
+        bring(&env, app);
+        init(&env);
+        edit(&env, file, from, to);
+        let failed = env.pith(&["pack", "."]).expect_status(1);
+        let first = failed.stderr.lines().next().unwrap_or_default();
+        let place = format!("{file}:");
+        assert!(
+            first.starts_with("error: ") && first.contains(&place) && first.contains(expected),
+            "{}",
+            failed.stderr
+        );
+        assert_eq!(failed.stdout, "");
+    }
+}
+
+/// Whether what takes minutes, and files from registries, is wanted.
+fn is_full() -> bool {
+    env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty())
+}
+
+/// A place in which the mirrors `npm` and `pypi` are known: to the machine by its own settings, or by lines `npm = ["URL"]`
+/// in `PITH_TEST_MIRRORS`.
+fn with_mirrors() -> TestEnv {
+    let env = TestEnv::with_shared_store();
+    if let Ok(mirrors) = env::var("PITH_TEST_MIRRORS") {
+        let text = format!("[mirrors]\n{mirrors}\n");
+        env.write("home/.config/pith/config.toml", &text);
+    }
+    env
+}
+
+/// Packs the project, loads the image into podman and runs it with `arguments`.
+fn pack_and_run(env: &TestEnv, name: &str, arguments: &[&str]) -> Finished {
+    let archive = env.path("image.tar");
+    let archive = archive.to_str().expect("temporary paths are UTF-8");
+    env.pith(&["pack", ".", "-q", "-o", archive]).expect_success();
+    env.tool("podman", &["load", "-q", "-i", archive])
+        .expect_success();
+    let mut all = vec![
+        "--runtime",
+        "runc",
+        "--cgroup-manager",
+        "cgroupfs",
+        "run",
+        "--rm",
+        "--network=none",
+        "--read-only",
+        "--ulimit",
+        "nofile=1024:1024",
+        "--ulimit",
+        "nproc=4096:4096",
+        name,
+    ];
+    all.extend(arguments);
+    let finished = env.tool("podman", &all);
+    env.tool("podman", &["rmi", "-f", name]).expect_success();
+    finished
+}
+
+#[test]
+fn a_node_app_is_packed_as_it_lies_there() {
+    if !is_full() {
+        return;
+    }
+    let env = with_mirrors();
+    bring(&env, "node");
+    init(&env);
+    let said = pack_and_run(&env, "notes", &["--once"]).expect_success();
+    assert_eq!(said.stdout, "notes 1\n  1 hello\n");
+    edit(&env, "server.js", "notes 1", "notes 2");
+    let said = pack_and_run(&env, "notes", &["--once"]).expect_success();
+    assert_eq!(said.stdout, "notes 2\n  1 hello\n");
+}
+
+#[test]
+fn a_python_app_with_compiled_wheels_is_packed_as_it_lies_there() {
+    if !is_full() {
+        return;
+    }
+    let env = with_mirrors();
+    bring(&env, "python");
+    init(&env);
+    let said = pack_and_run(&env, "means", &["--once"]).expect_success();
+    assert_eq!(said.stdout, "mean 3.0 of 5691368f\n2.2.1\n");
+}
