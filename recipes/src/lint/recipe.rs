@@ -154,7 +154,10 @@ fn has_test(derivation: &Derivation) -> bool {
 
 fn check_source(name: &str, fetch: &Fetch) -> Vec<(Rule, String)> {
     let mut found = Vec::new();
-    for url in &fetch.urls {
+    // The page of an index is asked like a file.
+    let plain = |url: &String| url.strip_prefix("index+").unwrap_or(url).to_owned();
+    let urls: Vec<String> = fetch.urls.iter().map(plain).collect();
+    for url in &urls {
         let shown = url.escape_debug();
         if !url.starts_with("https://") && !url.starts_with("mirror://") {
             found.push((Rule::SourceInsecure, format!("has the source `{shown}`")));
@@ -166,7 +169,7 @@ fn check_source(name: &str, fetch: &Fetch) -> Vec<(Rule, String)> {
         }
     }
     // A mirror is many hosts by itself.
-    if let [only] = fetch.urls.as_slice()
+    if let [only] = urls.as_slice()
         && !only.starts_with("mirror://")
     {
         let message = format!("has the source `{name}` in one place only");

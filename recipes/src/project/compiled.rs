@@ -1,5 +1,6 @@
 //! Apps that are compiled: Rust, Go, CMake, Meson and Makefiles.
 
+use super::deps::{self, Style};
 use super::facts::{Facts, Program};
 use super::names::{parse_toml, quoted, string_at, table_at};
 use super::{Kind, ProjectError, ProjectFiles};
@@ -146,7 +147,7 @@ pub(super) fn go(files: &dyn ProjectFiles) -> Result<Facts, ProjectError> {
         if let Some(file) = main_package(files, &format!("cmd/{command}"))? {
             let package = format!("[{}]", quoted(&format!("./cmd/{command}")));
             let reason = format!("{file} is of package main");
-            programs.push(Program::new(&command, reason).with("packages", package));
+            programs.push(Program::new(&command, reason).with("programs", package));
         }
     }
     if programs.is_empty() {
@@ -196,11 +197,13 @@ pub(super) fn cmake(files: &dyn ProjectFiles) -> Result<Facts, ProjectError> {
             reason: "it has no add_executable with a literal name",
         });
     }
-    Ok(Facts {
+    let mut facts = Facts {
         name: calls(&text, "project").into_iter().next(),
         programs,
         ..Facts::default()
-    })
+    };
+    deps::add(&mut facts, FILE, &text, Style::Cmake);
+    Ok(facts)
 }
 
 /// Meson: programs are the targets of `executable`.
@@ -223,15 +226,17 @@ pub(super) fn meson(files: &dyn ProjectFiles) -> Result<Facts, ProjectError> {
         let rest = rest.trim_start().strip_prefix('\'')?;
         Some((rest.split('\'').next()?.to_owned(), FILE))
     });
-    Ok(Facts {
+    let mut facts = Facts {
         name: calls(&text, "project").into_iter().next(),
         programs,
         license,
         ..Facts::default()
-    })
+    };
+    deps::add(&mut facts, FILE, &text, Style::Meson);
+    Ok(facts)
 }
 
-/// A Makefile: the program is what a variable such as `PROG` calls it, if one does.
+/// A Makefile: the program is what a variable such as `PROG` calls it, else each target that is linked by its own name.
 pub(super) fn make(files: &dyn ProjectFiles, file: &'static str) -> Result<Facts, ProjectError> {
     const VARIABLES: [&str; 8] = [
         "PROG",
@@ -251,18 +256,54 @@ pub(super) fn make(files: &dyn ProjectFiles, file: &'static str) -> Result<Facts
         let plain = super::names::is_program_name(value);
         (VARIABLES.contains(&name) && plain).then(|| (name.to_owned(), value.to_owned()))
     });
-    let Some((variable, value)) = assigned else {
+    let programs = match assigned {
+        Some((variable, value)) => {
+            vec![Program::new(
+                value,
+                format!("the variable {variable} of {file}"),
+            )]
+        }
+        None => linked_targets(&text)
+            .into_iter()
+            .map(|target| Program::new(target, format!("a target of {file}")))
+            .collect(),
+    };
+    if programs.is_empty() {
         return Err(ProjectError::NoProgram {
             manifest: file.to_owned(),
-            reason: "none of its variables PROG, PROGRAM, TARGET, BIN, BINARY, EXE, EXECUTABLE and NAME says what the program is called",
+            reason: "neither a variable such as PROG or TARGET nor a target that is linked with `-o` says what the program is called",
         });
-    };
-    let reason = format!("the variable {variable} of {file}");
-    Ok(Facts {
-        name: Some(value.clone()),
-        programs: vec![Program::new(value, reason)],
+    }
+    let mut facts = Facts {
+        name: programs.first().map(|program| program.name.clone()),
+        programs,
         ..Facts::default()
-    })
+    };
+    deps::add(&mut facts, file, &text, Style::Makefile);
+    Ok(facts)
+}
+
+/// Targets without a suffix whose commands write `-o` them; sorted.
+fn linked_targets(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut target = None;
+    for line in text.lines() {
+        if let Some(command) = line.strip_prefix('\t') {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let writes = |name: &str| {
+                let mut pairs = words.windows(2);
+                pairs.any(|pair| matches!(pair, ["-o", to] if *to == "$@" || *to == name))
+            };
+            found.extend(target.clone().filter(|name: &String| writes(name)));
+        } else if let Some((name, _)) = line.split_once(':') {
+            let name = name.trim();
+            let plain = super::names::is_program_name(name) && !name.contains('.');
+            target = plain.then(|| name.to_owned());
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The text without what follows a `#`.

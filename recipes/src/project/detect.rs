@@ -272,7 +272,7 @@ load("//lib/rust.star", "rust_app")
 
 app = rust_app(
     name = "my-web",
-    src = source(".", exclude = [".git", "*.tar", "pith.star", "target"]),
+    src = source(".", exclude = ["*.tar", "target"]),
     license = "MIT OR Apache-2.0",
 )
 
@@ -335,7 +335,13 @@ image(
                     "project('a', 'c', license: 'MIT')\nexecutable('b', 'b.c')",
                 )],
             ),
-            (Kind::Make, &[("Makefile", "PROG := b\n")]),
+            (
+                Kind::Make,
+                &[(
+                    "Makefile",
+                    "b: b.c\n\tcc -o $@ b.c -lz\nb.o: b.c\n\tcc -o $@ -c b.c\n",
+                )],
+            ),
         ];
         for (kind, list) in cases {
             let found = recognise(&files(list), "dir", &Wishes::default()).unwrap();

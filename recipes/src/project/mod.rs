@@ -20,6 +20,7 @@
 
 mod compiled;
 mod container;
+mod deps;
 mod detect;
 mod facts;
 mod files;

@@ -24,7 +24,7 @@ pub(super) fn write(app: &App<'_>) -> String {
         Some(license) => format!("license = {},", quoted(license)),
         None => "# license = \"…\",  # no manifest and no LICENSE file says which".to_owned(),
     };
-    let excluded: Vec<String> = [".git", "*.tar", "pith.star"]
+    let excluded: Vec<String> = ["*.tar"]
         .into_iter()
         .chain(kind.made_by_tools().iter().copied())
         .map(quoted)

@@ -46,7 +46,7 @@ load("//lib/node.star", "node_app")
 
 app = node_app(
     name = "notes",
-    src = source(".", exclude = [".git", "*.tar", "pith.star", "node_modules"]),
+    src = source(".", exclude = ["*.tar", "node_modules"]),
     license = "MIT",
     main = "server.js",
 )
@@ -82,7 +82,7 @@ load("//lib/python.star", "python_app")
 
 app = python_app(
     name = "means",
-    src = source(".", exclude = [".git", "*.tar", "pith.star", ".venv", "__pycache__"]),
+    src = source(".", exclude = ["*.tar", ".venv", "__pycache__"]),
     license = "MIT",
     lock = "poetry.lock",
     entry = "means.cli:main",
@@ -179,7 +179,8 @@ fn with_mirrors() -> TestEnv {
 fn pack_and_run(env: &TestEnv, name: &str, arguments: &[&str]) -> Finished {
     let archive = env.path("image.tar");
     let archive = archive.to_str().expect("temporary paths are UTF-8");
-    env.pith(&["pack", ".", "-q", "-o", archive]).expect_success();
+    env.pith(&["pack", ".", "-q", "-o", archive])
+        .expect_success();
     env.tool("podman", &["load", "-q", "-i", archive])
         .expect_success();
     let mut all = vec![
@@ -228,4 +229,20 @@ fn a_python_app_with_compiled_wheels_is_packed_as_it_lies_there() {
     init(&env);
     let said = pack_and_run(&env, "means", &["--once"]).expect_success();
     assert_eq!(said.stdout, "mean 3.0 of 5691368f\n2.2.1\n");
+}
+
+#[test]
+fn a_program_of_a_wheel_is_packed_by_its_name() {
+    if !is_full() {
+        return;
+    }
+    let env = with_mirrors();
+    bring(&env, "in-toto");
+    let said = pack_and_run(&env, "in-toto", &["--help"]).expect_success();
+    assert!(
+        said.stdout
+            .starts_with("usage: in-toto-run <named arguments>"),
+        "{}",
+        said.stdout
+    );
 }
