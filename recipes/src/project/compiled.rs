@@ -126,7 +126,8 @@ pub(super) fn go(files: &dyn ProjectFiles) -> Result<Facts, ProjectError> {
         });
     };
     let requires = text.lines().any(|line| line.trim().starts_with("require"));
-    if requires && files.text("go.sum")?.is_none() {
+    let vendored = files.text("vendor/modules.txt")?.is_some();
+    if requires && !vendored && files.text("go.sum")?.is_none() {
         return Err(ProjectError::NoLock {
             kind: Kind::Go,
             manifest: "go.mod",
