@@ -81,7 +81,7 @@ pub(crate) fn init(args: &InitArgs, context: &Context) -> Result<(), CommandErro
     let shown = shown.strip_prefix(".").unwrap_or(&shown);
     let path = directory.join(FILE);
     if path.symlink_metadata().is_ok() {
-        return Err(CommandError::failed(InitError::Exists(path))
+        return Err(CommandError::failed(InitError::Exists(shown.to_owned()))
             .hint("`pith pack .` packs what it declares"));
     }
     // `.` has no name of its own.

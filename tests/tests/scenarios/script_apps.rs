@@ -124,8 +124,8 @@ fn a_bad_lock_file_is_one_error_with_file_and_line() {
         (
             "node",
             "package-lock.json",
-            "\"version\": \"1.3.0\",",
-            "\"version\": \"1.3.0\", \"resolved\": \"git+ssh://git@host.example/left-pad.git#0123\",",
+            "\"integrity\": \"sha512-XI5MPzVNApjAyhQzphX8BkmKsKUxD4LdyK24iZeQGinBN9yTQT3bFlCBy/aVx2HrNcqQGsdot8ghrjyrvMCoEA==\",",
+            "\"resolved\": \"git+ssh://git@host.example/left-pad.git#0123\",",
             "`left-pad 1.3.0` comes from `git+ssh://git@host.example/left-pad.git#0123`, of which the lock file has no digest",
         ),
         (
