@@ -17,7 +17,7 @@ use crate::{
     Lease, LocalStore, ObjectId, PlanDigest, Realisation, ResolvedDigest, StorePath,
     cache::{
         format::{CacheName, PlanHint, RealisationSet},
-        source::Source,
+        source::{Source, SourceError},
     },
     local::FileError,
     trust::{Policy, Signatures, SignedRealisation},
@@ -122,9 +122,14 @@ impl<'a> Puller<'a> {
     pub fn find_available(&self, objects: &[StorePath]) -> Result<BTreeSet<StorePath>, PullError> {
         let sources = self.caches.usable();
         let found = in_parallel(objects, |path| {
-            let name = CacheName::Closure(*path.digest());
+            let bundle = CacheName::Closure(*path.digest());
+            // What was pushed because something else needs it has no bundle; its record comes after those of its references.
+            let name = CacheName::Object(*path.digest());
             sources.iter().any(|source| {
-                let exists = || match source.exists(&name) {
+                let there = || -> Result<bool, SourceError> {
+                    Ok(source.exists(&bundle)? || source.exists(&name)?)
+                };
+                let exists = || match there() {
                     Ok(true) => Ok(()),
                     Ok(false) => Err(CacheError::Absent {
                         file: name.to_string(),

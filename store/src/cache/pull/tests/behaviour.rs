@@ -8,11 +8,12 @@ use std::{
 
 use super::fixture::*;
 use crate::{
+    MemoryNode,
     cache::{
         format::CacheName,
         pull::{Answer, CacheError, PullError, PullEvent, Puller, forget_misses},
     },
-    testing::{TEST_TIME, TempStore, find_faults},
+    testing::{TEST_TIME, TempStore, add_tree, find_faults},
 };
 
 #[test]
@@ -53,8 +54,8 @@ fn files_that_are_here_are_linked_and_not_fetched() -> TestResult {
     let here = TempStore::new();
     // The same contents in an object of another name, executable or not.
     let same = crate::testing::memory_tree(&[
-        ("a", crate::MemoryNode::file(noise("middle", 300_000))),
-        ("b", crate::MemoryNode::program(noise("twin", 9000))),
+        ("a", MemoryNode::file(noise("middle", 300_000))),
+        ("b", MemoryNode::program(noise("twin", 9000))),
     ]);
     here.add_tree("other", same, &[])?;
     let pulled = pull(&here, &[cache.source()?], &example.library)?;
@@ -244,11 +245,11 @@ fn it_is_known_without_a_download_what_a_cache_has() -> TestResult {
     let here = TempStore::new();
     let sources = [cache.source()?];
     let puller = Puller::new(&here, &sources, trusting(&[], 1), TEST_TIME);
-    let paths = [example.program.path.clone(), example.library.path.clone()];
-    let available = puller.find_available(&paths)?;
-    assert_eq!(
-        available.into_iter().collect::<Vec<_>>(),
-        [paths[0].clone()]
-    );
+    let other = add_tree(&here, "other-1", MemoryNode::file("other"), &[])?;
+    // The library was pushed because the program needs it.
+    let there = [example.program.path.clone(), example.library.path.clone()];
+    let mut paths = there.to_vec();
+    paths.push(other.path);
+    assert_eq!(puller.find_available(&paths)?, there.into());
     Ok(())
 }
