@@ -16,9 +16,9 @@ use nix::sys::{
     time::TimeSpec,
 };
 use store::{
-    AddBatch, AddObject, AddSource, LocalStore, MemoryNode, PathInfo, Problem, Progress,
-    VerifyDepth, VerifyError, VerifyOptions, VerifyReport, Watch, scratch_path,
-    testing::{TempStore, find_faults, memory_tree},
+    AddBatch, AddObject, AddSource, LocalStore, MemoryNode, PathInfo, Problem, Progress, RootError,
+    RootKind, VerifyDepth, VerifyError, VerifyOptions, VerifyReport, Watch, scratch_path,
+    testing::{TempStore, find_faults, memory_tree, open},
 };
 
 type TestResult = Result<(), Box<dyn Error>>;
@@ -517,5 +517,62 @@ fn damaged_bytes_are_not_linked_to_by_the_next_add() -> TestResult {
     contents(&store)?;
     let other = store.add_tree("other", MemoryNode::file(vec![7; 300 * KIB]), &[])?;
     assert_eq!(fs::read(store.real_path(&other.path))?, vec![7; 300 * KIB]);
+    Ok(())
+}
+
+#[test]
+fn roots_that_change_meanwhile_are_no_damage() -> TestResult {
+    let store = TempStore::new();
+    let info = with_object(&store)?;
+    let changer = open(store.root())?;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let changing = scope.spawn(|| {
+            for turn in 0..200 {
+                changer.add_root(
+                    &format!("root-{}", turn % 3),
+                    &info.path,
+                    RootKind::Explicit,
+                )?;
+                if turn % 2 == 0 {
+                    changer.remove_root(&format!("root-{}", turn % 3))?;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            Ok::<(), RootError>(())
+        });
+        while !done.load(Ordering::Relaxed) && !changing.is_finished() {
+            let findings = verify(&store, VerifyDepth::Records)?.findings;
+            assert_eq!(findings, []);
+        }
+        Ok::<(), Box<dyn Error>>(changing.join().expect("it does not panic")?)
+    })
+}
+
+#[test]
+fn what_a_process_left_that_died_since_the_store_was_opened_is_put_right_and_no_damage()
+-> TestResult {
+    let store = TempStore::new();
+    let info = with_object(&store)?;
+    store.add_root("kept", &info.path, RootKind::Explicit)?;
+    // What is left of one who died after the record of a root and before its row.
+    let records = store.root().join("var/meta/roots");
+    let kept = fs::read_dir(&records)?.next().ok_or("a record")??.path();
+    let kept = fs::read_to_string(kept)?;
+    let name = blake3::hash(b"late").to_hex()[..32].to_owned();
+    fs::write(records.join(&name), kept.replace("\"kept\"", "\"late\""))?;
+    let findings = verify(&store, VerifyDepth::Records)?.findings;
+    let problems: Vec<&Problem> = findings.iter().map(|finding| &finding.problem).collect();
+    assert_eq!(problems, [&Problem::RecordDifferent], "nobody has died");
+
+    fs::create_dir(store.store_directory().join(".staging/gone"))?;
+    assert_eq!(verify(&store, VerifyDepth::Records)?.findings, []);
+    let roots: Vec<String> = store
+        .list_roots()?
+        .into_iter()
+        .map(|root| root.name)
+        .collect();
+    assert_eq!(roots, ["kept", "late"]);
+    assert_eq!(find_faults(&store), Vec::<String>::new());
     Ok(())
 }

@@ -39,12 +39,14 @@ const SUSPICIOUS_SECONDS: u64 = 60;
 impl LocalStore {
     pub(super) fn recover(&self, rebuilt: bool) -> Result<(), OpenError> {
         let staging_path = self.store_directory().join(".staging");
-        let stale = find_stale(self.staging_fd(), &staging_path)?;
-        let trash = self.find_dead_trash()?;
+        let mut trash = self.find_loose_trash()?;
         let crashed = self.is_marked_by_another_boot();
-        if !stale.is_empty() || trash.has_collectors() || crashed || rebuilt {
+        if self.has_died()? || crashed || rebuilt {
             self.options().tell(StoreEvent::Recovering);
             let (_deciding, crashed) = self.begin_to_recover()?;
+            // Another process may have seen to them while this one waited.
+            let stale = find_stale(self.staging_fd(), &staging_path)?;
+            self.take_over_collectors(&mut trash)?;
             if crashed {
                 self.revive_whole()?;
             }
@@ -79,6 +81,13 @@ impl LocalStore {
         // Who opened the store may only want to read it.
         self.stop_writing();
         Ok(())
+    }
+
+    /// Tells whether a process died in the middle of a change that nobody has put right yet. This is certain as long as the publish lock is held.
+    pub(super) fn has_died(&self) -> Result<bool, FileError> {
+        let staging_path = self.store_directory().join(".staging");
+        let stale = find_stale(self.staging_fd(), &staging_path)?;
+        Ok(!stale.is_empty() || self.has_dead_collectors()?)
     }
 
     /// Waits until nobody is between renaming and registering. Tells whether the machine went down and nobody has seen to that yet.

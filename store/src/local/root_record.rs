@@ -113,7 +113,12 @@ impl LocalStore {
         let path = self.root_records_path();
         let mut roots = Vec::new();
         for (name, _) in list(&directory).map_err(at("list", &path))? {
-            let file = open_file_at(&directory, &name).map_err(at("open", path.join(&name)))?;
+            let file = match open_file_at(&directory, &name) {
+                Ok(file) => file,
+                // The root has been removed since the directory was listed.
+                Err(Errno::ENOENT) => continue,
+                Err(error) => return Err(at("open", path.join(&name))(error)),
+            };
             let mut bytes = Vec::new();
             BufReader::new(file)
                 .read_to_end(&mut bytes)

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::errno::Errno;
+use nix::{errno::Errno, fcntl::FlockArg};
 
 use crate::{
     id::StorePath,
@@ -24,7 +24,7 @@ use crate::{
             at, create_directory_at, create_file_at, list, open_directory_at, open_file_at,
             remove_at,
         },
-        lock::{Lock, try_lock},
+        lock::{Lock, try_lock, try_lock_as},
     },
 };
 
@@ -106,7 +106,7 @@ impl Drop for Staging<'_> {
     }
 }
 
-/// A staging directory whose process is gone; nobody else cleans it while this value lives.
+/// A staging directory whose process is gone, or that is so new that it has no owner yet: nobody becomes that while this value lives.
 #[derive(Debug)]
 pub(super) struct Stale {
     pub(super) name: OsString,
@@ -116,6 +116,8 @@ pub(super) struct Stale {
 }
 
 /// Returns the staging directories of dead processes.
+///
+/// The lock that tells is shared, so nobody who only looks hides a dead process from another; who puts things right holds the publish lock as well.
 pub(super) fn find_stale(
     parent: BorrowedFd<'_>,
     parent_path: &Path,
@@ -128,7 +130,9 @@ pub(super) fn find_stale(
             Err(Errno::ENOENT) => continue,
             Err(error) => return Err(at("open", path)(error)),
         };
-        if let Some(lock) = try_lock(directory).map_err(at("lock", &path))? {
+        let lock =
+            try_lock_as(directory, FlockArg::LockSharedNonblock).map_err(at("lock", &path))?;
+        if let Some(lock) = lock {
             stale.push(Stale {
                 publish: read_publish(&lock),
                 name,

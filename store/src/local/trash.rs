@@ -12,7 +12,7 @@ use std::{
     path::PathBuf,
 };
 
-use nix::errno::Errno;
+use nix::{errno::Errno, fcntl::FlockArg};
 
 use super::{LocalStore, record, staging::Staging};
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         files::{
             at, is_present_at, list, open_directory_at, os, remove_at, seal_directory, unseal,
         },
-        lock::{Lock, try_lock},
+        lock::{Lock, try_lock_as},
     },
 };
 
@@ -40,7 +40,7 @@ pub(super) struct DeadTrash {
 }
 
 impl DeadTrash {
-    /// Tells whether a collector died.
+    /// Tells whether there is any of a collector that died.
     pub(super) fn has_collectors(&self) -> bool {
         !self.locks.is_empty()
     }
@@ -181,13 +181,39 @@ impl LocalStore {
             && record::is_recorded(self.meta_fd(), path.digest())?)
     }
 
-    /// Returns the trash of collectors that died, and what else lies there.
-    pub(super) fn find_dead_trash(&self) -> Result<DeadTrash, FileError> {
+    /// Tells whether a collector died whose trash nobody sees to.
+    ///
+    /// The lock that tells is shared, so nobody who only looks hides a dead collector from another.
+    pub(super) fn has_dead_collectors(&self) -> Result<bool, FileError> {
+        let dead = self.lock_collectors(FlockArg::LockSharedNonblock)?;
+        Ok(!dead.is_empty())
+    }
+
+    /// Returns the trash that is no collector's.
+    pub(super) fn find_loose_trash(&self) -> Result<DeadTrash, FileError> {
+        let names = list(self.trash_fd()).map_err(at("list", self.trash_directory()))?;
+        let names = names.into_iter().map(|(name, _)| name);
+        Ok(DeadTrash {
+            names: names.filter(|name| !is_collector(name)).collect(),
+            locks: Vec::new(),
+        })
+    }
+
+    /// Takes over the trash of collectors that died. Who calls this holds the publish lock.
+    pub(super) fn take_over_collectors(&self, trash: &mut DeadTrash) -> Result<(), FileError> {
+        for (name, lock) in self.lock_collectors(FlockArg::LockExclusiveNonblock)? {
+            trash.names.push(name);
+            trash.locks.push(lock);
+        }
+        Ok(())
+    }
+
+    /// Locks the directories of collectors that nobody has locked.
+    fn lock_collectors(&self, kind: FlockArg) -> Result<Vec<(OsString, Lock)>, FileError> {
         let path = self.trash_directory();
-        let mut dead = DeadTrash::default();
+        let mut locked = Vec::new();
         for (name, _) in list(self.trash_fd()).map_err(at("list", &path))? {
             if !is_collector(&name) {
-                dead.names.push(name);
                 continue;
             }
             let directory = match open_directory_at(self.trash_fd(), &name) {
@@ -195,15 +221,13 @@ impl LocalStore {
                 Err(Errno::ENOENT) => continue,
                 Err(error) => return Err(at("open", path.join(&name))(error)),
             };
-            if let Some(lock) = try_lock(directory).map_err(at("lock", path.join(&name)))? {
-                dead.names.push(name);
-                dead.locks.push(lock);
-            }
+            let lock = try_lock_as(directory, kind).map_err(at("lock", path.join(&name)))?;
+            locked.extend(lock.map(|lock| (name, lock)));
         }
-        Ok(dead)
+        Ok(locked)
     }
 
-    /// Removes what [`Self::find_dead_trash`] found. Rows must not speak of it any more.
+    /// Removes what was found. Rows must not speak of it any more.
     pub(super) fn empty_trash(&self, dead: DeadTrash) -> Result<(), FileError> {
         let path = self.trash_directory();
         for name in &dead.names {

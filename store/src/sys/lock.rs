@@ -99,8 +99,13 @@ pub(crate) fn find_holders(path: &Path) -> Vec<String> {
 
 /// Locks an open file or directory for this process alone if nobody has it locked.
 pub(crate) fn try_lock(fd: OwnedFd) -> io::Result<Option<Lock>> {
+    try_lock_as(fd, FlockArg::LockExclusiveNonblock)
+}
+
+/// Locks an open file or directory if nobody has it locked in a way that forbids it. The kind is one that does not wait.
+pub(crate) fn try_lock_as(fd: OwnedFd, kind: FlockArg) -> io::Result<Option<Lock>> {
     fault::point("lock")?;
-    match Flock::lock(File::from(fd), FlockArg::LockExclusiveNonblock) {
+    match Flock::lock(File::from(fd), kind) {
         Ok(lock) => Ok(Some(lock)),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, error)) => Err(error.into()),

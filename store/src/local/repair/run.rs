@@ -187,15 +187,7 @@ impl LocalStore {
                 self.set_metadata(&object, &problems)?;
                 mended.insert(path.clone(), Mended::Metadata);
             }
-            let is_unrecorded = |problem: &Problem| {
-                matches!(
-                    problem,
-                    Problem::RecordMissing
-                        | Problem::RecordDifferent
-                        | Problem::RecordWithoutContents
-                )
-            };
-            if problems.iter().any(is_unrecorded) && object.state == ObjectState::Valid {
+            if problems.iter().any(Problem::is_of_record) && object.state == ObjectState::Valid {
                 if self.write_records(&object.info)?.is_ok() {
                     mended.insert(path.clone(), Mended::Recorded);
                 } else {

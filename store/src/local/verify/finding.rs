@@ -134,6 +134,14 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Tells whether it is only the object's record that is wrong.
+    pub(in crate::local) const fn is_of_record(&self) -> bool {
+        matches!(
+            self,
+            Self::RecordMissing | Self::RecordDifferent | Self::RecordWithoutContents
+        )
+    }
+
     /// Tells whether an object with this problem must not be used.
     #[must_use]
     pub const fn is_damage(&self) -> bool {

@@ -4,8 +4,8 @@
 //! exist, does anything lie in the store that the database does not know. *Contents*: besides, every byte is hashed again, and what is wrong is named by
 //! file and block.
 //!
-//! Runs beside everything else without a lock: what looks wrong is looked at once more after running adds have ended, and counts only if it
-//! is still registered and still wrong. An object with wrong bytes loses its validity, so that nobody uses it.
+//! Runs beside everything else without a lock: what looks wrong is looked at once more while nobody is in the middle of a change, what a process left that
+//! died meanwhile being put right first, and counts only if it is still registered and still wrong. An object with wrong bytes loses its validity, so that nobody uses it.
 
 mod finding;
 mod object;
@@ -18,7 +18,7 @@ pub use self::{
     finding::{Finding, Problem},
     run::{VerifyDepth, VerifyOptions, VerifyReport},
 };
-use super::RootError;
+use super::{OpenError, RootError};
 use crate::{db::DbError, id::StorePath, sys::FileError};
 
 /// Why a store could not be verified to the end. What is wrong with objects is no error but a [`Finding`].
@@ -33,6 +33,9 @@ pub enum VerifyError {
     /// The roots cannot be read.
     #[error(transparent)]
     Root(#[from] RootError),
+    /// What a process left that died cannot be put right.
+    #[error(transparent)]
+    Open(#[from] Box<OpenError>),
     /// A path that was asked for is not registered.
     #[error("`{path}` is not registered in the store `{}`", store.display())]
     Unknown {

@@ -21,7 +21,7 @@ use crate::{
     sys::{
         FileError,
         files::{at, inspect_at, list, os},
-        lock::lock_file,
+        lock::{Lock, lock_file},
     },
     tree::{Node, Tree},
 };
@@ -205,8 +205,12 @@ impl LocalStore {
         {
             return Ok(Some(Verdict { object, problems }));
         }
-        // It may be in the middle of being deleted or of getting another component.
-        self.wait_for_running_adds()?;
+        // It may be in the middle of being deleted, or of getting another component, of which the record comes before the row.
+        let _settled = if problems.iter().any(Problem::is_of_record) {
+            self.settle_changes()?
+        } else {
+            None
+        };
         match self.read(|database| database.find_stored(&object.info.path))? {
             Some(now) if now.state == object.state => {
                 let problems = self.find_problems(&now, depth, &Watch::nobody());
@@ -280,8 +284,14 @@ impl LocalStore {
                     .push(Finding::new(name.display(), Problem::Foreign)),
             }
         }
-        if !unregistered.is_empty() {
-            self.wait_for_running_adds()?;
+        let mut differences = self.compare_roots()?;
+        let settled = if unregistered.is_empty() && differences.is_empty() {
+            None
+        } else {
+            self.settle_changes()?
+        };
+        if settled.is_some() {
+            differences = self.compare_roots()?;
         }
         for path in unregistered {
             let name = path.to_string();
@@ -293,7 +303,7 @@ impl LocalStore {
                     .push(Finding::new(name, Problem::Unregistered));
             }
         }
-        for difference in self.compare_roots()? {
+        for difference in differences {
             let problem = if difference.is_recorded {
                 Problem::RecordDifferent
             } else {
@@ -331,16 +341,23 @@ impl LocalStore {
         }
     }
 
-    /// Returns once everything that was between renaming and registering when this was called is registered.
-    fn wait_for_running_adds(&self) -> Result<(), VerifyError> {
+    /// Returns once nobody is between two steps of a change, be it alive or dead, and keeps it so while the locks live. Nobody waits for a store that
+    /// cannot be written.
+    ///
+    /// A process that died since this store was opened has left what the next who opens it puts right; that is no damage, and done here.
+    fn settle_changes(&self) -> Result<Option<[Lock; 2]>, VerifyError> {
         if self.is_read_only() {
-            return Ok(());
+            return Ok(None);
         }
-        drop(lock_file(
-            &self.publish_lock_path(),
-            FlockArg::LockExclusive,
-        )?);
-        Ok(())
+        loop {
+            let publishing = lock_file(&self.publish_lock_path(), FlockArg::LockExclusive)?;
+            let changing = self.lock_roots()?;
+            if !self.has_died()? {
+                return Ok(Some([publishing, changing]));
+            }
+            drop((publishing, changing));
+            self.recover(false).map_err(Box::new)?;
+        }
     }
 }
 
