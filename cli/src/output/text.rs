@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 /// `size_bytes` with a decimal unit and one digit after the point: `1.5 MB`.
 pub(crate) fn human_bytes(size_bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
@@ -35,26 +37,11 @@ pub(crate) fn human_duration(duration: Duration) -> String {
 
 /// `seconds` since 1970 as a date and a time of day: `2026-11-21 09:05 UTC`.
 pub(crate) fn human_time(seconds: u64) -> String {
-    let (days, minutes) = (seconds / 86_400, seconds % 86_400 / 60);
-    // Howard Hinnant's `civil_from_days`: years begin in March, so that the day that is not in every year is the last one.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year}-{month:02}-{day:02} {:02}:{:02} UTC",
-        minutes / 60,
-        minutes % 60
-    )
+    let time = i64::try_from(seconds).ok();
+    let time = time.and_then(DateTime::from_timestamp_secs);
+    time.unwrap_or(DateTime::<Utc>::MAX_UTC)
+        .format("%F %R UTC")
+        .to_string()
 }
 
 /// `count` and `noun`, with an `s` unless there is exactly one.

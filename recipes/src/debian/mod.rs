@@ -13,7 +13,6 @@
 
 mod companions;
 mod control;
-mod date;
 mod lock;
 mod lock_error;
 mod packages;

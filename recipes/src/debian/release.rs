@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use super::control::stanzas;
-use super::date;
 use crate::model::ContentDigest;
 
 /// One file that a release promises.
@@ -86,7 +87,7 @@ impl Release {
         let stanza = stanzas(text).next().ok_or_else(|| missing("Codename"))?;
         let field = |name: &'static str| stanza.field(name).ok_or_else(|| missing(name));
         let date_of = |name: &'static str| -> Result<u64, ReleaseError> {
-            date::parse(field(name)?).ok_or_else(|| missing(name))
+            parse_date(field(name)?).ok_or_else(|| missing(name))
         };
         let release = Self {
             codename: field("Codename")?.to_owned(),
@@ -108,8 +109,8 @@ impl Release {
         match release.valid_until {
             Some(valid_until) if valid_until < now => Err(ReleaseError::Expired {
                 suite: suite.to_owned(),
-                valid_until: date::to_text(valid_until),
-                now: date::to_text(now),
+                valid_until: date_text(valid_until),
+                now: date_text(now),
             }),
             _ => Ok(release),
         }
@@ -125,8 +126,24 @@ impl Release {
 
     /// Returns when it was made, as `2026-07-11T10:16:37Z`.
     pub fn date_text(&self) -> String {
-        date::to_text(self.date)
+        date_text(self.date)
     }
+}
+
+/// Reads `Sat, 11 Jul 2026 10:16:37 UTC` as seconds since 1970; `None` for any other form.
+fn parse_date(text: &str) -> Option<u64> {
+    // The mail format that the library reads knows the zone by its older name only.
+    let date = DateTime::parse_from_rfc2822(&text.replace(" UTC", " GMT")).ok()?;
+    u64::try_from(date.timestamp()).ok()
+}
+
+/// Prints seconds since 1970 as `2026-07-11T10:16:37Z`.
+fn date_text(seconds: u64) -> String {
+    let date = i64::try_from(seconds).ok();
+    let date = date.and_then(DateTime::from_timestamp_secs);
+    date.unwrap_or(DateTime::<Utc>::MAX_UTC)
+        .format("%FT%TZ")
+        .to_string()
 }
 
 /// Reads the table of digests, which is part of `text`.
@@ -186,5 +203,24 @@ mod tests {
         }
         let text = TEXT.replace("Valid-Until: Sat", "Valid-Until: someday Sat");
         assert!(Release::parse("bookworm", &text, 0).is_err());
+    }
+
+    #[test]
+    fn a_date_is_read_in_the_form_that_release_files_have() {
+        for (text, seconds) in [
+            ("Thu, 01 Jan 1970 00:00:00 UTC", Some(0)),
+            ("Sat, 11 Jul 2026 10:16:37 UTC", Some(1_783_764_997)),
+            ("Sat, 11 Jul 2026 12:16:37 +0200", Some(1_783_764_997)),
+            ("Thu, 29 Feb 2024 23:59:59 GMT", Some(1_709_251_199)),
+            ("", None),
+            ("Sat, 11 Jul 2026 10:16:37", None),
+            ("Sat, 11 Foo 2026 10:16:37 UTC", None),
+            ("Sun, 11 Jul 2026 10:16:37 UTC", None),
+            ("Sat, 11 Jul 2026 25:16:37 UTC", None),
+            ("Sat, 11 Jul 99999999999999999 10:16:37 UTC", None),
+            ("Fri, 11 Jul 1969 10:16:37 UTC", None),
+        ] {
+            assert_eq!(parse_date(text), seconds, "{text}");
+        }
     }
 }
