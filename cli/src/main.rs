@@ -8,6 +8,7 @@ mod debian;
 mod error;
 mod hint;
 mod image;
+mod inside;
 mod key_file;
 mod launch;
 mod link;

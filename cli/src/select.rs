@@ -134,10 +134,11 @@ pub(crate) fn select_all(
     context: &Context,
     evaluator: &Evaluator,
     texts: &[String],
+    want: Want,
 ) -> Result<Vec<Selection>, CommandError> {
     texts
         .iter()
-        .map(|text| select(context, evaluator, text, Want::Objects))
+        .map(|text| select(context, evaluator, text, want))
         .collect()
 }
 

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::link::plain_path;
 use crate::realise::{RealiseOptions, Realised, realise};
-use crate::select::select_all;
+use crate::select::{Want, select_all};
 use crate::size::Size;
 
 /// Build targets and print their store paths
@@ -73,7 +73,7 @@ struct Built {
 
 /// Builds and prints one store path a line, in the order of the targets.
 pub(crate) fn build(args: &BuildArgs, context: &Context) -> Result<(), CommandError> {
-    let selections = select_all(context, &context.evaluator(), &args.targets)?;
+    let selections = select_all(context, &context.evaluator(), &args.targets, Want::Objects)?;
     let store = context.open_store()?;
     let options = RealiseOptions {
         rounds: args.rounds,

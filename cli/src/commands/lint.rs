@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::plural;
 use crate::realise::{RealiseOptions, build_options};
-use crate::select::{SelectError, Selection, select_all};
+use crate::select::{SelectError, Selection, Want, select_all};
 
 /// Check recipes, and what was built from them
 ///
@@ -147,7 +147,7 @@ fn packages(
     let mut packages = Vec::new();
     let mut findings = Vec::new();
     if !args.targets.is_empty() {
-        for (selection, target) in select_all(context, evaluator, &args.targets)?
+        for (selection, target) in select_all(context, evaluator, &args.targets, Want::Objects)?
             .into_iter()
             .zip(&args.targets)
         {

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::image::{declared_spec, default_spec};
 use crate::output::{PackProgress, human_bytes, plural};
 use crate::realise::{RealiseOptions, realise};
-use crate::select::{Selection, Want, select};
+use crate::select::{Selection, Want, select_all};
 
 /// Pack the closure of targets into an image
 ///
@@ -57,11 +57,7 @@ struct Report {
 /// Builds, packs and prints where the image is.
 pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
     let evaluator = context.evaluator();
-    let selections = args
-        .targets
-        .iter()
-        .map(|target| select(context, &evaluator, target, Want::Image))
-        .collect::<Result<Vec<_>, _>>()?;
+    let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let title = selections.first().map(title).unwrap_or_default();

@@ -1,24 +1,25 @@
 //! `pith run`: a target's program where only its closure exists.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use pack::rootfs::RootSet;
 use recipes::debian::tree_of;
 use recipes::model::OutputRef;
-use sandbox::{Access, File, Mount, Network, SandboxSpec, Status, Stdio, User};
+use sandbox::SandboxSpec;
 use store::{LocalStore, STORE_DIR, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::inside::{
+    accounts, caller_accounts, certificates, enter_here, exit_status, network, nsswitch, read_only,
+    surroundings,
+};
 use crate::program::{ProgramError, default_program};
 use crate::realise::{RealiseOptions, realise};
 use crate::select::{Selection, Want, select};
-use crate::system::{Scratch, accounts, environment, lay_out};
-
-/// Files of the machine without which names of hosts cannot be looked up.
-const NETWORK_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+use crate::system::{self, Scratch, environment, lay_out};
 
 /// Run a target's program in a namespace where only its closure exists
 ///
@@ -82,15 +83,6 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError>
     Ok(exit_status(&outcome.status))
 }
 
-/// The exit status of this program for the end of one that it ran: 128 and the signal's number for one that a signal ended.
-pub(crate) fn exit_status(status: &Status) -> u8 {
-    match status {
-        Status::Exited(status) => u8::try_from(*status).unwrap_or(u8::MAX),
-        Status::Signaled(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        _ => crate::error::ExitStatus::Interrupted as u8,
-    }
-}
-
 /// What runs of packages of Debian is one tree with all of their files.
 fn as_tree(selection: Selection) -> Result<Selection, CommandError> {
     let Selection::Output { package, output } = &selection else {
@@ -125,8 +117,8 @@ fn system(
         argv.extend(set.cmd.iter().map(OsString::from));
     }
     argv.extend(args.arguments.iter().cloned());
-    let mut spec = base(args, context, Vec::new());
-    spec.files = accounts(real, &caller_accounts());
+    let mut spec = base(args, context);
+    spec.files = system::accounts(real, &caller_accounts());
     spec.files.push(nsswitch());
     spec.argv = argv;
     spec.env.extend(environment(set));
@@ -142,12 +134,11 @@ fn specification(
     program: &str,
 ) -> Result<SandboxSpec, CommandError> {
     let closure = store.closure(std::slice::from_ref(path))?;
-    let mounts = closure.paths().map(|path| Mount {
-        source: store.real_path(path),
-        target: PathBuf::from(path.to_logical()),
-        access: Access::ReadOnly,
-    });
-    let mut spec = base(args, context, mounts.collect());
+    let mut spec = base(args, context);
+    let mounts = closure
+        .paths()
+        .map(|path| read_only(store.real_path(path), path.to_logical().into()));
+    spec.mounts.extend(mounts);
     let bin = format!("{STORE_DIR}/{path}/bin");
     let program = OsString::from(format!("{bin}/{program}"));
     spec.argv = [program]
@@ -155,92 +146,18 @@ fn specification(
         .chain(args.arguments.iter().cloned())
         .collect();
     spec.env.insert("PATH".into(), bin.into());
-    if let Some(bundle) = closure
-        .paths()
-        .map(|path| certificates(store, path))
-        .find_map(|bundle| bundle)
-    {
+    if let Some(bundle) = certificates(store, closure.paths()) {
         spec.env.insert("SSL_CERT_FILE".into(), bundle.into());
     }
-    let own = caller_accounts().into_iter().map(|(path, text)| File {
-        path: path.into(),
-        bytes: text.into_bytes(),
-        mode: 0o644,
-    });
-    spec.files = own.chain([nsswitch()]).collect();
+    spec.files = accounts();
     Ok(spec)
 }
 
-/// What every program gets: the network, the working directory if it shall, and the caller's ids.
-fn base(args: &RunArgs, context: &Context, mut mounts: Vec<Mount>) -> SandboxSpec {
-    let network = if args.no_network {
-        Network::Denied
-    } else {
-        Network::Shared
-    };
-    if network == Network::Shared {
-        let present = NETWORK_FILES
-            .iter()
-            .filter_map(|file| Path::new(file).canonicalize().ok().zip(Some(file)));
-        mounts.extend(present.map(|(source, target)| Mount {
-            source,
-            target: target.into(),
-            access: Access::ReadOnly,
-        }));
-    }
-    let mut cwd = PathBuf::from("/tmp");
+/// What every program gets: the network and the working directory if it shall.
+fn base(args: &RunArgs, context: &Context) -> SandboxSpec {
+    let mut spec = surroundings(context, network(args.no_network));
     if args.here {
-        cwd = context.directory().to_path_buf();
-        mounts.push(writable(cwd.clone(), cwd.clone()));
+        enter_here(&mut spec, context);
     }
-    let mut env = context.settings().variables.passed_on.clone();
-    env.insert("HOME".into(), "/tmp".into());
-    SandboxSpec {
-        mounts,
-        env,
-        cwd,
-        network,
-        stdio: Stdio::Inherited,
-        user: User::Caller,
-        ..SandboxSpec::default()
-    }
-}
-
-/// The lines about the caller, by file.
-fn caller_accounts() -> [(&'static str, String); 2] {
-    let ids = (nix::unistd::getuid(), nix::unistd::getgid());
-    [
-        (
-            "/etc/passwd",
-            format!("user:x:{}:{}::/tmp:/bin/false\n", ids.0, ids.1),
-        ),
-        ("/etc/group", format!("user:x:{}:\n", ids.1)),
-    ]
-}
-
-fn nsswitch() -> File {
-    File {
-        path: "/etc/nsswitch.conf".into(),
-        bytes: b"passwd: files\ngroup: files\nhosts: files dns\n".to_vec(),
-        mode: 0o644,
-    }
-}
-
-/// A directory of the machine that the program may change.
-pub(crate) fn writable(source: PathBuf, target: PathBuf) -> Mount {
-    Mount {
-        source,
-        target,
-        access: Access::ReadWrite,
-    }
-}
-
-/// Where the certificate authorities of a closure are, if it has any.
-fn certificates(store: &LocalStore, path: &StorePath) -> Option<String> {
-    let file = "etc/ssl/certs/ca-certificates.crt";
-    store
-        .real_path(path)
-        .join(file)
-        .is_file()
-        .then(|| format!("{}/{file}", path.to_logical()))
+    spec
 }

@@ -11,21 +11,21 @@ use std::time::Duration;
 
 use clap::Args;
 use recipes::build::{FailedDirectory, find_failed};
-use sandbox::{Access, File, Limits, Mount, Network, SandboxSpec, Stdio, Symlink, User};
+use sandbox::{Access, Limits, Mount, SandboxSpec, Stdio, Symlink};
 use store::{Closure, LocalStore, StorePath};
 use thiserror::Error;
 
-use crate::commands::run::{exit_status, writable};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::inside::{
+    accounts, certificates, enter_here, exit_status, network, read_only, surroundings,
+};
 use crate::launch;
 use crate::realise::{RealiseOptions, realise};
 use crate::select::{SelectError, Selection, Want, select, select_all};
 
 /// How soon an interruption that was meant for the shell is forgotten; two within this time would end this program.
 const FORGET: Duration = Duration::from_millis(20);
-/// Files of the machine without which names of hosts cannot be looked up.
-const NETWORK_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 /// The packages that make a shell to type in, where the collection has them.
 const INTERACTIVE: [&str; 2] = ["bash", "coreutils"];
 /// The shell of a build's seed.
@@ -87,7 +87,7 @@ pub(crate) fn shell(args: &ShellArgs, context: &Context) -> Result<u8, CommandEr
         return enter_failed(args, context, &store);
     }
     let evaluator = context.evaluator();
-    let mut selections = select_all(context, &evaluator, &args.targets)?;
+    let mut selections = select_all(context, &evaluator, &args.targets, Want::Objects)?;
     let mut seed = None;
     if args.inputs {
         let (inputs, its_seed) = inputs(&selections, &args.targets)?;
@@ -178,13 +178,7 @@ fn variables(store: &LocalStore, tools: &Tools) -> BTreeMap<OsString, OsString> 
         .into_iter()
         .filter_map(|(name, below)| Some((name.into(), directories(store, tools, below)?.into())))
         .collect();
-    let bundle = "etc/ssl/certs/ca-certificates.crt";
-    let provider = tools
-        .closure
-        .paths()
-        .find(|path| store.real_path(path).join(bundle).is_file());
-    if let Some(provider) = provider {
-        let bundle = format!("{}/{bundle}", provider.to_logical());
+    if let Some(bundle) = certificates(store, tools.closure.paths()) {
         variables.insert("SSL_CERT_FILE".into(), bundle.into());
     }
     variables
@@ -197,86 +191,43 @@ fn specification(
     tools: &Tools,
     temporary: &Path,
 ) -> SandboxSpec {
-    let read_only = |source: PathBuf, target: PathBuf| Mount {
-        source,
-        target,
-        access: Access::ReadOnly,
-    };
+    let mut spec = surroundings(context, network(args.no_network));
     let shown = tools
         .closure
         .paths()
         .filter(|path| tools.seed.as_ref() != Some(path));
-    let mut mounts: Vec<Mount> = shown
-        .map(|path| read_only(store.real_path(path), path.to_logical().into()))
-        .collect();
-    let mut symlinks = Vec::new();
-    let mut env = context.settings().variables.passed_on.clone();
-    env.extend(variables(store, tools));
+    spec.mounts
+        .extend(shown.map(|path| read_only(store.real_path(path), path.to_logical().into())));
+    spec.env.extend(variables(store, tools));
     if let Some(seed) = &tools.seed {
-        mounts.push(read_only(store.real_path(seed).join("usr"), "/usr".into()));
+        spec.mounts
+            .push(read_only(store.real_path(seed).join("usr"), "/usr".into()));
         for top in ["bin", "lib", "lib64", "sbin"] {
-            symlinks.push(Symlink {
+            spec.symlinks.push(Symlink {
                 target: Path::new("usr").join(top),
                 link: Path::new("/").join(top),
             });
         }
-        let path = env.entry("PATH".into()).or_default();
+        let path = spec.env.entry("PATH".into()).or_default();
         if !path.is_empty() {
             path.push(":");
         }
         path.push("/usr/bin");
     }
-    let mut network = Network::Denied;
-    if !args.no_network {
-        network = Network::Shared;
-        let present = NETWORK_FILES
-            .iter()
-            .filter_map(|file| Path::new(file).canonicalize().ok().zip(Some(file)));
-        mounts.extend(present.map(|(source, target)| read_only(source, target.into())));
+    spec.mounts.push(Mount {
+        source: temporary.to_owned(),
+        target: "/tmp".into(),
+        access: Access::ReadWrite,
+    });
+    enter_here(&mut spec, context);
+    spec.env
+        .insert("PITH_SHELL".into(), args.targets.join(" ").into());
+    spec.argv.clone_from(&args.command);
+    if spec.argv.is_empty() {
+        spec.argv.push("bash".into());
     }
-    let cwd = context.directory().to_path_buf();
-    mounts.push(writable(temporary.to_owned(), "/tmp".into()));
-    mounts.push(writable(cwd.clone(), cwd.clone()));
-    env.insert("HOME".into(), "/tmp".into());
-    env.insert("PITH_SHELL".into(), args.targets.join(" ").into());
-    let mut argv = args.command.clone();
-    if argv.is_empty() {
-        argv.push("bash".into());
-    }
-    SandboxSpec {
-        mounts,
-        symlinks,
-        files: accounts(),
-        argv,
-        env,
-        cwd,
-        network,
-        stdio: Stdio::Inherited,
-        user: User::Caller,
-        ..SandboxSpec::default()
-    }
-}
-
-/// The files of `/etc` that know the caller.
-fn accounts() -> Vec<File> {
-    let (user, group) = (nix::unistd::getuid(), nix::unistd::getgid());
-    let files = [
-        (
-            "/etc/passwd",
-            format!("user:x:{user}:{group}::/tmp:/bin/false\n"),
-        ),
-        ("/etc/group", format!("user:x:{group}:\n")),
-        (
-            "/etc/nsswitch.conf",
-            "passwd: files\ngroup: files\nhosts: files dns\n".to_owned(),
-        ),
-    ];
-    let file = |(path, text): (&str, String)| File {
-        path: path.into(),
-        bytes: text.into_bytes(),
-        mode: 0o644,
-    };
-    files.into_iter().map(file).collect()
+    spec.files = accounts();
+    spec
 }
 
 /// Runs what the specification says, on the terminal.

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{human_bytes, plural};
 use crate::realise::{RealiseOptions, realise};
-use crate::select::{Want, select};
+use crate::select::{Want, select_all};
 use crate::size::Size;
 
 /// How many of the largest objects are named when the budget is exceeded.
@@ -60,11 +60,7 @@ struct OverBudget {
 /// Prints the objects of the closure, the largest first, and their sum.
 pub(crate) fn size(args: &SizeArgs, context: &Context) -> Result<(), CommandError> {
     let evaluator = context.evaluator();
-    let selections = args
-        .targets
-        .iter()
-        .map(|target| select(context, &evaluator, target, Want::Image))
-        .collect::<Result<Vec<_>, _>>()?;
+    let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let closure = store.closure(&realised.paths)?;

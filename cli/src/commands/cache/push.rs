@@ -19,7 +19,7 @@ use crate::error::{CommandError, ExitStatus};
 use crate::key_file::read_secret;
 use crate::output::{PushProgress, human_bytes, plural};
 use crate::realise::{RealiseOptions, build_options, goals, realise};
-use crate::select::{Selection, select_all};
+use crate::select::{Selection, Want, select_all};
 
 /// Put targets with everything they need into a cache
 #[derive(Debug, Args)]
@@ -61,7 +61,7 @@ struct Report {
 pub(super) fn push(args: &PushArgs, context: &Context) -> Result<(), CommandError> {
     let key = secret_key(args, context)?;
     let cache = open_cache(context, &args.cache)?;
-    let selections = select_all(context, &context.evaluator(), &args.targets)?;
+    let selections = select_all(context, &context.evaluator(), &args.targets, Want::Objects)?;
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let recorded = recorded(args, context, &store, &selections)?;

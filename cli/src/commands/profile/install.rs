@@ -13,7 +13,7 @@ use super::change::change;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::realise::{RealiseOptions, realise};
-use crate::select::{Selection, select_all};
+use crate::select::{Selection, Want, select_all};
 use crate::target::{Subject, Target};
 
 /// Install packages, building or fetching what is missing
@@ -45,7 +45,7 @@ pub(super) fn install(
     store: &LocalStore,
     profile: &Profile<'_>,
 ) -> Result<(), CommandError> {
-    let selections = select_all(context, &context.evaluator(), &args.targets)?;
+    let selections = select_all(context, &context.evaluator(), &args.targets, Want::Objects)?;
     // Its lease lives until the new generation keeps the packages.
     let realised = realise(context, store, &selections, &RealiseOptions::default())?;
     let mut packages: BTreeMap<String, InstalledPackage> = BTreeMap::new();
