@@ -68,6 +68,12 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Whether what takes long is tested too: `tests/run --full`.
+#[must_use]
+pub fn is_full() -> bool {
+    std::env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty())
+}
+
 /// A store that all scenarios of this user share and that outlives them: what is in it is
 /// addressed by its content, so a scenario cannot see who built it.
 #[must_use]

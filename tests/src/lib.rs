@@ -3,9 +3,10 @@
 pub mod debian_repository;
 mod env;
 pub mod http_server;
+mod podman;
 mod random;
 mod server;
 
-pub use env::{Finished, TestEnv, binary, is_root, run, shared_store};
+pub use env::{Finished, TestEnv, binary, is_full, is_root, run, shared_store};
 pub use random::Random;
 pub use server::FileServer;

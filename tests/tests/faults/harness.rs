@@ -18,6 +18,8 @@ use store::{
     testing::{StoreDirectory, find_faults, open},
 };
 
+use tests::is_full;
+
 use crate::operations::{Operation, find};
 
 pub(crate) type TestResult<T = ()> = Result<T, Box<dyn Error>>;
@@ -71,8 +73,7 @@ pub(crate) fn run_after_kills(killed: &str, name: &str) -> TestResult {
     let operation = find(name)?;
     let prepared = StoreDirectory::new();
     (operation.prepare)(&open(prepared.path())?)?;
-    let full = env::var("PITH_TEST_FULL").is_ok_and(|full| !full.is_empty());
-    let step = if full { 1 } else { KILL_STEP };
+    let step = if is_full() { 1 } else { KILL_STEP };
     let (mut kills, mut points) = (0, 0);
     for nth in (1..).step_by(step) {
         let directory = StoreDirectory::new();

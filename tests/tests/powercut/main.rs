@@ -97,8 +97,7 @@ fn survive(kind: FileSystem) -> TestResult {
         tell("power cuts: not tried, since only root can have loop devices")?;
         return Ok(());
     }
-    let full = std::env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty());
-    let effort = if full { FULL } else { SHORT };
+    let effort = if tests::is_full() { FULL } else { SHORT };
     let seed = match std::env::var("PITH_TEST_SEED") {
         Ok(seed) => seed.parse()?,
         Err(_) => SEED,

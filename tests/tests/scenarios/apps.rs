@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use tests::{Finished, TestEnv, run};
+use tests::{Finished, TestEnv, is_full, run};
 
 /// A project of `tests/fixtures/apps`.
 struct App {
@@ -46,31 +46,13 @@ fn pith(env: &TestEnv, arguments: &[&str]) -> Finished {
 
 /// Packs the project, and returns what its program prints in podman.
 fn run_image(env: &TestEnv, app: &App) -> String {
-    let archive = env.path("image.tar");
-    let archive = archive.to_str().expect("temporary paths are UTF-8");
-    pith(
-        env,
-        &["pack", ".", "-q", "-f", "docker-archive", "-o", archive],
-    );
-    env.tool("podman", &["load", "-q", "-i", archive])
-        .expect_success();
+    env.pack_and_load(&[".", "-f", "docker-archive"]);
     env.write("input", app.input);
-    let mut command = Command::new("podman");
-    command
-        .args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"])
-        .args(["run", "--rm", "-i", "--network=none"])
-        .args([
-            "--ulimit",
-            "nofile=1024:1024",
-            "--ulimit",
-            "nproc=4096:4096",
-        ])
-        .arg(app.name)
-        .args(app.arguments)
-        .stdin(File::open(env.path("input")).expect("it was written"));
+    let options = ["-i", "--network=none", app.name];
+    let mut command = env.podman_run_command(&[&options, app.arguments].concat());
+    command.stdin(File::open(env.path("input")).expect("it was written"));
     let said = run(&mut command).expect_success().stdout;
-    env.tool("podman", &["rmi", "-f", app.name])
-        .expect_success();
+    env.remove_image(app.name);
     said
 }
 
@@ -150,7 +132,7 @@ fn go_with_a_vendored_module() {
 /// Compiles two dozen crates, which takes minutes: only in full runs.
 #[test]
 fn rust_with_two_dozen_crates() {
-    if std::env::var_os("PITH_TEST_FULL").is_none_or(|full| full.is_empty()) {
+    if !is_full() {
         return;
     }
     let app = App {

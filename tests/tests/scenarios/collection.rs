@@ -3,19 +3,10 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, pipe};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::thread;
 
 use tests::{Finished, TestEnv};
-
-/// What podman needs on a machine without delegated cgroups.
-const ENGINE: [&str; 4] = ["--runtime", "runc", "--cgroup-manager", "cgroupfs"];
-const LIMITS: [&str; 4] = [
-    "--ulimit",
-    "nofile=1024:1024",
-    "--ulimit",
-    "nproc=4096:4096",
-];
 
 /// A running container, and its image; both go with the value.
 struct Server<'a> {
@@ -31,14 +22,15 @@ impl<'a> Server<'a> {
         let image = pack_and_load(env, name);
         let container = format!("{image}-server");
         let (said, says) = pipe().expect("the system has pipes");
-        let process = Command::new("podman")
-            .args(ENGINE)
-            .args(["run", "--rm", "--read-only", "--network=none"])
-            .args(["--name", &container])
-            .args(LIMITS)
-            .arg(&image)
-            .args(arguments)
-            .stdin(Stdio::null())
+        let options = [
+            "--read-only",
+            "--network=none",
+            "--name",
+            &container,
+            &image,
+        ];
+        let process = env
+            .podman_run_command(&[&options, arguments].concat())
             .stdout(says.try_clone().expect("descriptors are left"))
             .stderr(says)
             .spawn()
@@ -64,31 +56,24 @@ impl<'a> Server<'a> {
 
     /// Runs a program of the image in the container.
     fn exec(&self, command: &[&str]) -> Finished {
-        podman(self.env, &[&["exec", &self.container], command].concat())
+        self.env
+            .podman(&[&["exec", &self.container], command].concat())
     }
 }
 
 impl Drop for Server<'_> {
     fn drop(&mut self) {
         // Nothing of this may hide why the test ends.
-        drop(podman(self.env, &["rm", "-f", "-t", "0", &self.container]));
+        drop(self.env.podman(&["rm", "-f", "-t", "0", &self.container]));
         drop(self.process.wait());
-        drop(podman(self.env, &["rmi", "-f", &self.image]));
+        drop(self.env.podman(&["rmi", "-f", &self.image]));
     }
-}
-
-fn podman(env: &TestEnv, arguments: &[&str]) -> Finished {
-    env.tool("podman", &[&ENGINE[..], arguments].concat())
 }
 
 /// Packs `name` and returns what podman shall call it: no other process does.
 fn pack_and_load(env: &TestEnv, name: &str) -> String {
     let image = format!("{name}-{}", std::process::id());
-    let archive = env.path(&format!("{name}.tar"));
-    let archive = archive.to_str().expect("temporary paths are UTF-8");
-    env.pith(&["pack", name, "-q", "-n", &image, "-o", archive])
-        .expect_success();
-    podman(env, &["load", "-q", "-i", archive]).expect_success();
+    env.pack_and_load(&[name, "-n", &image]);
     image
 }
 
@@ -143,24 +128,13 @@ image(
         ),
     );
     let server = Server::start(&env, "nginx-tls", &[], "start worker process ");
-    let user = podman(
-        &env,
-        &["inspect", "-f", "{{.Config.User}}", &server.container],
-    );
+    let user = env.podman(&["inspect", "-f", "{{.Config.User}}", &server.container]);
     assert_eq!(user.expect_success().line(), "65532:65532");
 
     let client = pack_and_load(&env, "curl-tls");
     let network = format!("--network=container:{}", server.container);
-    let said = podman(
-        &env,
-        &[
-            &["run", "--rm", &network],
-            &LIMITS[..],
-            &[&client, "https://localhost:8443/"],
-        ]
-        .concat(),
-    );
-    drop(podman(&env, &["rmi", "-f", &client]));
+    let said = env.podman_run(&[&network, &client, "https://localhost:8443/"]);
+    env.remove_image(&client);
     assert_eq!(said.expect_success().stdout, "a page of its own\n");
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use store::testing::{find_faults, open};
-use tests::{Finished, Random, TestEnv, run};
+use tests::{Finished, Random, TestEnv, is_full, run};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -22,10 +22,6 @@ const MANY_KILLS: usize = 400;
 /// Rounds of each process in a crowd, in CI and in a long run.
 const ROUNDS: usize = 4;
 const MANY_ROUNDS: usize = 60;
-
-fn is_full() -> bool {
-    env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty())
-}
 
 fn seed() -> u64 {
     let seed = env::var("PITH_TEST_SEED").ok();

@@ -1,10 +1,9 @@
 //! Packages of Debian: locked, packed, run, and every way in which that can go wrong.
 
-use std::env;
 use std::fs;
 
 use tests::debian_repository::{DebianPackage, DebianRepository, SUITE};
-use tests::{FileServer, Finished, TestEnv};
+use tests::{FileServer, Finished, TestEnv, is_full};
 
 /// A program that needs no library: it writes one line. Debian's own `busybox-static` is the only one in a package, so the
 /// tests that run something take it from there.
@@ -420,45 +419,15 @@ fn a_lock_file_that_is_wrong_is_one_error_with_its_line() {
 
 /// Packs a package of Debian and returns the name of the image that podman has now.
 fn load(env: &TestEnv, package: &str) -> String {
-    let archive = env.path(&format!("{package}.tar"));
-    let archive = archive.to_str().expect("temporary paths are UTF-8");
     let image = format!("pith-test-{}", package.replace(',', "-"));
-    env.pith(&[
-        "pack",
-        "-q",
-        &format!("debian:{package}"),
-        "-n",
-        &image,
-        "-o",
-        archive,
-    ])
-    .expect_success();
-    env.tool("podman", &["load", "-q", "-i", archive])
-        .expect_success();
+    env.pack_and_load(&[&format!("debian:{package}"), "-n", &image]);
     image
 }
 
 /// What an image says when it is run with arguments.
 fn image_says(env: &TestEnv, image: &str, options: &[&str], arguments: &[&str]) -> String {
-    let mut all = vec![
-        "--runtime",
-        "runc",
-        "--cgroup-manager",
-        "cgroupfs",
-        "run",
-        "--rm",
-        "--network=none",
-    ];
-    all.extend([
-        "--ulimit",
-        "nofile=1024:1024",
-        "--ulimit",
-        "nproc=4096:4096",
-    ]);
-    all.extend(options);
-    all.push(image);
-    all.extend(arguments);
-    env.tool("podman", &all).expect_success().stdout
+    let all = [&["--network=none"], options, &[image], arguments].concat();
+    env.podman_run(&all).expect_success().stdout
 }
 
 #[test]
@@ -468,7 +437,7 @@ fn a_server_of_debian_does_its_work_in_an_image_and_in_a_namespace() {
     let image = load(&env, "redis-server,dash");
     let said = image_says(&env, &image, &["--entrypoint", "/bin/sh"], &["-c", script]);
     assert_eq!(said, "42\n");
-    env.tool("podman", &["rmi", "-f", &image]).expect_success();
+    env.remove_image(&image);
     let ran = env.pith(&[
         "run",
         "-q",
@@ -484,14 +453,14 @@ fn a_server_of_debian_does_its_work_in_an_image_and_in_a_namespace() {
 
 #[test]
 fn eight_packages_do_their_work() {
-    if env::var_os("PITH_TEST_FULL").is_none_or(|value| value.is_empty()) {
+    if !is_full() {
         return;
     }
     let env = TestEnv::with_shared_store();
     let says = |package: &str, options: &[&str], arguments: &[&str]| {
         let image = load(&env, package);
         let said = image_says(&env, &image, options, arguments);
-        env.tool("podman", &["rmi", "-f", &image]).expect_success();
+        env.remove_image(&image);
         said
     };
     assert_eq!(

@@ -4,67 +4,34 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use tests::{Finished, TestEnv};
-
-/// Runs an image that podman has loaded. The flags are what a machine without delegated cgroups
-/// and without a network device for users needs.
-fn podman_run(env: &TestEnv, arguments: &[&str]) -> Finished {
-    let mut all = vec![
-        "--runtime",
-        "runc",
-        "--cgroup-manager",
-        "cgroupfs",
-        "run",
-        "--rm",
-    ];
-    all.extend([
-        "--ulimit",
-        "nofile=1024:1024",
-        "--ulimit",
-        "nproc=4096:4096",
-    ]);
-    all.extend(arguments);
-    env.tool("podman", &all)
-}
-
-/// Packs `target` as `name` and loads it into podman.
-fn pack_and_load(env: &TestEnv, target: &str, format: &str) {
-    let archive = env.path("image.tar");
-    let archive = archive.to_str().expect("temporary paths are UTF-8");
-    env.pith(&["pack", target, "-q", "-f", format, "-o", archive])
-        .expect_success();
-    env.tool("podman", &["load", "-q", "-i", archive])
-        .expect_success();
-}
-
-fn remove_image(env: &TestEnv, name: &str) {
-    env.tool("podman", &["rmi", "-f", name]).expect_success();
-}
+use tests::TestEnv;
 
 #[test]
 fn hello_runs_in_podman() {
     let env = TestEnv::with_shared_store();
-    pack_and_load(&env, "hello", "docker-archive");
-    let said = podman_run(&env, &["--network=none", "hello"]).expect_success();
+    env.pack_and_load(&["hello", "-f", "docker-archive"]);
+    let said = env
+        .podman_run(&["--network=none", "hello"])
+        .expect_success();
     assert_eq!(said.stdout, "Hello, world!\n");
-    remove_image(&env, "hello");
+    env.remove_image("hello");
 }
 
 #[test]
 fn jq_and_sqlite_run_in_podman() {
     let env = TestEnv::with_shared_store();
-    pack_and_load(&env, "jq", "archive");
-    let said = podman_run(&env, &["--network=none", "jq", "-n", "[1, 2] | add"]).expect_success();
+    env.pack_and_load(&["jq", "-f", "archive"]);
+    let said = env
+        .podman_run(&["--network=none", "jq", "-n", "[1, 2] | add"])
+        .expect_success();
     assert_eq!(said.stdout, "3\n");
-    remove_image(&env, "jq");
-    pack_and_load(&env, "sqlite", "oci-archive");
-    let said = podman_run(
-        &env,
-        &["--network=none", "sqlite", ":memory:", "select 6 * 7;"],
-    )
-    .expect_success();
+    env.remove_image("jq");
+    env.pack_and_load(&["sqlite", "-f", "oci-archive"]);
+    let said = env
+        .podman_run(&["--network=none", "sqlite", ":memory:", "select 6 * 7;"])
+        .expect_success();
     assert_eq!(said.stdout, "42\n");
-    remove_image(&env, "sqlite");
+    env.remove_image("sqlite");
 }
 
 #[test]
@@ -245,14 +212,15 @@ image(name = "curl-company", packages = [package("curl"), bundle], entrypoint = 
 "#,
     );
     let ask = ["--network=host", "curl-public", "-sS", &url];
-    pack_and_load(&env, "curl-public", "archive");
-    let refused = podman_run(&env, &ask).expect_status(60);
+    env.pack_and_load(&["curl-public", "-f", "archive"]);
+    let refused = env.podman_run(&ask).expect_status(60);
     assert!(refused.stderr.contains("certificate"), "{}", refused.stderr);
-    remove_image(&env, "curl-public");
+    env.remove_image("curl-public");
 
-    pack_and_load(&env, "curl-company", "archive");
-    let answered =
-        podman_run(&env, &["--network=host", "curl-company", "-sS", &url]).expect_success();
+    env.pack_and_load(&["curl-company", "-f", "archive"]);
+    let answered = env
+        .podman_run(&["--network=host", "curl-company", "-sS", &url])
+        .expect_success();
     assert!(answered.stdout.contains("s_server"), "{}", answered.stdout);
-    remove_image(&env, "curl-company");
+    env.remove_image("curl-company");
 }

@@ -2,15 +2,14 @@
 
 use std::fs;
 
-use tests::{TestEnv, run};
+use tests::{TestEnv, is_full, run};
 
 /// The recipes that are compared. Those that take minutes are left to `tests/run --full`.
 const QUICK: [&str; 6] = ["hello", "zlib", "lua", "oniguruma", "jq", "ca-certificates"];
 const SLOW: [&str; 5] = ["bash", "pcre2", "sqlite", "openssl", "curl"];
 
 fn targets() -> Vec<&'static str> {
-    let full = std::env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty());
-    let slow = if full { SLOW.as_slice() } else { &[] };
+    let slow = if is_full() { SLOW.as_slice() } else { &[] };
     QUICK.iter().chain(slow).copied().collect()
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tests::{Finished, TestEnv};
+use tests::{Finished, TestEnv, is_full};
 
 /// Copies the app `name` of `tests/fixtures/apps` into the project.
 fn bring(env: &TestEnv, name: &str) {
@@ -159,11 +159,6 @@ fn a_bad_lock_file_is_one_error_with_file_and_line() {
     }
 }
 
-/// Whether what takes minutes, and files from registries, is wanted.
-fn is_full() -> bool {
-    env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty())
-}
-
 /// A place in which the mirrors `npm` and `pypi` are known: to the machine by its own settings, or by lines `npm = ["URL"]`
 /// in `PITH_TEST_MIRRORS`.
 fn with_mirrors() -> TestEnv {
@@ -177,30 +172,10 @@ fn with_mirrors() -> TestEnv {
 
 /// Packs the project, loads the image into podman and runs it with `arguments`.
 fn pack_and_run(env: &TestEnv, name: &str, arguments: &[&str]) -> Finished {
-    let archive = env.path("image.tar");
-    let archive = archive.to_str().expect("temporary paths are UTF-8");
-    env.pith(&["pack", ".", "-q", "-o", archive])
-        .expect_success();
-    env.tool("podman", &["load", "-q", "-i", archive])
-        .expect_success();
-    let mut all = vec![
-        "--runtime",
-        "runc",
-        "--cgroup-manager",
-        "cgroupfs",
-        "run",
-        "--rm",
-        "--network=none",
-        "--read-only",
-        "--ulimit",
-        "nofile=1024:1024",
-        "--ulimit",
-        "nproc=4096:4096",
-        name,
-    ];
-    all.extend(arguments);
-    let finished = env.tool("podman", &all);
-    env.tool("podman", &["rmi", "-f", name]).expect_success();
+    env.pack_and_load(&["."]);
+    let options = ["--network=none", "--read-only", name];
+    let finished = env.podman_run(&[&options, arguments].concat());
+    env.remove_image(name);
     finished
 }
 

@@ -14,7 +14,7 @@ use store::{
     GcOptions, LocalStore, StorePath,
     testing::{StoreDirectory, find_faults, open},
 };
-use tests::Random;
+use tests::{Random, is_full};
 
 use crate::{
     TestResult,
@@ -76,8 +76,7 @@ impl Ledger {
     reason = "the numbers are what a reader of the log wants"
 )]
 pub(crate) fn run(seed: u64) -> TestResult {
-    let full = env::var_os("PITH_TEST_FULL").is_some_and(|value| !value.is_empty());
-    let kills = if full { MANY_KILLS } else { KILLS };
+    let kills = if is_full() { MANY_KILLS } else { KILLS };
     let directory = StoreDirectory::new();
     drop(open(directory.path())?);
     let mut crowd = Crowd::start(directory.path(), seed)?;
