@@ -87,6 +87,16 @@ pub fn add_tree(
     Ok(infos.pop().expect("one object was added"))
 }
 
+/// Bytes that do not compress, others for each seed.
+#[must_use]
+pub fn noise(seed: impl std::fmt::Display, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(seed.to_string().as_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
+}
+
 /// A temporary directory for a store. Unlike [`TempDir`] alone it can be removed by an ordinary user although objects are read-only.
 #[derive(Debug)]
 pub struct StoreDirectory(TempDir);

@@ -15,8 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use store::{
-    AddBatch, AddObject, AddSource, LocalStore, MemoryNode, PathInfo, PlanDigest, Realisation,
-    ResolvedDigest,
+    LocalStore, MemoryNode, PathInfo, PlanDigest, Realisation, ResolvedDigest,
     cache::{
         backend::{Backend, BackendError, CacheUrl, FileKind, ListedFile},
         format::{CacheName, Claim, Condemned, DrawnId},
@@ -26,7 +25,7 @@ use store::{
         source::{Clock, Policy, Source},
         testing::find_cache_faults,
     },
-    testing::{TempStore, memory_tree},
+    testing::{TempStore, add_tree, memory_tree, noise},
     trust,
 };
 
@@ -270,19 +269,6 @@ struct Setup {
     files: Files,
 }
 
-fn noise(number: u64, length: usize) -> Vec<u8> {
-    let mut state = number | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
 fn add(
     store: &LocalStore,
     name: &str,
@@ -297,15 +283,7 @@ fn add(
         let text = format!("needs {}", info.path.to_logical());
         tree.insert(format!("needs-{number}"), MemoryNode::file(text))?;
     }
-    let batch = AddBatch {
-        objects: vec![AddObject::new(name.parse()?, AddSource::Tree(tree))],
-        candidates: needs
-            .iter()
-            .map(|info| (info.path.clone(), info.id))
-            .collect(),
-        ..AddBatch::default()
-    };
-    Ok(store.add(batch)?.pop().ok_or("one object was added")?)
+    Ok(add_tree(store, name, tree, needs)?)
 }
 
 fn realisation(number: u8, info: &PathInfo) -> Realisation {

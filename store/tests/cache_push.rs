@@ -31,7 +31,7 @@ use store::{
         source::{Policy, Source},
         testing::find_cache_faults,
     },
-    testing::{TempStore, memory_tree},
+    testing::{TempStore, memory_tree, noise},
     trust::{self, SecretKey},
 };
 use tempfile::TempDir;
@@ -108,14 +108,6 @@ fn key(name: &str) -> TestResult<SecretKey> {
 }
 
 /// Bytes that do not compress, others for each seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&seed.to_le_bytes());
-    hasher.finalize_xof().fill(&mut bytes);
-    bytes
-}
-
 /// Adds an object whose file `needs` names others.
 fn add(
     store: &LocalStore,

@@ -6,7 +6,7 @@ use store::{
     ResolvedDigest, StorePath, Watch,
     export::{Believe, ImportError, Imported, export, import},
     scratch_path,
-    testing::{TEST_TIME, TempStore, find_faults, memory_tree},
+    testing::{TEST_TIME, TempStore, find_faults, memory_tree, noise},
     trust::{
         Policy, PolicyRules, SecretKey, SignatureSet, Signatures, SignedComponent,
         SignedRealisation, Statement, TrustedKey,
@@ -17,17 +17,11 @@ type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 const RESOLVED: ResolvedDigest = ResolvedDigest::from_bytes([7; 32]);
 
-fn noise(length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
-    bytes
-}
-
 /// A library, and a program that refers to it and to itself.
 fn fill(store: &LocalStore, large: usize) -> TestResult<(PathInfo, PathInfo)> {
     let tree = memory_tree(&[
-        ("lib/large", MemoryNode::file(noise(large))),
-        ("lib/copy", MemoryNode::file(noise(large))),
+        ("lib/large", MemoryNode::file(noise("", large))),
+        ("lib/copy", MemoryNode::file(noise("", large))),
         ("lib/one", MemoryNode::file("one")),
         ("lib/empty", MemoryNode::file("")),
         ("lib/link", MemoryNode::symlink("one")?),

@@ -24,6 +24,7 @@ use store::cache::{
     backend::{Backend, BackendOptions, open_backend},
     format::CacheName,
 };
+pub(crate) use store::testing::noise;
 
 pub(crate) type TestResult<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -59,18 +60,4 @@ fn digits_of(number: u64) -> String {
         format!("{state:016x}")
     });
     words.collect()
-}
-
-/// Bytes that do not compress and that the number decides.
-pub(crate) fn noise(number: u64, length: usize) -> Vec<u8> {
-    let mut state = number | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
 }

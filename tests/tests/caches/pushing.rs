@@ -8,14 +8,14 @@ use std::{
 };
 
 use store::{
-    AddBatch, AddObject, AddSource, LocalStore, MemoryNode, PathInfo, Realisation, ResolvedDigest,
+    LocalStore, MemoryNode, PathInfo, Realisation, ResolvedDigest,
     cache::{
         backend::{Backend, BackendOptions},
         pull::Puller,
         push::{PushReport, PushRequest, Pusher},
         source::{Policy, Source},
     },
-    testing::{TempStore, memory_tree},
+    testing::{TempStore, add_tree, memory_tree},
     trust::{self, PolicyRules, SecretKey, TrustedKey},
 };
 
@@ -51,21 +51,10 @@ pub(crate) fn add(store: &LocalStore, version: u64) -> TestResult<(PathInfo, Rea
             MemoryNode::file(noise(seed, 40_000)),
         )?;
     }
-    let add = |name: &str, tree, needs: &[&PathInfo]| -> TestResult<PathInfo> {
-        let batch = AddBatch {
-            objects: vec![AddObject::new(name.parse()?, AddSource::Tree(tree))],
-            candidates: needs
-                .iter()
-                .map(|info| (info.path.clone(), info.id))
-                .collect(),
-            ..AddBatch::default()
-        };
-        Ok(store.add(batch)?.pop().ok_or("one object was added")?)
-    };
-    let library = add(&format!("library-{version}"), tree, &[])?;
+    let library = add_tree(store, &format!("library-{version}"), tree, &[])?;
     let text = format!("needs {}", library.path.to_logical());
     let program = memory_tree(&[("bin/program", MemoryNode::program(text))]);
-    let program = add(&format!("program-{version}"), program, &[&library])?;
+    let program = add_tree(store, &format!("program-{version}"), program, &[&library])?;
     let realisation = Realisation {
         resolved: ResolvedDigest::from_bytes([u8::try_from(version)?; 32]),
         output: "out".to_owned(),

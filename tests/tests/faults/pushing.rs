@@ -17,7 +17,7 @@ use store::{
         source::{Policy, Source},
         testing::find_cache_faults,
     },
-    testing::{add_tree, memory_tree},
+    testing::{add_tree, memory_tree, noise},
     trust::SecretKey,
 };
 
@@ -52,7 +52,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             add(store)?;
             push(store, "builder-1")?;
             for (name, files) in [("data-1.0", &["a", "b", "c"][..]), ("data-2.0", &["a"])] {
-                let tree = files.iter().map(|file| (*file, noise(file)));
+                // Each is large enough for a frame of its own, so that its pack can be mostly dead.
+                let tree = files
+                    .iter()
+                    .map(|file| (*file, MemoryNode::file(noise(file, 300_000))));
                 add_tree(store, name, memory_tree(&tree.collect::<Vec<_>>()), &[])?;
                 push_targets(store, "builder-1", name)?;
             }
@@ -66,15 +69,6 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 ];
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A file of its own frame, so that its pack can be mostly dead.
-fn noise(name: &str) -> MemoryNode {
-    let mut bytes = vec![0; 300_000];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(name.as_bytes());
-    hasher.finalize_xof().fill(&mut bytes);
-    MemoryNode::file(bytes)
-}
 
 /// The names of the objects in the cache.
 fn records(store: &LocalStore) -> TestResult<Vec<String>> {

@@ -181,11 +181,7 @@ mod tests {
     use proptest::prelude::*;
     use zstd::zstd_safe::CParameter;
 
-    fn noise(length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; length];
-        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
-        bytes
-    }
+    use crate::testing::noise;
 
     fn compressed_with(content: &[u8], parameters: &[CParameter]) -> Vec<u8> {
         let mut compressor = Compressor::new(LEVEL).unwrap();
@@ -218,7 +214,7 @@ mod tests {
     #[test]
     fn large_contents_come_back() {
         for length in [0, 1, 255, 256, 65_791, 65_792, 4 << 20, (9 << 20) + 1] {
-            for content in [vec![7; length], noise(length)] {
+            for content in [vec![7; length], noise("", length)] {
                 let frame = compress(&content).unwrap();
                 assert!(
                     frame.len() as u64 <= compress_bound(length as u64),
@@ -235,7 +231,7 @@ mod tests {
     /// Tables of a context are used again without being cleared; what was compressed before must not show.
     #[test]
     fn what_a_thread_compressed_before_does_not_show() {
-        let mut mixed = noise(700_000);
+        let mut mixed = noise("", 700_000);
         for at in (0..mixed.len()).step_by(3) {
             mixed[at] = b'x';
         }
@@ -283,7 +279,7 @@ mod tests {
 
     #[test]
     fn every_prefix_and_every_trailing_byte_is_refused() {
-        let frame = compress(&noise(3000)).unwrap();
+        let frame = compress(&noise("", 3000)).unwrap();
         for end in 0..frame.len() {
             assert!(decompress(&frame[..end], 1 << 20).is_err(), "{end}");
         }
@@ -299,7 +295,7 @@ mod tests {
 
     #[test]
     fn other_shapes_of_frames_are_refused() {
-        let content = noise(9 << 20);
+        let content = noise("", 9 << 20);
         assert!(decompress(&compressed_with(&content, &[]), 1 << 30).is_ok());
         for parameters in [
             [CParameter::ChecksumFlag(true)],

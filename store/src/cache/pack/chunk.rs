@@ -81,12 +81,7 @@ fn cut(window: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; length];
-        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
-        bytes
-    }
+    use crate::testing::noise;
 
     /// Gives a few bytes at a time, as pipes do.
     struct Slow<'a>(&'a [u8], usize);
@@ -121,7 +116,7 @@ mod tests {
 
     #[test]
     fn chunks_do_not_depend_on_how_bytes_arrive() {
-        let bytes = noise(9_000_000);
+        let bytes = noise("", 9_000_000);
         let whole = lengths(&bytes[..]);
         assert_eq!(lengths(Slow(&bytes, 0)), whole);
         assert_eq!(whole.iter().sum::<usize>(), bytes.len());
@@ -138,7 +133,7 @@ mod tests {
     #[test]
     fn the_cuts_are_those_of_the_paper() {
         assert_eq!(
-            lengths(&noise(9_000_000)[..]),
+            lengths(&noise("", 9_000_000)[..]),
             [
                 531_215, 599_932, 528_862, 795_372, 877_007, 655_875, 836_641, 567_638, 581_991,
                 524_963, 599_983, 538_198, 562_147, 800_176,
@@ -158,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_insertion_moves_only_the_cuts_near_it() {
-        let before = noise(20_000_000);
+        let before = noise("", 20_000_000);
         let mut after = before.clone();
         after.splice(5_000_000..5_000_000, *b"inserted");
         let old = ends(&lengths(&before[..]));

@@ -7,20 +7,12 @@ use crate::cache::{
     format::{AVERAGE_CHUNK, MAX_FRAME},
     pack::{blob_in, read_frame},
 };
+use crate::testing::noise;
 
 type Locations = BTreeMap<BlobId, Vec<BlobPart>>;
 
 fn id(bytes: &[u8]) -> BlobId {
     BlobId::from_bytes(*blake3::hash(bytes).as_bytes())
-}
-
-/// Bytes that do not compress, others for each seed.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&seed.to_le_bytes());
-    hasher.finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 /// Bytes that compress to about a half.

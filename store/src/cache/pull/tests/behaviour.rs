@@ -13,7 +13,7 @@ use crate::{
         format::CacheName,
         pull::{Answer, CacheError, PullError, PullEvent, Puller, forget_misses},
     },
-    testing::{TEST_TIME, TempStore, add_tree, find_faults},
+    testing::{TEST_TIME, TempStore, add_tree, find_faults, noise},
 };
 
 #[test]

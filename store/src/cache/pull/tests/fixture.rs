@@ -16,7 +16,7 @@ use crate::{
         pull::{PullError, PullEvent, Pulled, Puller},
         source::{Policy as Patience, Source},
     },
-    testing::{TEST_TIME, TempStore, memory_tree, write_cache},
+    testing::{TEST_TIME, TempStore, memory_tree, noise, write_cache},
     trust::{Policy, PolicyRules, SecretKey, SignedRealisation, Statement, TrustedKey},
 };
 
@@ -145,15 +145,6 @@ pub(super) fn trusting(keys: &[&SecretKey], need: usize) -> Policy {
         need: need.try_into().expect("not zero"),
         ..PolicyRules::default()
     })
-}
-
-/// Bytes that do not compress.
-pub(super) fn noise(seed: &str, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(seed.as_bytes());
-    hasher.finalize_xof().fill(&mut bytes);
-    bytes
 }
 
 /// A library, and a program that refers to it and to itself, with files of all kinds and sizes.

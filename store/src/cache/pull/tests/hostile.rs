@@ -7,7 +7,7 @@ use crate::{
         format::{BlobPart, CacheName, Frame, Manifest, ObjectRecord, compress, encode_closure},
         pull::PullError,
     },
-    testing::{TempStore, find_faults},
+    testing::{TempStore, find_faults, noise},
 };
 
 /// Pulls the program from a cache that was tampered with, alone and beside a good one.
