@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -223,6 +223,27 @@ impl TestEnv {
         command
     }
 
+    /// The `pith` command as another one starts it, which gets it after its own arguments.
+    #[must_use]
+    pub fn command_under<S: AsRef<OsStr>>(&self, outer: &[&str], arguments: &[S]) -> Command {
+        let inner = self.command(arguments);
+        let (program, own) = outer.split_first().expect("another command is given");
+        let mut command = Command::new(program);
+        command
+            .args(own)
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir(self.path("project"))
+            .env_clear()
+            .envs(
+                inner
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .stdin(Stdio::null());
+        command
+    }
+
     /// Another program in the same place, by the same user and with the same environment.
     #[must_use]
     pub fn program(&self, program: &Path) -> Command {
@@ -271,6 +292,21 @@ impl Default for TestEnv {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Looks at a process until it has ended or `limit` looks are done; returns how many were.
+///
+/// # Panics
+/// When it is no child of this process.
+pub fn follow(child: &mut Child, limit: usize) -> usize {
+    let status = format!("/proc/{}/status", child.id());
+    let mut looks = 0;
+    while looks < limit && child.try_wait().expect("it is ours").is_none() {
+        // What it says does not matter; reading it takes some microseconds.
+        drop(fs::read(&status));
+        looks += 1;
+    }
+    looks
 }
 
 /// Runs `command` to its end and collects what it says.

@@ -7,6 +7,6 @@ mod podman;
 mod random;
 mod server;
 
-pub use env::{Finished, TestEnv, binary, is_full, is_root, run, shared_store};
+pub use env::{Finished, TestEnv, binary, follow, is_full, is_root, run, shared_store};
 pub use random::Random;
 pub use server::FileServer;

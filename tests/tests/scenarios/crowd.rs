@@ -5,12 +5,12 @@ use std::error::Error;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use store::testing::{find_faults, open};
-use tests::{Finished, Random, TestEnv, is_full, run};
+use tests::{Finished, Random, TestEnv, follow, is_full, run};
 
 type TestResult = Result<(), Box<dyn Error>>;
 
@@ -48,18 +48,6 @@ fn project(env: &TestEnv, name: &str, text: &str) {
 /// The `app` of a project, as a target.
 fn target(env: &TestEnv, name: &str) -> String {
     format!("{}:app", env.path(name).to_str().expect("UTF-8"))
-}
-
-/// Looks at a process until it has ended or `limit` looks are done; returns how many were.
-fn follow(child: &mut Child, limit: usize) -> usize {
-    let status = format!("/proc/{}/status", child.id());
-    let mut looks = 0;
-    while looks < limit && child.try_wait().expect("it is ours").is_none() {
-        // What it says does not matter; reading it takes some microseconds.
-        drop(fs::read(&status));
-        looks += 1;
-    }
-    looks
 }
 
 /// Panics unless a store at rest is as it should be, but for what the next collection takes away.

@@ -1,7 +1,5 @@
 //! A disk without any room: what only reads goes on, what writes says how to make room, and that can be done.
 
-use std::process::{Command, Stdio};
-
 use tests::{Finished, TestEnv, is_root, run};
 
 /// Makes the file system that `$1` mounts at the store, makes a store in it, fills it to the last byte, and runs the rest of the arguments.
@@ -20,21 +18,9 @@ exec "$@"
 /// Runs `pith` with a store on a full disk.
 fn on_full_disk(env: &TestEnv, unshare: &[&str], mount: &str, arguments: &[&str]) -> Finished {
     std::fs::create_dir_all(env.store()).expect("the place is ours");
-    let pith = env.command(arguments);
-    run(Command::new("unshare")
-        .args(unshare)
-        .args(["sh", "-c", SCRIPT])
-        .arg(env.store())
-        .arg(mount)
-        .arg(pith.get_program())
-        .args(pith.get_args())
-        .current_dir(env.path("project"))
-        .env_clear()
-        .envs(
-            pith.get_envs()
-                .filter_map(|(key, value)| Some((key, value?))),
-        )
-        .stdin(Stdio::null()))
+    let store = env.store().to_str().expect("temporary paths are UTF-8");
+    let script = ["sh", "-c", SCRIPT, store, mount];
+    run(&mut env.command_under(&[&["unshare"], unshare, &script].concat(), arguments))
 }
 
 /// Holds `pith` on a full disk to what it promises.

@@ -2,25 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use store::trust::{PublicKey, SecretKey};
 use tests::{Finished, TestEnv, run};
 
 /// Runs `pith key generate` in the project directory, with no mask for the modes of new files.
 fn generate(env: &TestEnv, arguments: &[&str]) -> Finished {
-    let pith = env.command(&["key", "generate"]);
-    run(Command::new("sh")
-        .args(["-c", "umask 000; exec \"$0\" \"$@\""])
-        .arg(pith.get_program())
-        .args(pith.get_args())
-        .args(arguments)
-        .current_dir(env.path("project"))
-        .env_clear()
-        .envs(
-            pith.get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        ))
+    let without_mask = ["sh", "-c", "umask 000; exec \"$0\" \"$@\""];
+    let arguments = [&["key", "generate"], arguments].concat();
+    run(&mut env.command_under(&without_mask, &arguments))
 }
 
 fn read(env: &TestEnv, name: &str) -> String {

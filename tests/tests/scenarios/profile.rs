@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use std::time::SystemTime;
 
 use serde_json::Value;
-use tests::{Finished, TestEnv, run};
+use tests::{Finished, TestEnv, follow, run};
 
 /// A place with a profile of its own: the store is shared with other scenarios.
 struct Installed {
@@ -81,18 +81,6 @@ impl Installed {
 
 /// How often a change is killed.
 const ROUNDS: usize = 60;
-
-/// Looks at a process until it has ended or `limit` looks are done; returns how many were.
-fn follow(child: &mut Child, limit: usize) -> usize {
-    let status = format!("/proc/{}/status", child.id());
-    let mut looks = 0;
-    while looks < limit && child.try_wait().expect("it is ours").is_none() {
-        // What it says does not matter; reading it takes some microseconds.
-        drop(fs::read(&status));
-        looks += 1;
-    }
-    looks
-}
 
 /// A text that no earlier run has used.
 fn unique() -> String {

@@ -2,26 +2,16 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt as _;
-use std::process::{Command, Stdio};
 
 use tests::{Finished, TestEnv, run};
 
 /// Runs `pith` where the store is mounted read-only.
 fn read_only(env: &TestEnv, arguments: &[&str]) -> Finished {
     let script = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
-    let pith = env.command(arguments);
-    run(Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
-        .arg(env.store())
-        .arg(pith.get_program())
-        .args(pith.get_args())
-        .current_dir(env.path("project"))
-        .env_clear()
-        .envs(
-            pith.get_envs()
-                .filter_map(|(key, value)| Some((key, value?))),
-        )
-        .stdin(Stdio::null()))
+    let store = env.store().to_str().expect("paths of tests are UTF-8");
+    let unshare = ["unshare", "--user", "--map-root-user", "--mount"];
+    let script = ["sh", "-c", script, store];
+    run(&mut env.command_under(&[&unshare[..], &script].concat(), arguments))
 }
 
 #[test]

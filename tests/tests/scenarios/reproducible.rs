@@ -20,41 +20,20 @@ fn results(
     flags: &[&str],
     variables: &[(&str, &str)],
 ) -> Vec<(String, String)> {
-    let run = |arguments: &[&str]| {
+    let say = |arguments: &[&str]| {
         let arguments = [arguments, flags].concat();
-        let script = "umask \"$1\"; shift; exec \"$@\"";
-        let inner = env.command(&arguments);
-        let mut command = std::process::Command::new("sh");
-        command.args([
-            "-c",
-            script,
-            "sh",
-            if variables.is_empty() { "022" } else { "077" },
-        ]);
-        command.arg(inner.get_program()).args(inner.get_args());
-        command
-            .current_dir(inner.get_current_dir().expect("it was set"))
-            .env_clear();
-        command.envs(
-            inner
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
+        let mask = if variables.is_empty() { "022" } else { "077" };
+        let with_mask = ["sh", "-c", "umask \"$1\"; shift; exec \"$@\"", "sh", mask];
+        let mut command = env.command_under(&with_mask, &arguments);
         command.envs(variables.iter().copied());
-        let output = command.output().expect("sh is installed");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).expect("results are text")
+        run(&mut command).expect_success().stdout
     };
     targets
         .iter()
         .map(|target| {
-            let path = run(&["build", target, "-q"]);
+            let path = say(&["build", target, "-q"]);
             let archive = env.path("home/image.tar");
-            let report = run(&[
+            let report = say(&[
                 "pack",
                 target,
                 "-q",
