@@ -46,7 +46,6 @@ struct ReadError {
 #[derive(Debug, Clone, Serialize)]
 struct Side {
     path: String,
-    #[serde(rename = "package_version")]
     version: Option<String>,
     size_bytes: u64,
 }

@@ -37,6 +37,12 @@ struct Shown {
     recipe: String,
 }
 
+/// The report of `--json`.
+#[derive(Debug, Serialize)]
+struct Report {
+    package: Shown,
+}
+
 /// A file from outside that a package is made of.
 #[derive(Debug, Serialize)]
 struct ShownSource {
@@ -56,7 +62,7 @@ pub(crate) fn show(args: &ShowArgs, context: &Context) -> Result<(), CommandErro
     };
     let shown = shown(&package);
     if context.printer().is_json() {
-        context.printer().json(&shown)?;
+        context.printer().json(&Report { package: shown })?;
     } else {
         context.printer().result(&text(&shown))?;
     }

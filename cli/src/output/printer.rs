@@ -101,7 +101,8 @@ impl Printer {
     pub(crate) fn json(&self, fields: &impl Serialize) -> Result<(), OutputError> {
         let mut document = serde_json::to_value(fields).map_err(io::Error::from)?;
         if let Value::Object(record) = &mut document {
-            record.insert("version".into(), json!(JSON_VERSION));
+            let own = record.insert("version".into(), json!(JSON_VERSION));
+            debug_assert!(own.is_none(), "a report has no field `version` of its own");
         }
         let text = serde_json::to_string_pretty(&document).map_err(io::Error::from)?;
         self.result(&text)

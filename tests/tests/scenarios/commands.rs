@@ -125,7 +125,10 @@ fn search_and_show_tell_what_a_package_is() {
         .pith(&["show", "hello", "--json"])
         .expect_success()
         .json();
-    assert_eq!(shown["license"], "GPL-3.0-or-later");
+    assert_eq!(shown["version"], 1, "of the report");
+    let package = &shown["package"];
+    assert_eq!(package["license"], "GPL-3.0-or-later");
+    assert_eq!(package["version"], "2.10");
     env.pith(&["search", "nothing is called this"])
         .expect_status(3);
 }

@@ -99,7 +99,7 @@ fn diff_names_versions_sizes_and_files() {
         .json();
     assert_eq!(json["same"], false);
     let change = &json["changes"][0];
-    assert_eq!(change["old"]["package_version"], "1");
+    assert_eq!(change["old"]["version"], "1");
     assert_eq!(change["files"].as_array().map(Vec::len), Some(3));
 }
 
