@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use recipes::debian::{
     IndexError, Keyring, Lock, LockError, Request, ResolutionError, SetError, SetOptions, Universe,
-    default_prune, resolve, set_of,
+    default_prune, resolve, set_of, tree_of,
 };
 use recipes::event::Event;
 use recipes::lang::Package;
@@ -53,6 +53,18 @@ struct WriteError {
 #[derive(Debug, Error)]
 #[error("`{0}` names no suite: it must be `MIRROR/SUITE`, as `debian/bookworm`")]
 struct SuiteError(String);
+
+/// What runs of packages of Debian is one tree with all of their files; `None` for all else.
+pub(crate) fn tree_in(selection: &Selection) -> Result<Option<Selection>, CommandError> {
+    let Selection::Output { package, output } = selection else {
+        return Ok(None);
+    };
+    let tree = tree_of(output.derivation())?;
+    Ok(tree.map(|tree| Selection::Output {
+        package: package.clone(),
+        output: OutputRef::default_of(tree),
+    }))
+}
 
 /// Which part of Debian packages are taken from.
 #[derive(Debug)]

@@ -13,6 +13,8 @@ use sandbox::{Access, File, Mount, SandboxSpec, Symlink};
 use tempfile::TempDir;
 use thiserror::Error;
 
+use crate::inside::{caller_accounts, nsswitch};
+
 /// Where programs are looked for, as Debian has it.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -62,14 +64,16 @@ impl Scratch {
     }
 }
 
-/// Adds to `spec` what lies in the tree at `real`: read-only, but for the directories that its programs write to, which are
-/// empty and forgotten. What `spec` has already at a place stays.
+/// Adds to `spec` what lies in the tree at `real`, its accounts beside the caller's and its variables: read-only, but for the directories that its programs
+/// write to, which are empty and forgotten. What `spec` has already at a place stays.
 pub(crate) fn lay_out(
     spec: &mut SandboxSpec,
     real: &Path,
     set: &RootSet,
     scratch: &Scratch,
 ) -> Result<(), SystemError> {
+    spec.files = accounts(real);
+    spec.env.extend(environment(set));
     let mut taken: Vec<PathBuf> = spec.files.iter().map(|file| file.path.clone()).collect();
     taken.extend(spec.mounts.iter().map(|mount| mount.target.clone()));
     // The caller shows it to every program.
@@ -89,7 +93,7 @@ pub(crate) fn lay_out(
 }
 
 /// The environment of a program of the set.
-pub(crate) fn environment(set: &RootSet) -> BTreeMap<OsString, OsString> {
+fn environment(set: &RootSet) -> BTreeMap<OsString, OsString> {
     let own = set
         .env
         .iter()
@@ -100,8 +104,8 @@ pub(crate) fn environment(set: &RootSet) -> BTreeMap<OsString, OsString> {
 }
 
 /// The accounts of the tree, and the caller's.
-pub(crate) fn accounts(real: &Path, caller: &[(&str, String)]) -> Vec<File> {
-    let with_own = |(path, line): &(&str, String)| {
+fn accounts(real: &Path) -> Vec<File> {
+    let with_own = |(path, line): (&str, String)| {
         let own = fs::read_to_string(real.join(path.trim_start_matches('/'))).unwrap_or_default();
         File {
             path: path.into(),
@@ -110,7 +114,8 @@ pub(crate) fn accounts(real: &Path, caller: &[(&str, String)]) -> Vec<File> {
             mode: 0o644,
         }
     };
-    caller.iter().map(with_own).collect()
+    let own = caller_accounts().into_iter().map(with_own);
+    own.chain([nsswitch()]).collect()
 }
 
 struct Plan {

@@ -5,21 +5,19 @@ use std::path::Path;
 
 use clap::Args;
 use pack::rootfs::RootSet;
-use recipes::debian::tree_of;
-use recipes::model::OutputRef;
 use sandbox::SandboxSpec;
 use store::{LocalStore, STORE_DIR, StorePath};
 
 use crate::context::Context;
+use crate::debian::tree_in;
 use crate::error::CommandError;
 use crate::inside::{
-    accounts, caller_accounts, certificates, enter_here, exit_status, network, nsswitch, read_only,
-    surroundings,
+    accounts, certificates, enter_here, exit_status, network, read_only, surroundings,
 };
 use crate::program::{ProgramError, default_program};
 use crate::realise::{RealiseOptions, realise};
 use crate::select::{Selection, Want, select};
-use crate::system::{self, Scratch, environment, lay_out};
+use crate::system::{Scratch, lay_out};
 
 /// Run a target's program in a namespace where only its closure exists
 ///
@@ -50,7 +48,7 @@ pub(crate) struct RunArgs {
 /// Runs the program and returns its exit status; 128 and the signal's number for one that a signal ended.
 pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError> {
     let selection = select(context, &context.evaluator(), &args.target, Want::Objects)?;
-    let selection = as_tree(selection)?;
+    let selection = tree_in(&selection)?.unwrap_or(selection);
     let name = match &selection {
         Selection::Output { package, .. } => package.name.clone(),
         _ => String::new(),
@@ -83,20 +81,6 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError>
     Ok(exit_status(&outcome.status))
 }
 
-/// What runs of packages of Debian is one tree with all of their files.
-fn as_tree(selection: Selection) -> Result<Selection, CommandError> {
-    let Selection::Output { package, output } = &selection else {
-        return Ok(selection);
-    };
-    Ok(match tree_of(output.derivation())? {
-        Some(tree) => Selection::Output {
-            package: package.clone(),
-            output: OutputRef::default_of(tree),
-        },
-        None => selection,
-    })
-}
-
 /// The specification for a tree of packages of Debian, which lies at `/`.
 fn system(
     args: &RunArgs,
@@ -118,10 +102,7 @@ fn system(
     }
     argv.extend(args.arguments.iter().cloned());
     let mut spec = base(args, context);
-    spec.files = system::accounts(real, &caller_accounts());
-    spec.files.push(nsswitch());
     spec.argv = argv;
-    spec.env.extend(environment(set));
     lay_out(&mut spec, real, set, scratch).map_err(CommandError::failed)?;
     Ok(spec)
 }

@@ -10,12 +10,14 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use pack::rootfs::RootSet;
 use recipes::build::{FailedDirectory, find_failed};
-use sandbox::{Access, Limits, Mount, SandboxSpec, Stdio, Symlink};
+use sandbox::{Limits, SandboxSpec, Stdio, Symlink};
 use store::{Closure, LocalStore, StorePath};
 use thiserror::Error;
 
 use crate::context::Context;
+use crate::debian::tree_in;
 use crate::error::CommandError;
 use crate::inside::{
     accounts, certificates, enter_here, exit_status, network, read_only, surroundings,
@@ -23,6 +25,7 @@ use crate::inside::{
 use crate::launch;
 use crate::realise::{RealiseOptions, realise};
 use crate::select::{SelectError, Selection, Want, select, select_all};
+use crate::system::{Scratch, lay_out};
 
 /// How soon an interruption that was meant for the shell is forgotten; two within this time would end this program.
 const FORGET: Duration = Duration::from_millis(20);
@@ -67,6 +70,12 @@ enum ShellError {
     NothingKeptOf(String),
     #[error("`{0}`, which the failed build needs, is not in the store any more")]
     InputGone(String),
+    #[error("`{0}` and `{1}` cannot both be at `/`")]
+    TwoSystems(String, String),
+    #[error("`{0}` is no tree of packages")]
+    NoSystem(String),
+    #[error("packages of Debian, as `{0}`, cannot be used on top of this machine's own system")]
+    OnHost(String),
     #[error("cannot start `{}`", program.display())]
     Start { program: PathBuf, source: io::Error },
 }
@@ -77,6 +86,8 @@ struct Tools {
     on_path: Vec<StorePath>,
     /// The seed, where the build sees one.
     seed: Option<StorePath>,
+    /// The files of Debian's packages.
+    tree: Option<StorePath>,
     closure: Closure,
 }
 
@@ -94,8 +105,9 @@ pub(crate) fn shell(args: &ShellArgs, context: &Context) -> Result<u8, CommandEr
         selections = inputs;
         seed = its_seed;
     }
+    let tree = take_tree(args, &mut selections)?;
     let own = selections.len();
-    selections.extend(seed.clone());
+    selections.extend(seed.clone().or(tree.clone()));
     if args.command.is_empty() && !args.host && seed.is_none() {
         for name in INTERACTIVE {
             if evaluator.evaluate_package(name).is_ok() {
@@ -107,17 +119,42 @@ pub(crate) fn shell(args: &ShellArgs, context: &Context) -> Result<u8, CommandEr
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let mut on_path = realised.paths.clone();
     let seed = seed.map(|_| on_path.remove(own));
+    let tree = tree.map(|_| on_path.remove(own));
     let tools = Tools {
         closure: store.closure(&realised.paths)?,
         on_path,
         seed,
+        tree,
     };
     if args.host {
         return on_host(args, context, &store, &tools);
     }
-    let temporary = tempfile::tempdir().map_err(CommandError::failed)?;
-    let spec = specification(args, context, &store, &tools, temporary.path());
+    let scratch = Scratch::new().map_err(CommandError::failed)?;
+    let spec = specification(args, context, &store, &tools, &scratch)?;
     run(context, &spec)
+}
+
+/// Takes the target of Debian's packages out, of which there can be one, and makes it the tree of their files.
+fn take_tree(
+    args: &ShellArgs,
+    selections: &mut Vec<Selection>,
+) -> Result<Option<Selection>, CommandError> {
+    let mut found = None;
+    for (index, target) in args.targets.iter().enumerate().rev() {
+        let Some(tree) = selections.get(index).map(tree_in).transpose()?.flatten() else {
+            continue;
+        };
+        if args.host {
+            return Err(CommandError::failed(ShellError::OnHost(target.clone()))
+                .hint("without --host they are at `/` of a namespace"));
+        }
+        if let Some((_, other)) = found.replace((tree, target)) {
+            let error = ShellError::TwoSystems(target.clone(), other.clone());
+            return Err(CommandError::failed(error).hint("`debian:A,B` is one target with both"));
+        }
+        selections.remove(index);
+    }
+    Ok(found.map(|(tree, _)| tree))
 }
 
 /// What the targets are built with: everything that is built itself, and the seed of the first that has one.
@@ -189,13 +226,13 @@ fn specification(
     context: &Context,
     store: &LocalStore,
     tools: &Tools,
-    temporary: &Path,
-) -> SandboxSpec {
+    scratch: &Scratch,
+) -> Result<SandboxSpec, CommandError> {
     let mut spec = surroundings(context, network(args.no_network));
     let shown = tools
         .closure
         .paths()
-        .filter(|path| tools.seed.as_ref() != Some(path));
+        .filter(|path| ![&tools.seed, &tools.tree].contains(&&Some((*path).clone())));
     spec.mounts
         .extend(shown.map(|path| read_only(store.real_path(path), path.to_logical().into())));
     spec.env.extend(variables(store, tools));
@@ -214,11 +251,8 @@ fn specification(
         }
         path.push("/usr/bin");
     }
-    spec.mounts.push(Mount {
-        source: temporary.to_owned(),
-        target: "/tmp".into(),
-        access: Access::ReadWrite,
-    });
+    let tmp = scratch.mount(Path::new("/tmp"));
+    spec.mounts.push(tmp.map_err(CommandError::failed)?);
     enter_here(&mut spec, context);
     spec.env
         .insert("PITH_SHELL".into(), args.targets.join(" ").into());
@@ -226,8 +260,18 @@ fn specification(
     if spec.argv.is_empty() {
         spec.argv.push("bash".into());
     }
-    spec.files = accounts();
-    spec
+    let Some(tree) = &tools.tree else {
+        spec.files = accounts();
+        return Ok(spec);
+    };
+    let real = store.real_path(tree);
+    let set = RootSet::load(&real).map_err(CommandError::failed)?;
+    let set = set.ok_or_else(|| CommandError::failed(ShellError::NoSystem(tree.to_logical())))?;
+    let rest = spec.env.remove(OsStr::new("PATH"));
+    lay_out(&mut spec, &real, &set, scratch).map_err(CommandError::failed)?;
+    let path = spec.env.entry("PATH".into()).or_default();
+    *path = joined(path, rest.as_deref());
+    Ok(spec)
 }
 
 /// Runs what the specification says, on the terminal.

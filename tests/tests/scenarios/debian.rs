@@ -452,6 +452,27 @@ fn a_server_of_debian_does_its_work_in_an_image_and_in_a_namespace() {
 }
 
 #[test]
+fn a_shell_has_packages_of_debian_at_the_root_and_others_beside_them() {
+    let env = TestEnv::with_shared_store();
+    let set = "debian:redis-server,dash";
+    let script = "redis-cli --version && jq -n 6*7 && pwd && : > /tmp/file";
+    let said = env
+        .pith(&["shell", "-q", "jq", set, "--", "sh", "-c", script])
+        .expect_success()
+        .stdout;
+    let expected = format!("\n42\n{}\n", env.path("project").display());
+    assert!(said.starts_with("redis-cli "), "{said}");
+    assert!(said.ends_with(&expected), "{said}");
+
+    let refused = env.pith(&["shell", "-q", "--host", set, "--", "true"]);
+    let refused = refused.expect_status(1).stderr;
+    assert!(refused.contains("without --host"), "{refused}");
+    let refused = env.pith(&["shell", "-q", set, "debian:dash", "--", "true"]);
+    let refused = refused.expect_status(1).stderr;
+    assert!(refused.contains("`debian:A,B`"), "{refused}");
+}
+
+#[test]
 fn eight_packages_do_their_work() {
     if !is_full() {
         return;
