@@ -108,6 +108,8 @@ pub fn binary() -> PathBuf {
 
 impl TestEnv {
     /// A place with an empty store.
+    ///
+    /// Its mirrors are those that the machine itself knows of, and lines as `npm = ["URL"]` in `PITH_TEST_MIRRORS`.
     #[must_use]
     pub fn new() -> Self {
         let directory = tempfile::Builder::new()
@@ -121,11 +123,18 @@ impl TestEnv {
             fs::create_dir(directory.path().join(name)).expect("the directory is new");
         }
         let store = directory.path().join("pith");
-        Self {
+        let env = Self {
             directory,
             store,
             user: None,
+        };
+        if let Ok(mirrors) = std::env::var("PITH_TEST_MIRRORS") {
+            env.write(
+                "home/.config/pith/config.toml",
+                &format!("[mirrors]\n{mirrors}\n"),
+            );
         }
+        env
     }
 
     /// The same place with the store that all scenarios share.

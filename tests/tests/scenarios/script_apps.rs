@@ -1,6 +1,5 @@
 //! Apps in languages that are not compiled: from a directory to an image that runs, with no hand-editing.
 
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -159,17 +158,6 @@ fn a_bad_lock_file_is_one_error_with_file_and_line() {
     }
 }
 
-/// A place in which the mirrors `npm` and `pypi` are known: to the machine by its own settings, or by lines `npm = ["URL"]`
-/// in `PITH_TEST_MIRRORS`.
-fn with_mirrors() -> TestEnv {
-    let env = TestEnv::with_shared_store();
-    if let Ok(mirrors) = env::var("PITH_TEST_MIRRORS") {
-        let text = format!("[mirrors]\n{mirrors}\n");
-        env.write("home/.config/pith/config.toml", &text);
-    }
-    env
-}
-
 /// Packs the project, loads the image into podman and runs it with `arguments`.
 fn pack_and_run(env: &TestEnv, name: &str, arguments: &[&str]) -> Finished {
     env.pack_and_load(&["."]);
@@ -184,7 +172,7 @@ fn a_node_app_is_packed_as_it_lies_there() {
     if !is_full() {
         return;
     }
-    let env = with_mirrors();
+    let env = TestEnv::with_shared_store();
     bring(&env, "node");
     init(&env);
     let said = pack_and_run(&env, "notes", &["--once"]).expect_success();
@@ -199,7 +187,7 @@ fn a_python_app_with_compiled_wheels_is_packed_as_it_lies_there() {
     if !is_full() {
         return;
     }
-    let env = with_mirrors();
+    let env = TestEnv::with_shared_store();
     bring(&env, "python");
     init(&env);
     let said = pack_and_run(&env, "means", &["--once"]).expect_success();
@@ -211,7 +199,7 @@ fn a_program_of_a_wheel_is_packed_by_its_name() {
     if !is_full() {
         return;
     }
-    let env = with_mirrors();
+    let env = TestEnv::with_shared_store();
     bring(&env, "in-toto");
     let said = pack_and_run(&env, "in-toto", &["--help"]).expect_success();
     assert!(
