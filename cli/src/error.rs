@@ -3,6 +3,7 @@
 //! Libraries say what could not be done and why. Only this program knows its flags, so hints and
 //! exit statuses are decided here.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
@@ -98,7 +99,7 @@ impl CommandError {
         for note in &self.notes {
             let _ = write!(text, "\n{note}");
         }
-        let found = hint::find(&*self.cause).map(str::to_owned);
+        let found = hint::find(&*self.cause).map(Cow::into_owned);
         for hint in self.hints.iter().chain(&found) {
             let _ = write!(text, "\nhint: {hint}");
         }

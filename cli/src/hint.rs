@@ -1,7 +1,11 @@
 //! Ways out of what libraries fail with, wherever in the chain of causes it is.
 
+use std::borrow::Cow;
 use std::{error::Error, io::ErrorKind};
 
+use recipes::build::StepError;
+use recipes::source::archive::ArchiveError;
+use recipes::source::{AttemptError, FetchError, MirrorError};
 use store::{
     AddError, ClosureError, DbError, OpenError, ReadOnlyReason, RebuildError, RootError,
     VerifyError,
@@ -10,15 +14,49 @@ use store::{
 const MAKE_ROOM: &str = "`pith store gc` deletes what nothing needs";
 
 /// Returns the hint for the first cause that has one.
-pub(crate) fn find(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(crate) fn find(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(hint) = of(error) {
-            return Some(hint);
+            return Some(hint.into());
+        }
+        if let Some(name) = unknown_mirror(error) {
+            return Some(name_mirror(name).into());
         }
         cause = error.source();
     }
     None
+}
+
+/// The mirror that a file could have come from if this machine knew it.
+fn unknown_mirror<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
+    // The first two show this error as their own.
+    let error = match (find_type(error), find_type(error)) {
+        (Some(StepError::Fetch(error)), _) => error.as_ref(),
+        (_, Some(ArchiveError::Fetch(error))) => error,
+        _ => find_type(error)?,
+    };
+    let FetchError::Unavailable { attempts, .. } = error else {
+        return None;
+    };
+    attempts.iter().find_map(|attempt| match &attempt.reason {
+        AttemptError::Mirror(MirrorError::Unknown { name, .. }) => Some(name.as_str()),
+        _ => None,
+    })
+}
+
+/// What to write and where, and which setting of another tool says the same.
+fn name_mirror(name: &str) -> String {
+    let or = match name {
+        "npm" => "; or `npm config set registry https://…`",
+        "pypi" => "; or `pip config set global.index-url https://…/simple`",
+        "crates" => "; or have cargo fetch a crate once, which keeps its registry's address",
+        name if name.starts_with("debian") => "; or name it in a file of `/etc/apt/sources.list.d`",
+        _ => "",
+    };
+    format!(
+        "say where the mirror is, in `pith.toml` of the project or in `~/.config/pith/config.toml`: `mirrors.{name} = [\"https://…\"]`{or}"
+    )
 }
 
 fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use recipes::build::{
 use recipes::event::Event;
 use recipes::model::Builder as Kind;
 use recipes::plan::Goal;
-use recipes::source::machine::{MachineFiles, MachinePaths};
+use recipes::source::machine::{MachineFiles, MachinePaths, Tools};
 use recipes::source::{Address, FetchOptions, MirrorTable, Proxies};
 use store::cache::pull::{PullEvent, Puller, forget_misses};
 use store::{Lease, LocalStore, StorePath};
@@ -254,6 +254,9 @@ fn mirrors(settings: &Settings) -> MirrorTable {
     }
     table.append_all(MachineFiles::load(&machine_paths(settings)).mirrors());
     table.append_built_in();
+    if let Some(path) = &settings.variables.path {
+        table.ask(Tools::new(path));
+    }
     table
 }
 
@@ -263,6 +266,8 @@ fn machine_paths(settings: &Settings) -> MachinePaths {
     let list = |paths: Vec<Option<PathBuf>>| paths.into_iter().flatten().collect();
     MachinePaths {
         apt: Some("/etc/apt".into()),
+        pip_index: variables.pip_index.clone(),
+        npm_registry: variables.npm_registry.clone(),
         pip: list(vec![
             below(&variables.config_home, "pip/pip.conf"),
             below(&variables.home, ".pip/pip.conf"),

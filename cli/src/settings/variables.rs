@@ -87,6 +87,10 @@ pub(crate) struct Variables {
     pub(crate) config_home: Option<PathBuf>,
     /// `CARGO_HOME`, else `$HOME/.cargo`: where cargo's own mirrors are configured.
     pub(crate) cargo_home: Option<PathBuf>,
+    /// `npm_config_registry`, also in capitals: as npm reads it.
+    pub(crate) npm_registry: Option<String>,
+    /// `PIP_INDEX_URL`: as pip reads it.
+    pub(crate) pip_index: Option<String>,
     /// `http_proxy`, `https_proxy` and `no_proxy`, also in capitals: as curl reads them.
     pub(crate) http_proxy: Option<String>,
     /// See [`Variables::http_proxy`].
@@ -136,6 +140,8 @@ impl Variables {
             data_home: below_home("XDG_DATA_HOME", ".local/share"),
             config_home: below_home("XDG_CONFIG_HOME", ".config"),
             cargo_home: below_home("CARGO_HOME", ".cargo"),
+            npm_registry: text("npm_config_registry"),
+            pip_index: text("PIP_INDEX_URL"),
             http_proxy: text("http_proxy"),
             https_proxy: text("https_proxy"),
             no_proxy: text("no_proxy"),

@@ -2,7 +2,8 @@
 //!
 //! A recipe never names the host of a registry. It names a mirror, and a [`MirrorTable`] says which base addresses stand
 //! behind the name: first what the configuration lists, then what the machine is set up to use
-//! ([`machine`](super::machine)), then a short list of public archives that have no such setting. Which one answers is
+//! ([`machine`](super::machine)), then a short list of public archives that have no such setting. A registry that none of
+//! these names is the one that its own package manager uses without being told. Which one answers is
 //! never part of a result, because every fetch states the digest of its bytes.
 //!
 //! ```
@@ -15,8 +16,10 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::index::PREFIX;
+use super::machine::Tools;
 
 /// Public archives that no setting of a machine names.
 const BUILT_IN: [(&str, &[&str]); 4] = [
@@ -95,6 +98,7 @@ pub enum MirrorError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MirrorTable {
     bases: BTreeMap<String, Vec<Address>>,
+    tools: Option<Arc<Tools>>,
 }
 
 impl MirrorTable {
@@ -131,7 +135,12 @@ impl MirrorTable {
         }
     }
 
-    /// Returns the base addresses of `name`, in the order in which they are tried.
+    /// Has `tools` asked for a mirror that is wanted and has no entry.
+    pub fn ask(&mut self, tools: Tools) {
+        self.tools = Some(Arc::new(tools));
+    }
+
+    /// Returns the base addresses that are listed for `name`, in the order in which they are tried.
     pub fn bases(&self, name: &str) -> &[Address] {
         self.bases.get(name).map_or(&[], Vec::as_slice)
     }
@@ -165,7 +174,10 @@ impl MirrorTable {
                 url: url.to_owned(),
             });
         }
-        let bases = self.bases(name);
+        let bases = match (self.bases(name), &self.tools) {
+            ([], Some(tools)) => tools.bases(name),
+            (listed, _) => listed,
+        };
         if bases.is_empty() {
             return Err(MirrorError::Unknown {
                 name: name.to_owned(),

@@ -81,7 +81,8 @@ fn a_mirror_name_comes_from_the_configuration() {
     let server = FileServer::start(&[("/pool/file", &bytes)]);
     project(&env, &["mirror://inhouse/pool/file".into()], &digest);
     let error = env.pith(&["build", "app"]).expect_status(1).stderr;
-    assert!(error.contains("inhouse"), "{error}");
+    let hint = "\nhint: say where the mirror is, in `pith.toml` of the project or in `~/.config/pith/config.toml`: `mirrors.inhouse = [\"https://…\"]`";
+    assert!(error.contains(hint), "{error}");
     let settings = format!("[mirrors]\ninhouse = [\"{}\"]\n", server.url(""));
     env.write("project/pith.toml", &settings);
     env.pith(&["build", "app"]).expect_success();

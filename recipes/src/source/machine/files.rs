@@ -15,8 +15,12 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct MachinePaths {
     /// The directory with `sources.list`, `sources.list.d`, `apt.conf` and `apt.conf.d`, commonly `/etc/apt`.
     pub apt: Option<PathBuf>,
+    /// The value of `PIP_INDEX_URL`, which is stronger than pip's files.
+    pub pip_index: Option<String>,
     /// pip's configuration files, the strongest first.
     pub pip: Vec<PathBuf>,
+    /// The value of `npm_config_registry`, which is stronger than npm's files.
+    pub npm_registry: Option<String>,
     /// npm's configuration files, the strongest first.
     pub npm: Vec<PathBuf>,
     /// cargo's configuration files, the strongest first.
@@ -36,8 +40,12 @@ pub struct MachineFiles {
     pub apt_conf: Vec<String>,
     /// Lists of mirrors, by the path by which a `mirror+file:` source names them.
     pub apt_mirror_lists: BTreeMap<PathBuf, String>,
+    /// pip's index as a variable names it.
+    pub pip_index: Option<String>,
     /// pip's configuration files, the strongest first.
     pub pip: Vec<String>,
+    /// npm's registry as a variable names it.
+    pub npm_registry: Option<String>,
     /// npm's configuration files, the strongest first.
     pub npm: Vec<String>,
     /// cargo's configuration files, the strongest first.
@@ -51,7 +59,9 @@ impl MachineFiles {
     pub fn load(paths: &MachinePaths) -> Self {
         let all = |list: &[PathBuf]| list.iter().filter_map(|path| read(path)).collect();
         let mut files = Self {
+            pip_index: paths.pip_index.clone(),
             pip: all(&paths.pip),
+            npm_registry: paths.npm_registry.clone(),
             npm: all(&paths.npm),
             cargo: all(&paths.cargo),
             ..Self::default()
@@ -89,8 +99,16 @@ impl MachineFiles {
     pub fn mirrors(&self) -> MirrorTable {
         let mut table = apt::mirrors(self);
         let settings = [
-            ("pypi", self.pip.iter().find_map(|text| pip::index(text))),
-            ("npm", self.npm.iter().find_map(|text| npm::registry(text))),
+            (
+                "pypi",
+                (self.pip_index.as_deref().and_then(pip::base))
+                    .or_else(|| self.pip.iter().find_map(|text| pip::index(text))),
+            ),
+            (
+                "npm",
+                (self.npm_registry.as_deref().and_then(npm::base))
+                    .or_else(|| self.npm.iter().find_map(|text| npm::registry(text))),
+            ),
             (
                 "crates",
                 self.cargo.iter().find_map(|text| cargo::registry(text)),
@@ -179,5 +197,16 @@ mod tests {
             [Address::new("https://i.example/root")]
         );
         assert!(table.bases("npm").is_empty());
+        let paths = MachinePaths {
+            pip_index: Some("https://variable.example/simple".to_owned()),
+            npm_registry: Some("https://npm.example/".to_owned()),
+            ..paths
+        };
+        let table = MachineFiles::load(&paths).mirrors();
+        assert_eq!(
+            table.bases("pypi"),
+            [Address::new("https://variable.example")]
+        );
+        assert_eq!(table.bases("npm"), [Address::new("https://npm.example")]);
     }
 }

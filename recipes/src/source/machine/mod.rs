@@ -2,7 +2,7 @@
 //!
 //! The parsers take texts and return a [`MirrorTable`](super::MirrorTable); none of them fails, because a line that pith cannot use is not
 //! pith's to complain about. Which files there are is the caller's business: [`MachinePaths`] names them and
-//! [`MachineFiles::load`] reads them. Signatures, suites and trust settings are not looked at: a fetch is trusted for its
+//! [`MachineFiles::load`] reads them. Where none of them names a registry, [`Tools`] asks npm and pip which one they use. Signatures, suites and trust settings are not looked at: a fetch is trusted for its
 //! digest alone.
 
 mod apt;
@@ -11,5 +11,7 @@ mod files;
 mod ini;
 mod npm;
 mod pip;
+mod tools;
 
 pub use files::{MachineFiles, MachinePaths};
+pub use tools::Tools;

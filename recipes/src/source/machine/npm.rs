@@ -3,7 +3,17 @@
 use super::ini;
 
 pub(super) fn registry(text: &str) -> Option<String> {
-    let url = ini::find(text, None, "registry")?;
+    base(&ini::find(text, None, "registry")?)
+}
+
+/// Returns the registry from what `npm config get registry` printed.
+pub(super) fn answer(text: &str) -> Option<String> {
+    text.lines().rev().find_map(base)
+}
+
+/// Returns an address without its last slash; what is no address of the web is none.
+pub(super) fn base(url: &str) -> Option<String> {
+    let url = url.trim();
     (url.starts_with("https://") || url.starts_with("http://"))
         .then(|| url.trim_end_matches('/').to_owned())
 }
