@@ -18,7 +18,7 @@ use nix::sys::{
 use store::{
     AddBatch, AddObject, AddSource, LocalStore, MemoryNode, PathInfo, Problem, Progress, RootError,
     RootKind, VerifyDepth, VerifyError, VerifyOptions, VerifyReport, Watch, scratch_path,
-    testing::{TempStore, find_faults, memory_tree, open},
+    testing::{TempStore, find_faults, memory_tree, noise, open},
 };
 
 type TestResult = Result<(), Box<dyn Error>>;
@@ -574,5 +574,24 @@ fn what_a_process_left_that_died_since_the_store_was_opened_is_put_right_and_no_
         .collect();
     assert_eq!(roots, ["kept", "late"]);
     assert_eq!(find_faults(&store), Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn many_objects_without_their_records_are_looked_at_again_one_by_one() -> TestResult {
+    let store = TempStore::new();
+    for number in 0..12 {
+        // Large enough to be hashed by several threads.
+        let tree = memory_tree(&[("file", MemoryNode::file(noise(number, 1 << 20)))]);
+        let info = store.add_tree(&format!("object-{number}"), tree, &[])?;
+        let digest = info.path.digest().to_string();
+        let shard = store.root().join("var/meta").join(&digest[..2]);
+        fs::remove_file(shard.join(&digest))?;
+    }
+    let report = contents(&store)?;
+    let problems = report.findings.iter().map(|finding| &finding.problem);
+    let missing = problems.filter(|problem| **problem == Problem::RecordMissing);
+    assert_eq!(missing.count(), 12);
+    assert_eq!(report.damaged.len(), 0);
     Ok(())
 }

@@ -123,9 +123,14 @@ impl LocalStore {
         if watch.is_cancelled() {
             return Err(VerifyError::Interrupted);
         }
-        let damaged: Vec<&StoredObject> = results
+        let mut verdicts = Vec::with_capacity(results.len());
+        for mut verdict in results.into_iter().flatten() {
+            if self.verify_record_again(&mut verdict)? {
+                verdicts.push(verdict);
+            }
+        }
+        let damaged: Vec<&StoredObject> = verdicts
             .iter()
-            .flatten()
             .filter(|verdict| verdict.problems.iter().any(Problem::is_damage))
             .map(|verdict| verdict.object)
             .collect();
@@ -144,7 +149,7 @@ impl LocalStore {
         }
         let paths = damaged.into_iter().map(|object| &object.info.path);
         report.damaged.extend(paths.cloned());
-        for verdict in results.into_iter().flatten() {
+        for verdict in verdicts {
             report.objects += 1;
             report.size_bytes = report
                 .size_bytes
@@ -159,19 +164,30 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Compares realisations and signatures with their records.
+    /// Compares realisations and signatures with their records, and once more while nobody writes any if they differ.
     fn verify_statements(
         &self,
         info: &PathInfo,
         report: &mut VerifyReport,
     ) -> Result<(), VerifyError> {
+        let mut findings = self.compare_statements(info)?;
+        if !findings.is_empty() && !self.is_read_only() {
+            let _settled = self.settle_changes()?;
+            findings = self.write(|_| self.compare_statements(info))?;
+        }
+        report.findings.extend(findings);
+        Ok(())
+    }
+
+    fn compare_statements(&self, info: &PathInfo) -> Result<Vec<Finding>, VerifyError> {
+        let mut findings = Vec::new();
         let mut tell = |entry: String, is_same: Option<bool>| {
             let problem = match is_same {
                 Some(true) => return,
                 Some(false) => Problem::RecordDifferent,
                 None => Problem::RecordMissing,
             };
-            report.findings.push(Finding::new(entry, problem));
+            findings.push(Finding::new(entry, problem));
         };
         let realisations = self.read(|database| database.list_realisations_of(&info.id))?;
         for realisation in realisations {
@@ -184,10 +200,10 @@ impl LocalStore {
             let is_same = recorded.map(|recorded| recorded == signatures);
             tell(record::name_of_signatures(&info.path), is_same);
         }
-        Ok(())
+        Ok(findings)
     }
 
-    /// Returns what is wrong with an object; `None` for one that is being deleted, or is gone by now.
+    /// Returns what is wrong with an object; `None` for one that is being deleted, or is gone by now. What is said of its record is not certain yet.
     fn verify_object<'a>(
         &self,
         object: &'a StoredObject,
@@ -198,28 +214,44 @@ impl LocalStore {
         if !is_kept || watch.is_cancelled() {
             return Ok(None);
         }
-        let problems = self.find_problems(object, depth, watch);
-        if problems
-            .iter()
-            .all(|problem| matches!(problem, Problem::Damaged | Problem::Whole))
-        {
-            return Ok(Some(Verdict { object, problems }));
-        }
-        // It may be in the middle of being deleted, or of getting another component, of which the record comes before the row.
-        let _settled = if problems.iter().any(Problem::is_of_record) {
-            self.settle_changes()?
-        } else {
-            None
-        };
-        match self.read(|database| database.find_stored(&object.info.path))? {
-            Some(now) if now.state == object.state => {
-                let problems = self.find_problems(&now, depth, &Watch::nobody());
-                Ok(Some(Verdict { object, problems }))
+        let mut problems = self.find_problems(object, depth, watch);
+        let of_record = self.find_record_problem(&object.info);
+        let is_fine = |problem: &Problem| matches!(problem, Problem::Damaged | Problem::Whole);
+        if !problems.iter().all(is_fine) {
+            // It may be in the middle of being deleted.
+            match self.read(|database| database.find_stored(&object.info.path))? {
+                Some(now) if now.state == object.state => {
+                    problems = self.find_problems(&now, depth, &Watch::nobody());
+                }
+                _ => return Ok(None),
             }
-            _ => Ok(None),
+        }
+        problems.extend(of_record);
+        Ok(Some(Verdict { object, problems }))
+    }
+
+    /// Looks again at the record of an object that may just have been getting another component, of which the record comes before the row. Tells whether the
+    /// object is still there.
+    ///
+    /// Locks are held meanwhile, so this is never done by a thread that other work of this process may be given to.
+    fn verify_record_again(&self, verdict: &mut Verdict<'_>) -> Result<bool, VerifyError> {
+        if !verdict.problems.iter().any(Problem::is_of_record) {
+            return Ok(true);
+        }
+        let _settled = self.settle_changes()?;
+        let path = &verdict.object.info.path;
+        match self.read(|database| database.find_stored(path))? {
+            Some(now) if now.state == verdict.object.state => {
+                verdict.problems.retain(|problem| !problem.is_of_record());
+                let problem = self.find_record_problem(&now.info);
+                verdict.problems.extend(problem);
+                Ok(true)
+            }
+            _ => Ok(false),
         }
     }
 
+    /// Finds what is wrong with the object itself.
     fn find_problems(
         &self,
         object: &StoredObject,
@@ -242,25 +274,28 @@ impl LocalStore {
                 Problem::Damaged
             });
         }
+        problems
+    }
+
+    /// Finds what is wrong with the record of an object.
+    fn find_record_problem(&self, info: &PathInfo) -> Option<Problem> {
         match record::compare(self.meta_fd(), info) {
-            RecordState::Same => {}
-            RecordState::Missing => problems.push(Problem::RecordMissing),
-            RecordState::Different => problems.push(Problem::RecordDifferent),
-            RecordState::WithoutContents => problems.push(Problem::RecordWithoutContents),
+            RecordState::Same => None,
+            RecordState::Missing => Some(Problem::RecordMissing),
+            RecordState::Different => Some(Problem::RecordDifferent),
+            RecordState::WithoutContents => Some(Problem::RecordWithoutContents),
             RecordState::Unreadable(error) => {
-                // The object itself is as good as before.
-                if let Problem::Unreadable { file, error, .. } =
-                    Problem::unreadable(record::name_of(&info.path), &error)
-                {
-                    problems.push(Problem::Unreadable {
+                match Problem::unreadable(record::name_of(&info.path), &error) {
+                    // The object itself is as good as before.
+                    Problem::Unreadable { file, error, .. } => Some(Problem::Unreadable {
                         file,
                         error,
                         medium: false,
-                    });
+                    }),
+                    other => Some(other),
                 }
             }
         }
-        problems
     }
 
     /// Finds what lies in the store without being registered, and damage of the database itself.
