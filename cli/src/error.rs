@@ -190,6 +190,11 @@ pub(crate) fn build_failed(error: BuildError, goals: &[Goal]) -> CommandError {
     };
     let mut notes = Vec::new();
     let mut hints = Vec::new();
+    if let BuildError::Several { failures } = &error {
+        // Of one failure alone, the chain of causes leads to the hint.
+        let found = failures.iter().filter_map(|step| hint::find(&step.error));
+        hints.extend(found.map(Cow::into_owned).collect::<BTreeSet<_>>());
+    }
     for step in error.failed_steps() {
         if let StepError::Sandbox(error) = &step.error
             && let SandboxError::Forbidden {
