@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, pipe};
 use std::process::Child;
 use std::thread;
 
-use tests::{Finished, TestEnv};
+use tests::{Finished, TestEnv, is_full};
 
 /// A running container, and its image; both go with the value.
 struct Server<'a> {
@@ -176,4 +176,45 @@ fn redis_keeps_what_it_is_given() {
     let redis = |command: &[&str]| server.exec(&[&["/bin/redis-cli"], command].concat());
     assert_eq!(redis(&["SET", "key", "42"]).expect_success().stdout, "OK\n");
     assert_eq!(redis(&["INCR", "key"]).expect_success().stdout, "43\n");
+}
+
+#[test]
+fn go_compiles_and_runs_a_program_in_an_image_of_the_toolchain_alone() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        r#"
+image(
+    name = "go-sdk",
+    packages = [package("go")],
+    entrypoint = ["/bin/go"],
+    env = {"HOME": "/tmp", "GOCACHE": "/tmp/go-build"},
+)
+"#,
+    );
+    let program = r#"package main
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+func main() {
+	text, err := json.Marshal(map[string]int{"answer": 6 * 7})
+	fmt.Println(string(text), err)
+}
+"#;
+    env.write("program/main.go", program);
+    let image = pack_and_load(&env, "go-sdk");
+    let program = format!("{}:/src:ro", env.path("program").display());
+    let options = ["--network=none", "-v", &program, "-w", "/src", &image];
+    let version = env.podman_run(&[&options[..], &["version"]].concat());
+    let said = env.podman_run(&[&options[..], &["run", "main.go"]].concat());
+    env.remove_image(&image);
+    let version = version.expect_success().stdout;
+    assert!(version.starts_with("go version go1."), "{version}");
+    assert_eq!(said.expect_success().stdout, "{\"answer\":42} <nil>\n");
 }

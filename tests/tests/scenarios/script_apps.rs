@@ -199,13 +199,13 @@ fn a_program_of_a_wheel_is_packed_by_its_name() {
     if !is_full() {
         return;
     }
-    let env = TestEnv::with_shared_store();
-    bring(&env, "in-toto");
-    let said = pack_and_run(&env, "in-toto", &["--help"]).expect_success();
-    assert!(
-        said.stdout
-            .starts_with("usage: in-toto-run <named arguments>"),
-        "{}",
-        said.stdout
-    );
+    for (name, start) in [
+        ("in-toto", "usage: in-toto-run <named arguments>"),
+        ("tern", "usage: Tern "),
+    ] {
+        let env = TestEnv::with_shared_store();
+        bring(&env, name);
+        let said = pack_and_run(&env, name, &["--help"]).expect_success();
+        assert!(said.stdout.starts_with(start), "{}", said.stdout);
+    }
 }
