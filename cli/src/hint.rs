@@ -5,6 +5,7 @@ use std::{error::Error, io::ErrorKind};
 
 use recipes::build::StepError;
 use recipes::source::archive::ArchiveError;
+use recipes::source::local::LocalError;
 use recipes::source::{AttemptError, FetchError, MirrorError};
 use store::{
     AddError, ClosureError, DbError, OpenError, ReadOnlyReason, RebuildError, RootError,
@@ -22,6 +23,9 @@ pub(crate) fn find(error: &(dyn Error + 'static)) -> Option<Cow<'static, str>> {
         }
         if let Some(name) = unknown_mirror(error) {
             return Some(name_mirror(name).into());
+        }
+        if let Some(StepError::Local(error)) = find_type(error) {
+            return local_files(error).map(Cow::from);
         }
         cause = error.source();
     }
@@ -57,6 +61,28 @@ fn name_mirror(name: &str) -> String {
     format!(
         "say where the mirror is, in `pith.toml` of the project or in `~/.config/pith/config.toml`: `mirrors.{name} = [\"https://…\"]`{or}"
     )
+}
+
+/// What may be done about files of a project that cannot be taken.
+fn local_files(error: &LocalError) -> Option<String> {
+    Some(match error {
+        LocalError::Secrets { files, .. } => {
+            let (file, _) = files.first()?;
+            let file = file.escape_debug();
+            format!(
+                "a line `/{file}` in `.pithignore` leaves it out; `source(…, allow_secrets = [\"{file}\"])` says that it belongs there"
+            )
+        }
+        LocalError::Changed { .. } => {
+            "a line in `.pithignore` leaves out what is written all the time".to_owned()
+        }
+        LocalError::Empty { .. } => {
+            "a line in `.pithignore` that begins with `!` takes what is ignored elsewhere"
+                .to_owned()
+        }
+        LocalError::Special { .. } => "a line in `.pithignore` leaves it out".to_owned(),
+        _ => return None,
+    })
 }
 
 fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {

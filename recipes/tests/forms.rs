@@ -88,13 +88,16 @@ fn builder() -> impl Strategy<Value = BuilderForm> {
             }
         }),
         any::<[u8; 32]>().prop_map(|digest| BuilderForm::Content { digest }),
-        (vec(any::<u8>(), 0..6), text(), texts()).prop_map(|(project, path, exclude)| {
-            BuilderForm::Local {
-                project,
-                path,
-                exclude,
+        (vec(any::<u8>(), 0..6), text(), texts(), texts()).prop_map(
+            |(project, path, exclude, allow_secrets)| {
+                BuilderForm::Local {
+                    project,
+                    path,
+                    exclude,
+                    allow_secrets,
+                }
             }
-        }),
+        ),
         (
             vec(reference(), 0..4),
             btree_map(text(), text(), 0..3),

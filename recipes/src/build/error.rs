@@ -19,7 +19,8 @@ use crate::composition::CompositionError;
 use crate::model::{Builder, Derivation, Location};
 use crate::plan::PlanError;
 use crate::source::deb::DebError;
-use crate::source::{FetchError, GlobError, LocalError};
+use crate::source::local::LocalError;
+use crate::source::{FetchError, GlobError};
 
 /// Why goals were not realised.
 #[derive(Debug, thiserror::Error)]

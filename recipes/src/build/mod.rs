@@ -25,6 +25,7 @@ mod from_caches;
 mod kept;
 mod lint;
 mod listing;
+mod local_files;
 mod lock;
 mod log;
 mod options;

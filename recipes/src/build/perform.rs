@@ -31,7 +31,7 @@ use crate::model::{
 };
 use crate::plan::{Outputs, RealisedOutput, find_valid};
 use crate::source::deb::{DebFile, Selection, unpack};
-use crate::source::{FetchRequest, Glob, copy_local};
+use crate::source::{FetchRequest, Glob};
 
 /// One step, ready to be done.
 pub(super) struct Job<'a> {
@@ -115,7 +115,7 @@ impl Job<'_> {
         self.tools.store
     }
 
-    fn options(&self) -> &BuildOptions {
+    pub(super) fn options(&self) -> &BuildOptions {
         self.tools.options
     }
 
@@ -141,7 +141,7 @@ impl Job<'_> {
     }
 
     /// Registers the single output of one of pith's own builders, which refers to nothing.
-    fn register_one(
+    pub(super) fn register_one(
         &self,
         source: AddSource<'_>,
         resolved: Option<&ResolvedDerivation>,
@@ -221,22 +221,6 @@ impl Job<'_> {
                 name: OsStr::new("out"),
             };
             self.register_one(source, Some(resolved), started)
-        })
-    }
-
-    fn add_local_files(&self) -> Result<Outputs, StepError> {
-        let Builder::Source(Source::Local(source)) = self.derivation.builder() else {
-            return Err(StepError::Interrupted);
-        };
-        let started = Instant::now();
-        let exclude = globs(&source.exclude)?;
-        self.in_private_directory(|directory| {
-            copy_local(&source.real_path(), &exclude, &directory.path().join("out"))?;
-            let source = AddSource::Entry {
-                parent: directory.fd(),
-                name: OsStr::new("out"),
-            };
-            self.register_one(source, None, started)
         })
     }
 

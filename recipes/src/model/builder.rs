@@ -125,6 +125,8 @@ pub struct LocalSource {
     pub path: String,
     /// Patterns of what is left out, in the recipe's order.
     pub exclude: Vec<String>,
+    /// Patterns of what may look like a secret, in the recipe's order.
+    pub allow_secrets: Vec<String>,
     /// Where the project's directory is; only the derivation id covers it.
     pub project: PathBuf,
 }

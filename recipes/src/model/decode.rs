@@ -234,6 +234,7 @@ impl<'a> Reader<'a> {
                 project: self.bytes()?,
                 path: self.text()?,
                 exclude: self.list(Self::text)?,
+                allow_secrets: self.list(Self::text)?,
             }),
             4 => Ok(BuilderForm::DebTree {
                 debs: self.list(Self::reference)?,

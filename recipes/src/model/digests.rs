@@ -55,6 +55,7 @@ impl Derivation {
                     project: local.project.as_os_str().as_bytes().to_vec(),
                     path: local.path.clone(),
                     exclude: local.exclude.clone(),
+                    allow_secrets: local.allow_secrets.clone(),
                 })
             },
             urls: Urls::Included,

@@ -72,12 +72,14 @@ fn put_builder(out: &mut Vec<u8>, builder: &BuilderForm) {
             project,
             path,
             exclude,
+            allow_secrets,
         } => {
             out.push(3);
             put_count(out, project.len());
             out.extend_from_slice(project);
             put_text(out, path);
             put_list(out, exclude, |out, pattern| put_text(out, pattern));
+            put_list(out, allow_secrets, |out, pattern| put_text(out, pattern));
         }
         BuilderForm::DebTree {
             debs,

@@ -58,6 +58,8 @@ pub enum BuilderForm {
         path: String,
         /// Patterns of what is left out.
         exclude: Vec<String>,
+        /// Patterns of what may look like a secret.
+        allow_secrets: Vec<String>,
     },
     /// Debian packages unpacked into one tree.
     DebTree {

@@ -7,7 +7,8 @@
 //! * [`Fetcher`] transfers one file: several addresses in order, retries with growing pauses, resumption across processes.
 //! * [`Glob`] is the pattern of recipes for paths.
 //! * [`archive`] reads Debian's signed indexes. What has no digest beforehand, its release files, is believed for its signature.
-//! * [`deb`] unpacks Debian packages into one tree; [`copy_local`] takes the files of a project as they are now.
+//! * [`deb`] unpacks Debian packages into one tree.
+//! * [`local`] takes the files of a project as they are now, without what is ignored and without secrets.
 //!
 //! Not responsible for: putting anything into the store, or deciding what has to be fetched (that is
 //! [`build`](crate::build)).
@@ -20,7 +21,7 @@ mod fetch;
 mod glob;
 mod http;
 mod index;
-mod local;
+pub mod local;
 pub mod machine;
 mod mirrors;
 mod partial;
@@ -29,7 +30,6 @@ mod retry;
 pub use error::{Attempt, AttemptError, FetchError, WrongDigest};
 pub use fetch::{Download, FetchOptions, FetchRequest, Fetcher};
 pub use glob::{Glob, GlobError};
-pub use local::{LocalError, copy_local};
 pub use mirrors::{Address, MirrorError, MirrorTable};
 pub(crate) use partial::remove_expired;
 pub use store::net::{Proxies, Timeouts};

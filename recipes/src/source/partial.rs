@@ -14,6 +14,7 @@ use nix::fcntl::{Flock, FlockArg};
 use sha2::Digest as _;
 
 use super::FetchError;
+use super::local::KNOWN_PREFIX;
 use crate::model::ContentDigest;
 
 /// How often a waiting process looks whether the file is free.
@@ -24,7 +25,8 @@ const PREFIX: &str = "fetch-";
 /// A partial file that nobody continued for so long is not going to be.
 const EXPIRY_SECONDS: i64 = 7 * 24 * 3600;
 
-/// Removes partial files that nobody has written to for a week. `now` is in seconds since 1970.
+/// Removes partial files, and what is known of a project's files, that nobody has written to for a week. `now` is in seconds
+/// since 1970.
 ///
 /// Never fails: what cannot be removed is tried again by the next command.
 pub(crate) fn remove_expired(directory: &Path, now: u64) {
@@ -33,7 +35,7 @@ pub(crate) fn remove_expired(directory: &Path, now: u64) {
         let is_partial = entry
             .file_name()
             .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX));
+            .is_some_and(|name| name.starts_with(PREFIX) || name.starts_with(KNOWN_PREFIX));
         let expired = || {
             entry
                 .metadata()

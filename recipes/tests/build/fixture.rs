@@ -241,6 +241,7 @@ pub(crate) fn local(name: &str, project: &Path, exclude: &[&str]) -> Arc<Derivat
     let source = LocalSource {
         path: ".".to_owned(),
         exclude,
+        allow_secrets: Vec::new(),
         project: project.to_owned(),
     };
     derivation(name, &["out"], Kind::Source(Source::Local(source)))

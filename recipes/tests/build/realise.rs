@@ -1,12 +1,15 @@
 //! What a good build becomes, and when nothing has to be built.
 
+use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use recipes::build::{BuildError, FailureKind, Origin};
 use recipes::event::Event;
 use recipes::model::Metadata;
 use recipes::plan::{BuildPlan, Goal, Reason};
-use store::STORE_DIR;
+use store::{GcOptions, STORE_DIR};
 
 use crate::fixture::{Fixture, Script, TestResult, chain, local, path_of, script};
 
@@ -206,6 +209,51 @@ fn local_files_are_what_they_are_now() -> TestResult {
     assert_eq!(fixture.read(&second, "a.c"), "two");
     std::fs::write(project.path().join("a.c"), "one")?;
     assert_eq!(fixture.build(&program)?, first);
+    Ok(())
+}
+
+/// A clock that stands where [`LOOK`] says.
+fn look() -> u64 {
+    LOOK.get().copied().unwrap_or(0)
+}
+
+/// A minute after the files of the test that sets it were written.
+static LOOK: OnceLock<u64> = OnceLock::new();
+
+#[test]
+fn what_is_known_of_local_files_may_be_damaged_and_their_object_collected() -> TestResult {
+    let mut fixture = Fixture::new();
+    let project = tempfile::tempdir()?;
+    std::fs::write(project.path().join("a.c"), "one")?;
+    let written = std::fs::metadata(project.path().join("a.c"))?.ctime();
+    LOOK.set(u64::try_from(written)? + 60)
+        .expect("set by this test alone");
+    fixture.options.clock = look;
+    let source = local("source", project.path(), &[]);
+    let add = || -> Result<_, Box<dyn std::error::Error>> {
+        Ok(fixture.realise(&[&source])?.goals[0].path.clone())
+    };
+    let path = add()?;
+    let known = std::fs::read_dir(fixture.store.tmp_dir())?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.display().to_string().contains("/source-"))
+        .expect("what is known is kept");
+    let whole = std::fs::read(&known)?;
+    for bytes in [&whole[..whole.len() - 1], b"", b"something else"] {
+        std::fs::write(&known, bytes)?;
+        assert_eq!(add()?, path);
+        assert_eq!(std::fs::read(&known)?, whole, "it is known again");
+    }
+    let collect = || {
+        let stop = AtomicBool::new(false);
+        fixture
+            .store
+            .collect_garbage(&GcOptions::default(), &|_| {}, &stop)
+    };
+    assert_eq!(collect()?.collected.len(), 1);
+    assert_eq!(add()?, path);
+    assert_eq!(fixture.read(&path, "a.c"), "one");
     Ok(())
 }
 

@@ -56,6 +56,12 @@ fn run_image(env: &TestEnv, app: &App) -> String {
     said
 }
 
+/// Digits that no other run has.
+fn unique_digits() -> String {
+    let now = format!("{:?}", std::time::SystemTime::now());
+    now.chars().filter(char::is_ascii_digit).collect()
+}
+
 /// Packs and runs the app, changes a line, and does it again.
 fn try_app(app: &App) {
     let env = project(app);
@@ -67,8 +73,7 @@ fn try_app(app: &App) {
     let file = env.path("project").join(app.file);
     let text = fs::read_to_string(&file).expect("the fixture has it");
     // Unique, so that the store that is shared with earlier runs does not know it yet.
-    let version = format!("{:?}", std::time::SystemTime::now());
-    let version: String = version.chars().filter(char::is_ascii_digit).collect();
+    let version = unique_digits();
     let changed = text.replacen("first version", &version, 1);
     assert_ne!(changed, text, "{} has a version", app.file);
     fs::write(&file, changed).expect("the place is ours");
@@ -188,4 +193,86 @@ fn go_without_its_vendor_folder_says_what_brings_it() {
             && error.contains("hint: `go mod vendor` brings it there"),
         "{error}"
     );
+}
+
+/// A project whose app lists its own source; `arguments` are more arguments of `source`.
+fn write_listing(env: &TestEnv, arguments: &str) {
+    env.write(
+        "project/pith.star",
+        &format!(
+            "load(\"//seed/recipe.star\", \"base\")\n\
+             app = derivation(name = \"app\", seed = base, env = {{\"src\": source(\".\"{arguments})}},\n\
+             \x20   builder = [\"/usr/bin/bash\", \"-ec\", \"cd $src; find * .[!.]* -type f -exec cat {{}} + -print | sort > $out\"])\n"
+        ),
+    );
+}
+
+/// Builds the app, and returns its store path, what it lists, and whether it was built just now.
+fn build_listing(env: &TestEnv) -> (String, String, bool) {
+    let report = env
+        .pith(&["build", "app", "--json"])
+        .expect_success()
+        .json();
+    let path = report["outputs"][0]["path"].as_str().expect("a path");
+    let built = !report["built"].as_array().expect("a list").is_empty();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let listed = fs::read_to_string(env.store().join("store").join(name)).expect("a file");
+    (path.to_owned(), listed, built)
+}
+
+#[test]
+fn what_is_ignored_builds_nothing_and_secrets_stop_the_build() {
+    let env = TestEnv::with_shared_store();
+    // Unique, so that the store that is shared with earlier runs does not know it yet.
+    let unique = format!("version {}", unique_digits());
+    env.write("project/main.c", &format!("{unique}\n"));
+    env.write("project/.env", "PASSWORD=1\n");
+    write_listing(&env, "");
+    let error = env.pith(&["build", "app"]).expect_status(1).stderr;
+    let project = env.path("project");
+    let expected = format!(
+        "the source `{}` has what looks like secrets: `.env` (settings of one machine)",
+        project.display()
+    );
+    let hint = "hint: a line `/.env` in `.pithignore` leaves it out; \
+                `source(…, allow_secrets = [\".env\"])` says that it belongs there";
+    assert!(error.contains(&expected) && error.contains(hint), "{error}");
+
+    write_listing(&env, ", allow_secrets = [\".env\"]");
+    assert_eq!(
+        build_listing(&env).1,
+        format!(".env\nPASSWORD=1\nmain.c\n{unique}\n")
+    );
+
+    write_listing(&env, "");
+    env.write("project/.gitignore", "*.o\n");
+    env.write("project/.pithignore", "/.gitignore\n/.env\n");
+    env.write("project/main.o", "1\n");
+    let (first, listed, built) = build_listing(&env);
+    assert_eq!((listed, built), (format!("main.c\n{unique}\n"), true));
+
+    // What is ignored, the ignore files, the recipe itself, and what git of this user or clone ignores change nothing.
+    env.write("project/main.o", "2\n");
+    env.write("project/deep/other.o", "\n");
+    env.write(
+        "project/.pithignore",
+        "# all but main.c\n/.gitignore\n/.env\n",
+    );
+    env.write("project/.git/info/exclude", "main.c\n");
+    write_listing(&env, ", exclude = [\"*.tar\"]");
+    env.pith(&["build", "app", "-q", "-o", "result"])
+        .expect_success();
+    let (second, _, built) = build_listing(&env);
+    assert_eq!((second, built), (first.clone(), false));
+
+    env.write("project/main.c", &format!("{unique}, changed\n"));
+    let (third, listed, built) = build_listing(&env);
+    assert_eq!(
+        (listed, built),
+        (format!("main.c\n{unique}, changed\n"), true)
+    );
+    env.write("project/main.c", &format!("{unique}\n"));
+    let (fourth, _, built) = build_listing(&env);
+    assert_eq!((fourth, built), (first, false));
+    assert_ne!(third, second);
 }

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use store::StoreName;
 
-const FIELDS: &[&str] = &["path", "exclude", "name"];
+const FIELDS: &[&str] = &["path", "exclude", "allow_secrets", "name"];
 
 #[starlark_module]
 pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
@@ -32,7 +32,6 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
         let context = FileContext::of(eval)?;
         let beside = context.calling_file(eval);
         let path = path(fields.required("path")?, &beside)?;
-        let exclude = fields.strings("exclude")?;
         let name = match fields.optional("name") {
             Some(field) => super::metadata::parse_name(field)?,
             None => name_of(&path),
@@ -44,7 +43,7 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
             },
             name,
             outputs: vec![DEFAULT_OUTPUT.to_owned()],
-            builder: Builder::Source(read(&fields, context, &beside, path, exclude)?),
+            builder: Builder::Source(read(&fields, context, &beside, path)?),
             limits: Limits::default(),
             origin: context.origin(eval),
         };
@@ -91,9 +90,9 @@ fn read(
     context: &FileContext<'_>,
     beside: &FileId,
     path: String,
-    exclude: Vec<String>,
 ) -> Result<Source, LangError> {
     let field = fields.required("path")?;
+    let (exclude, allow_secrets) = (fields.strings("exclude")?, fields.strings("allow_secrets")?);
     let written = field.string()?.escape_debug();
     let absent = || {
         field.bad_value(format!(
@@ -102,8 +101,12 @@ fn read(
     };
     match &beside.root {
         Root::Collection => {
-            if !exclude.is_empty() {
-                return Err(field.bad_value("lies in the collection, where `exclude` has no use"));
+            for (argument, patterns) in [("exclude", &exclude), ("allow_secrets", &allow_secrets)] {
+                if !patterns.is_empty() {
+                    return Err(field.bad_value(format!(
+                        "lies in the collection, where `{argument}` has no use"
+                    )));
+                }
             }
             let files = context
                 .session
@@ -121,6 +124,7 @@ fn read(
             Ok(Source::Local(LocalSource {
                 path,
                 exclude,
+                allow_secrets,
                 project: directory.to_path_buf(),
             }))
         }
