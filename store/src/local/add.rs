@@ -211,22 +211,7 @@ impl LocalStore {
             }
         }
         stage_realisations(batch, &sealed, &staging, &mut publish)?;
-        let new = publish.new.iter().map(|item| &item.info);
-        let paths: Vec<&StorePath> = new.chain(&publish.known).map(|info| &info.path).collect();
-        if !paths.is_empty() {
-            staging.write_publish(&paths)?;
-        }
-        let valid: BTreeMap<OsString, StorePath> = publish
-            .new
-            .iter()
-            .map(|item| (item.target.clone(), item.info.path.clone()))
-            .collect();
-        if let Err(error) = self.commit(publish) {
-            // Some objects may be in place without being registered; the next who opens the store decides about them.
-            staging.abandon();
-            return Err(error);
-        }
-        self.enter(written, &valid);
+        self.publish_staged(staging, publish, written)?;
         Ok(sealed.into_values().map(|sealed| sealed.info).collect())
     }
 }

@@ -4,7 +4,7 @@
 //! the next group, so under load the price of a flush is shared and nobody waits for more than two.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::PathBuf,
@@ -13,7 +13,9 @@ use std::{
 
 use nix::{errno::Errno, fcntl::FlockArg};
 
-use super::{AddError, LocalStore, StoreEvent, record::StagedRecord};
+use super::{
+    AddError, LocalStore, StoreEvent, record::StagedRecord, share::NewContents, staging::Staging,
+};
 use crate::{
     db::{DbError, Durability, Write},
     id::StorePath,
@@ -98,7 +100,33 @@ impl Ticket {
 }
 
 impl LocalStore {
-    /// Makes a batch valid.
+    /// Makes a batch valid, and enters what was written for it into the pool.
+    pub(super) fn publish_staged(
+        &self,
+        staging: Staging<'_>,
+        publish: Publish,
+        written: &NewContents,
+    ) -> Result<(), AddError> {
+        let new = publish.new.iter().map(|item| &item.info);
+        let paths: Vec<&StorePath> = new.chain(&publish.known).map(|info| &info.path).collect();
+        if !paths.is_empty() {
+            staging.write_publish(&paths)?;
+        }
+        let places = publish.new.iter();
+        let places: BTreeMap<OsString, StorePath> = places
+            .map(|item| (item.target.clone(), item.info.path.clone()))
+            .collect();
+        let committed = self.commit(publish);
+        if committed.is_err() {
+            // Some objects may be in place without being registered, some records may say what the database does not; the next who opens the store
+            // decides about them.
+            staging.abandon();
+            return committed;
+        }
+        self.enter(written, &places);
+        Ok(())
+    }
+
     pub(super) fn commit(&self, publish: Publish) -> Result<(), AddError> {
         let ticket = Arc::new(Ticket {
             publish,

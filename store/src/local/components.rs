@@ -6,6 +6,7 @@ use super::{
     AddError, LocalStore,
     commit::Publish,
     record::{read_all, stage_info},
+    share::NewContents,
 };
 use crate::{
     id::StorePath,
@@ -45,13 +46,7 @@ impl LocalStore {
             publish.known.push(info);
         }
         let count = publish.known.len();
-        let paths: Vec<&StorePath> = publish.known.iter().map(|info| &info.path).collect();
-        staging.write_publish(&paths)?;
-        if let Err(error) = self.commit(publish) {
-            // Records may say already what the database does not; the next who opens the store decides.
-            staging.abandon();
-            return Err(error);
-        }
+        self.publish_staged(staging, publish, &NewContents::default())?;
         Ok(count)
     }
 }

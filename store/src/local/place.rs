@@ -4,7 +4,6 @@
 //! is hashed as it is written, and the whole has to have the id that it is to be registered with.
 
 use std::{
-    collections::BTreeMap,
     ffi::{OsStr, OsString},
     io::{self, Read},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -334,22 +333,7 @@ impl LocalStore {
             )?);
         }
         publish.realisations = realisations;
-        let paths: Vec<&StorePath> = publish.new.iter().map(|item| &item.info.path).collect();
-        if !paths.is_empty() {
-            staging.write_publish(&paths)?;
-        }
-        let valid: BTreeMap<OsString, StorePath> = publish
-            .new
-            .iter()
-            .map(|item| (item.target.clone(), item.info.path.clone()))
-            .collect();
-        if let Err(error) = self.commit(publish) {
-            // Some objects may be in place without being registered; the next who opens the store decides about them.
-            staging.abandon();
-            return Err(error);
-        }
-        self.enter(written, &valid);
-        Ok(())
+        self.publish_staged(staging, publish, written)
     }
 }
 

@@ -49,7 +49,7 @@ struct Written {
 }
 
 /// Contents for the pool, ascending.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct NewContents(Vec<(PoolKey, Written)>);
 
 impl<'a> Sharing<'a> {
