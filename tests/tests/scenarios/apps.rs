@@ -263,7 +263,7 @@ fn what_is_ignored_builds_nothing_and_secrets_stop_the_build() {
     env.pith(&["build", "app", "-q", "-o", "result"])
         .expect_success();
     let (second, _, built) = build_listing(&env);
-    assert_eq!((second, built), (first.clone(), false));
+    assert_eq!((&second, built), (&first, false));
 
     env.write("project/main.c", &format!("{unique}, changed\n"));
     let (third, listed, built) = build_listing(&env);
