@@ -178,6 +178,35 @@ fn redis_keeps_what_it_is_given() {
     assert_eq!(redis(&["INCR", "key"]).expect_success().stdout, "43\n");
 }
 
+/// Takes as long as postgresql takes to compile.
+#[test]
+fn postgresql_makes_a_database_and_answers_as_an_ordinary_user() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        r#"
+_START = """
+initdb -D /tmp/data -A trust --no-locale -E UTF8 --no-sync
+exec postgres -D /tmp/data -k /tmp
+"""
+image(
+    name = "postgresql-server",
+    packages = [package("postgresql"), package("bash")],
+    entrypoint = ["/bin/sh", "-ec", _START],
+)
+"#,
+    );
+    let ready = "database system is ready to accept connections";
+    let server = Server::start(&env, "postgresql-server", &[], ready);
+    let script =
+        "create table t (n int); insert into t values (6), (7); select exp(sum(ln(n)))::int from t";
+    let psql = ["/bin/psql", "-h", "/tmp", "-d", "postgres", "-qAtc", script];
+    assert_eq!(server.exec(&psql).expect_success().stdout, "42\n");
+}
+
 #[test]
 fn go_compiles_and_runs_a_program_in_an_image_of_the_toolchain_alone() {
     if !is_full() {
