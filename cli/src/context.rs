@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use recipes::lang::{Collection, Evaluator, Event};
+use recipes::model::Platform;
 use sandbox::Launcher;
 use store::{LocalStore, StoreEvent, StoreOptions};
 
@@ -105,6 +106,11 @@ impl Context {
             self.settings.collection.as_deref(),
             self.settings.project.as_deref(),
         )
+    }
+
+    /// The same for packages that run on `platform`.
+    pub(crate) fn evaluator_for(&self, platform: Platform) -> Evaluator {
+        self.evaluator().with_platform(platform)
     }
 
     /// An evaluator for a checkout of the collection, or for the one inside the binary, and a project.

@@ -1,5 +1,6 @@
 //! Debian's index as commands use it: which suites, whose keys, where it is kept.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use recipes::debian::{
-    IndexError, Keyring, Lock, LockError, Request, ResolutionError, SetError, SetOptions, Universe,
-    default_prune, resolve, set_of, tree_of,
+    IndexError, Keyring, LockError, LockFile, Request, ResolutionError, SetError, SetOptions,
+    Universe, default_prune, resolve, set_of, tree_of,
 };
 use recipes::event::Event;
 use recipes::lang::Package;
-use recipes::model::{Derivation, Location, OutputRef};
+use recipes::model::{Derivation, Location, OutputRef, Platform};
 use recipes::source::Fetcher;
 use recipes::source::archive::{Archive, ArchiveError, Need, Snapshot, Suite};
 use store::LocalStore;
@@ -29,9 +30,6 @@ pub(crate) const LOCK_FILE: &str = "debian.lock";
 
 /// How old an index may be that a command takes which writes no lock file.
 const INDEX_AGE: Duration = Duration::from_secs(3600);
-
-/// What packages are for. Debian calls it so.
-const ARCHITECTURE: &str = "amd64";
 
 /// A file that was named cannot be read.
 #[derive(Debug, Error)]
@@ -53,6 +51,15 @@ struct WriteError {
 #[derive(Debug, Error)]
 #[error("`{0}` names no suite: it must be `MIRROR/SUITE`, as `debian/bookworm`")]
 struct SuiteError(String);
+
+/// A lock file has nothing for the machine that packages are for.
+#[derive(Debug, Error)]
+#[error("`{}` locks nothing for {wanted}, only for {}", path.display(), locked.join(" and "))]
+struct NotForArchitecture {
+    path: PathBuf,
+    wanted: &'static str,
+    locked: Vec<String>,
+}
 
 /// What runs of packages of Debian is one tree with all of their files; `None` for all else.
 pub(crate) fn tree_in(selection: &Selection) -> Result<Option<Selection>, CommandError> {
@@ -105,42 +112,55 @@ impl<'a> Index<'a> {
         })
     }
 
-    /// Resolves a request. A release file that was fetched less than `max_age` ago is taken as it is.
+    /// Resolves a request for each architecture. A release file that was fetched less than `max_age` ago is taken as it is.
     pub(crate) fn resolve(
         &self,
         store: &LocalStore,
         request: &Request,
+        architectures: &[String],
         max_age: Duration,
-    ) -> Result<Lock, CommandError> {
-        let Snapshot {
-            indexes,
-            suites,
-            left_out,
-        } = self.load(store, max_age)?;
-        for (suite, reason) in left_out {
-            let reason = reason.lines().next().unwrap_or_default().to_owned();
-            self.context
-                .printer()
-                .note(&format!("warning: `{suite}` is left out: {reason}"));
+    ) -> Result<LockFile, CommandError> {
+        let mut locks = Vec::with_capacity(architectures.len());
+        let mut said = BTreeSet::new();
+        let mut say = |text: String| {
+            if said.insert(text.clone()) {
+                self.context.printer().note(&text);
+            }
+        };
+        for (number, architecture) in architectures.iter().enumerate() {
+            // What was fetched for the first one is what the others are resolved against.
+            let max_age = if number == 0 { max_age } else { INDEX_AGE };
+            let Snapshot {
+                indexes,
+                suites,
+                left_out,
+            } = self.load(store, architecture, max_age)?;
+            for (suite, reason) in left_out {
+                let reason = reason.lines().next().unwrap_or_default().to_owned();
+                say(format!("warning: `{suite}` is left out: {reason}"));
+            }
+            let universe = Universe::new(&indexes, architecture).map_err(damaged)?;
+            let dates: Vec<String> = (suites.iter())
+                .map(|suite| {
+                    format!(
+                        "{} of {}",
+                        suite.name,
+                        suite.date.split('T').next().unwrap_or_default()
+                    )
+                })
+                .collect();
+            locks.push(resolve(&universe, request, suites).map_err(unresolved)?);
+            say(format!("resolved against {}", dates.join(", ")));
         }
-        let universe = Universe::new(&indexes, ARCHITECTURE).map_err(damaged)?;
-        let dates: Vec<String> = (suites.iter())
-            .map(|suite| {
-                format!(
-                    "{} of {}",
-                    suite.name,
-                    suite.date.split('T').next().unwrap_or_default()
-                )
-            })
-            .collect();
-        let lock = resolve(&universe, request, suites).map_err(unresolved)?;
-        self.context
-            .printer()
-            .note(&format!("resolved against {}", dates.join(", ")));
-        Ok(lock)
+        Ok(LockFile::new(locks))
     }
 
-    fn load(&self, store: &LocalStore, max_age: Duration) -> Result<Snapshot, CommandError> {
+    fn load(
+        &self,
+        store: &LocalStore,
+        architecture: &str,
+        max_age: Duration,
+    ) -> Result<Snapshot, CommandError> {
         let options = build_options(self.context, &RealiseOptions::default())?;
         let fetcher = Fetcher::new(options.fetch, options.mirrors);
         let progress = BuildProgress::new(self.context.printer());
@@ -166,7 +186,7 @@ impl<'a> Index<'a> {
             None => archive.debian_keyring().map_err(not_had)?,
         };
         archive
-            .load(&self.suites, &keyring, ARCHITECTURE)
+            .load(&self.suites, &keyring, architecture)
             .map_err(not_had)
     }
 }
@@ -194,7 +214,7 @@ fn parse_suite(text: &str) -> Result<Suite, CommandError> {
 }
 
 /// Reads a lock file, and returns its text too.
-pub(crate) fn read_lock(path: &Path) -> Result<(Lock, String), CommandError> {
+pub(crate) fn read_lock(path: &Path) -> Result<(LockFile, String), CommandError> {
     let text = fs::read_to_string(path).map_err(|source| {
         CommandError::failed(ReadError {
             path: path.to_path_buf(),
@@ -202,7 +222,7 @@ pub(crate) fn read_lock(path: &Path) -> Result<(Lock, String), CommandError> {
         })
     })?;
     let name = path.display().to_string();
-    let lock = Lock::parse(&name, &text).map_err(|error| {
+    let lock = LockFile::parse(&name, &text).map_err(|error| {
         let hint = match &error {
             LockError::Version { .. } => "a newer pith has made it; use that one",
             _ => "`pith debian lock` makes it anew from its `packages`",
@@ -266,35 +286,90 @@ fn not_had(error: ArchiveError) -> CommandError {
     }
 }
 
+/// Locks packages for several platforms where the project that uses them has no lock file; it would get one for the first platform only.
+pub(crate) fn lock_for_all(
+    context: &Context,
+    names: &[String],
+    platforms: &[Platform],
+) -> Result<(), CommandError> {
+    match lock_path(context) {
+        Some(path) if !path.exists() => resolve_now(context, names, platforms).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Where the project has its lock file, if there is a project.
+fn lock_path(context: &Context) -> Option<PathBuf> {
+    let project = context.settings().project.as_ref();
+    project.map(|project| project.join(LOCK_FILE))
+}
+
+/// Packages as the index says now; a project keeps that in its lock file.
+fn resolve_now(
+    context: &Context,
+    names: &[String],
+    platforms: &[Platform],
+) -> Result<LockFile, CommandError> {
+    let request = Request {
+        packages: names.iter().cloned().collect(),
+        prune: default_prune().map(str::to_owned).collect(),
+    };
+    let path = lock_path(context);
+    let index = Index::from_flags(context, &[], None)?;
+    let max_age = if path.is_some() {
+        Duration::ZERO
+    } else {
+        INDEX_AGE
+    };
+    let architectures: Vec<String> = (platforms.iter())
+        .map(|platform| platform.arch().to_owned())
+        .collect();
+    let lock = index.resolve(&context.open_store()?, &request, &architectures, max_age)?;
+    if let Some(path) = &path {
+        write_lock(path, &lock.to_text())?;
+        let note = format!("wrote `{}`", path.display());
+        context.printer().note(&note);
+    }
+    Ok(lock)
+}
+
+fn not_for_architecture(path: &Path, locks: &LockFile, platform: Platform) -> CommandError {
+    let locked: Vec<String> = (locks.locks().iter())
+        .map(|lock| lock.architecture.clone())
+        .collect();
+    let flags: String = (locked.iter().map(String::as_str))
+        .chain([platform.arch()])
+        .map(|architecture| format!(" --platform {}/{architecture}", platform.os()))
+        .collect();
+    CommandError::failed(NotForArchitecture {
+        path: path.to_path_buf(),
+        wanted: platform.arch(),
+        locked,
+    })
+    .hint(format!(
+        "`pith debian lock{flags}` locks it for all of them"
+    ))
+}
+
 /// Packages of Debian as the project's lock file pins them; where it has none, as the index says now, and in a project that is
 /// written to its lock file.
 pub(crate) fn packages_of_debian(
     context: &Context,
     names: &[String],
+    platform: Platform,
 ) -> Result<Selection, CommandError> {
-    let path = (context.settings().project.as_ref()).map(|project| project.join(LOCK_FILE));
-    let (lock, file) = match &path {
-        Some(path) if path.exists() => (read_lock(path)?.0, path.display().to_string()),
-        _ => {
-            let request = Request {
-                packages: names.iter().cloned().collect(),
-                prune: default_prune().map(str::to_owned).collect(),
-            };
-            let index = Index::from_flags(context, &[], None)?;
-            let max_age = if path.is_some() {
-                Duration::ZERO
-            } else {
-                INDEX_AGE
-            };
-            let lock = index.resolve(&context.open_store()?, &request, max_age)?;
-            if let Some(path) = &path {
-                write_lock(path, &lock.to_text())?;
-                let note = format!("wrote `{}`", path.display());
-                context.printer().note(&note);
-            }
-            (lock, "the index".to_owned())
-        }
+    let path = lock_path(context).filter(|path| path.exists());
+    let (locks, file) = match &path {
+        Some(path) => (read_lock(path)?.0, path.display().to_string()),
+        None => (
+            resolve_now(context, names, &[platform])?,
+            "the index".to_owned(),
+        ),
     };
+    let lock = locks.find(platform.arch()).ok_or_else(|| {
+        let path = path.as_deref().unwrap_or(Path::new(LOCK_FILE));
+        not_for_architecture(path, &locks, platform)
+    })?;
     // A name that others provide is locked under the provider's.
     let locked = |name: &String| match (lock.find(name), names.len(), lock.request.first()) {
         (None, 1, Some(only)) if lock.request.len() == 1 && file == "the index" => only.clone(),
@@ -305,7 +380,7 @@ pub(crate) fn packages_of_debian(
         tree: false,
         origin: Location::default(),
     };
-    let set = set_of(&lock, &file, &options, &mut Derivation::new).map_err(|error| {
+    let set = set_of(lock, &file, &options, &mut Derivation::new).map_err(|error| {
         let is_absent = matches!(error, SetError::NotLocked { .. });
         let error = CommandError::failed(error);
         if is_absent {

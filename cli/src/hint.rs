@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::{error::Error, io::ErrorKind};
 
+use pack::ImageError;
 use recipes::build::StepError;
 use recipes::source::archive::ArchiveError;
 use recipes::source::local::LocalError;
@@ -115,6 +116,11 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
             return Some("`pith store repair` puts right what is damaged");
         }
         _ => {}
+    }
+    if let Some(ImageError::Foreign { .. }) = find_type(error) {
+        return Some(
+            "`--platform` says what the image is for; a store path is for one platform only",
+        );
     }
     match find_type(error) {
         Some(RebuildError::InUse { .. }) => Some("try again when it is done"),

@@ -3,20 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pack::{FileSpec, ImageName, ImageSpec};
-use recipes::model::{ImageDeclaration, Piece, Protocol, Text};
+use recipes::model::{ImageDeclaration, Piece, Platform, Protocol, Text};
 use store::StorePath;
 
 use crate::error::CommandError;
+use crate::platform::image_platform;
 
 /// The specification of an image that nobody declared: `name`, with every default.
-pub(crate) fn default_spec(name: &str) -> Result<ImageSpec, CommandError> {
-    Ok(ImageSpec::new(name.parse::<ImageName>()?))
+pub(crate) fn default_spec(name: &str, platform: Platform) -> Result<ImageSpec, CommandError> {
+    Ok(ImageSpec {
+        platform: image_platform(platform),
+        ..ImageSpec::new(name.parse::<ImageName>()?)
+    })
 }
 
 /// The specification of a declared image, whose packages became `paths`, in the declaration's order.
 pub(crate) fn declared_spec(
     image: &ImageDeclaration,
     name: &str,
+    platform: Platform,
     paths: &[StorePath],
 ) -> Result<ImageSpec, CommandError> {
     let text = |text: &Text| realised(image, paths, text);
@@ -55,7 +60,7 @@ pub(crate) fn declared_spec(
         stop_signal: image.stop_signal.clone(),
         links: image.links.as_ref().map(map),
         files: files.collect(),
-        ..default_spec(name)?
+        ..default_spec(name, platform)?
     };
     if let Some(user) = &image.user {
         let user = user.parse();

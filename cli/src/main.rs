@@ -13,6 +13,7 @@ mod key_file;
 mod launch;
 mod link;
 mod output;
+mod platform;
 mod program;
 mod realise;
 mod restore;

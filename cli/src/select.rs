@@ -89,7 +89,7 @@ pub(crate) fn select(
             Some(output) => Err(SelectError::NoOutputs(path.to_string(), output.into()).into()),
         },
         Subject::Debian(names) => match output {
-            None => packages_of_debian(context, &names),
+            None => packages_of_debian(context, &names, evaluator.platform()),
             Some(output) => Err(SelectError::NoOutputs(text.into(), output.into()).into()),
         },
         Subject::Project { directory, name } => {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
 
 use recipes::lang::{Collection, Evaluator, Event};
-use recipes::model::{Builder, Port, Protocol, Source};
+use recipes::model::{Builder, Platform, Port, Protocol, Source};
 use snapbox::str;
 use support::{TestResult, World, assert_reads, error_with};
 
@@ -849,5 +849,62 @@ fn collection_in_the_program_evaluates() -> TestResult {
         let package = package.map_err(|error| format!("{name}: {error}"))?;
         assert_eq!(package.name, name);
     }
+    Ok(())
+}
+
+#[test]
+fn a_tool_is_made_for_the_machine_that_builds_and_a_library_for_the_target() -> TestResult {
+    let Some(builder) = Platform::native() else {
+        return Ok(());
+    };
+    let target = Platform::ALL
+        .into_iter()
+        .find(|platform| *platform != builder)
+        .ok_or("there is one platform only")?;
+    let world = World::new(&[
+        (
+            "collection/lib/made.star",
+            "system = platform().system\ndef made(name, **env):\n    return derivation(name = name, version = \"1\", builder = [\"/bin/sh\"], platform = platform().builder, env = env | {\"system\": system})\n",
+        ),
+        (
+            "collection/tool/recipe.star",
+            "load(\"//lib/made.star\", \"made\")\ntool = made(\"tool\", itself = package(\"lib\"))\n",
+        ),
+        (
+            "collection/lib/recipe.star",
+            "load(\"//lib/made.star\", \"made\")\nlib = made(\"lib\")\n",
+        ),
+        (
+            "collection/app/recipe.star",
+            "load(\"//lib/made.star\", \"made\")\napp = made(\"app\", tool = native(package(\"tool\")), lib = package(\"lib\"))\n",
+        ),
+    ])?;
+    let evaluator = |platform| {
+        Evaluator::new(Collection::directory(&world.collection()), None).with_platform(platform)
+    };
+    let package = |evaluator: &Evaluator, name: &str| {
+        let package = evaluator.evaluate_package(name);
+        package
+            .map(|package| package.derivation.id())
+            .map_err(|error| world.show(&error))
+    };
+    let (own, cross) = (evaluator(builder), evaluator(target));
+    let app = cross
+        .evaluate_package("app")
+        .map_err(|error| world.show(&error))?;
+    let inputs: Vec<_> = (app.derivation.dependencies())
+        .map(|input| input.derivation().id())
+        .collect();
+    assert!(inputs.contains(&package(&own, "tool")?));
+    assert!(inputs.contains(&package(&cross, "lib")?));
+    assert_ne!(package(&own, "lib")?, package(&cross, "lib")?);
+    // For the machine itself, nothing depends on which way it was asked for.
+    let app = own
+        .evaluate_package("app")
+        .map_err(|error| world.show(&error))?;
+    let inputs: Vec<_> = (app.derivation.dependencies())
+        .map(|input| input.derivation().id())
+        .collect();
+    assert!(inputs.contains(&package(&own, "tool")?) && inputs.contains(&package(&own, "lib")?));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A small archive in the form of Debian's, signed by a key of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -22,6 +22,7 @@ pub const SUITE: &str = "bookworm";
 pub struct DebianPackage {
     name: String,
     version: String,
+    architecture: String,
     fields: Vec<(String, String)>,
     files: Vec<(String, Content)>,
     postinst: Option<String>,
@@ -40,8 +41,16 @@ impl DebianPackage {
         Self {
             name: name.into(),
             version: version.into(),
+            architecture: "amd64".into(),
             ..Self::default()
         }
+    }
+
+    /// The same for another architecture, or for `all`.
+    #[must_use]
+    pub fn architecture(mut self, architecture: &str) -> Self {
+        self.architecture = architecture.into();
+        self
     }
 
     /// The same with one more line in its control file.
@@ -83,8 +92,8 @@ impl DebianPackage {
 
     fn control(&self) -> String {
         let mut text = format!(
-            "Package: {}\nVersion: {}\nArchitecture: amd64\nMaintainer: Nobody <nobody@example.org>\n",
-            self.name, self.version
+            "Package: {}\nVersion: {}\nArchitecture: {}\nMaintainer: Nobody <nobody@example.org>\n",
+            self.name, self.version, self.architecture
         );
         for (name, value) in &self.fields {
             // Writing to a String cannot fail.
@@ -131,7 +140,8 @@ impl DebianPackage {
 
     fn path(&self) -> String {
         let file = self.version.rsplit(':').next().unwrap_or_default();
-        format!("pool/main/{}/{}_{file}_amd64.deb", self.name, self.name)
+        let (name, architecture) = (&self.name, &self.architecture);
+        format!("pool/main/{name}/{name}_{file}_{architecture}.deb")
     }
 }
 
@@ -180,33 +190,42 @@ impl DebianRepository {
 
     /// Puts packages in the place of those that are there, and signs the index; `valid_until` as in `Sat, 11 Jul 2026 10:16:37 UTC`.
     pub fn fill(&mut self, packages: &[DebianPackage], valid_until: Option<&str>) {
-        let mut index = String::new();
-        for package in packages {
-            let deb = package.to_deb();
-            let _ = writeln!(
-                index,
-                "{}Filename: {}\nSize: {}\nSHA256: {}\n",
-                package.control(),
-                package.path(),
-                deb.len(),
-                hex(&deb)
-            );
-            self.files.insert(package.path(), deb);
+        let directory = format!("dists/{SUITE}");
+        let architectures: BTreeSet<&str> = (packages.iter())
+            .map(|package| package.architecture.as_str())
+            .filter(|architecture| *architecture != "all")
+            .collect();
+        let mut promised = String::new();
+        for architecture in architectures {
+            let mut index = String::new();
+            for package in packages {
+                if ![architecture, "all"].contains(&package.architecture.as_str()) {
+                    continue;
+                }
+                let deb = package.to_deb();
+                let _ = writeln!(
+                    index,
+                    "{}Filename: {}\nSize: {}\nSHA256: {}\n",
+                    package.control(),
+                    package.path(),
+                    deb.len(),
+                    hex(&deb)
+                );
+                self.files.insert(package.path(), deb);
+            }
+            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+            encoder
+                .write_all(index.as_bytes())
+                .expect("memory has room");
+            let packed = encoder.finish().expect("memory has room");
+            let file = format!("main/binary-{architecture}/Packages.xz");
+            let _ = writeln!(promised, " {} {} {file}", hex(&packed), packed.len());
+            self.files.insert(format!("{directory}/{file}"), packed);
         }
-        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
-        encoder
-            .write_all(index.as_bytes())
-            .expect("memory has room");
-        let packed = encoder.finish().expect("memory has room");
         let until = valid_until.map_or_else(String::new, |date| format!("Valid-Until: {date}\n"));
         let release = format!(
-            "Origin: Test\nSuite: stable\nCodename: {SUITE}\nDate: Sat, 11 Jul 2020 10:16:37 UTC\n{until}SHA256:\n {} {} main/binary-amd64/Packages.xz\n",
-            hex(&packed),
-            packed.len()
+            "Origin: Test\nSuite: stable\nCodename: {SUITE}\nDate: Sat, 11 Jul 2020 10:16:37 UTC\n{until}SHA256:\n{promised}"
         );
-        let directory = format!("dists/{SUITE}");
-        self.files
-            .insert(format!("{directory}/main/binary-amd64/Packages.xz"), packed);
         self.files
             .insert(format!("{directory}/InRelease"), self.sign(&release));
     }

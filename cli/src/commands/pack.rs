@@ -4,15 +4,20 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pack::{Compression, Format, Image, ImageReport, PackOptions, Written};
+use pack::oci::Platform as ImagePlatform;
+use pack::{Compression, Format, Image, ImageReport, PackOptions, SinkError, Written};
+use recipes::model::Platform;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::debian::lock_for_all;
+use crate::error::{CommandError, ExitStatus};
 use crate::image::{declared_spec, default_spec};
 use crate::output::{PackProgress, human_bytes, plural};
+use crate::platform::asked_platforms;
 use crate::realise::{RealiseOptions, realise};
 use crate::select::{Selection, Want, select_all};
+use crate::target::{Subject, Target};
 
 /// Pack the closure of targets into an image
 ///
@@ -31,6 +36,9 @@ pub(crate) struct PackArgs {
     /// The name and tag of the image; the first target's name and `latest` by default
     #[arg(short, long, value_name = "NAME[:TAG]")]
     name: Option<String>,
+    /// What it runs on, linux/amd64 or linux/arm64, this machine by default; several, in oci and archives, make an index
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    platforms: Vec<ImagePlatform>,
     /// At most N layers, 1 to 100
     #[arg(long, value_name = "N", default_value_t = PackOptions::default().max_layers)]
     max_layers: usize,
@@ -51,21 +59,22 @@ struct Report {
     /// Bytes of tar that were made from the store; 0 when the output was there already.
     bytes_read: u64,
     unchanged: bool,
-    image: ImageReport,
+    /// The image, where it is for one platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<ImageReport>,
+    /// The images of an index, sorted by platform.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<ImageReport>,
 }
 
 /// Builds, packs and prints where the image is.
 pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
-    let evaluator = context.evaluator();
-    let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
+    let platforms = asked_platforms(&args.platforms);
+    if platforms.len() > 1 {
+        check_format(args.format)?;
+        lock_targets(args, context, &platforms)?;
+    }
     let store = context.open_store()?;
-    let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
-    let title = selections.first().map(title).unwrap_or_default();
-    let name = args.name.clone().unwrap_or_else(|| title.clone());
-    let spec = match selections.as_slice() {
-        [Selection::Image(image)] => declared_spec(image, &name, &realised.paths)?,
-        _ => default_spec(&name)?,
-    };
     let options = PackOptions {
         compression: args.compression,
         max_layers: args.max_layers,
@@ -73,20 +82,68 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     };
     let progress = PackProgress::new(context.printer());
     let events = |event: pack::Event<'_>| progress.show(&event);
-    let image = Image::new(&store, &realised.paths, &spec, &options, &events)?;
+    let mut title = String::new();
+    let mut images = Vec::with_capacity(platforms.len());
+    for platform in platforms {
+        let evaluator = context.evaluator_for(platform);
+        let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
+        let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
+        title = selections.first().map(title_of).unwrap_or_default();
+        let name = args.name.clone().unwrap_or_else(|| title.clone());
+        let spec = match selections.as_slice() {
+            [Selection::Image(image)] => declared_spec(image, &name, platform, &realised.paths)?,
+            _ => default_spec(&name, platform)?,
+        };
+        images.push(Image::new(
+            &store,
+            &realised.paths,
+            &spec,
+            &options,
+            &events,
+        )?);
+    }
+    let Some((image, others)) = images.split_first() else {
+        return Ok(());
+    };
     let file = match args.format {
-        Format::Archive | Format::Tar => format!("{title}.tar"),
+        Format::Archive | Format::DockerArchive | Format::Tar => format!("{title}.tar"),
         Format::Oci | Format::Directory => title,
     };
     let output = context
         .directory()
         .join(args.output.as_deref().unwrap_or(Path::new(&file)));
-    let written = image.write(args.format, &output)?;
-    report(args, context, &image.report(), &written)
+    let written = image.write_with(others, args.format, &output)?;
+    let reports: Vec<ImageReport> = images.iter().map(Image::report).collect();
+    report(args, context, reports, &written)
+}
+
+/// Refuses, before anything is built, a format that cannot hold several platforms.
+fn check_format(format: Format) -> Result<(), CommandError> {
+    if format.holds_platforms() {
+        return Ok(());
+    }
+    let error = SinkError::OnePlatform { format };
+    Err(CommandError::new(ExitStatus::Usage, error).hint(
+        "`-f oci` and `-f oci-archive` hold several; for others pack each platform by itself",
+    ))
+}
+
+/// Locks the packages of Debian among the targets for all platforms, where a project has no lock file.
+fn lock_targets(
+    args: &PackArgs,
+    context: &Context,
+    platforms: &[Platform],
+) -> Result<(), CommandError> {
+    for target in &args.targets {
+        if let Subject::Debian(names) = target.parse::<Target>()?.subject {
+            lock_for_all(context, &names, platforms)?;
+        }
+    }
+    Ok(())
 }
 
 /// What an image is called after: the declared image, the package, or the store path's name.
-fn title(selection: &Selection) -> String {
+fn title_of(selection: &Selection) -> String {
     match selection {
         Selection::Image(image) => image.name.clone(),
         Selection::Output { package, .. } => package.name.clone(),
@@ -97,38 +154,50 @@ fn title(selection: &Selection) -> String {
 fn report(
     args: &PackArgs,
     context: &Context,
-    image: &ImageReport,
+    mut images: Vec<ImageReport>,
     written: &Written,
 ) -> Result<(), CommandError> {
     let output = written.path.display().to_string();
     let printer = context.printer();
     if printer.is_json() {
+        let image = if images.len() == 1 {
+            images.pop()
+        } else {
+            None
+        };
         printer.json(&Report {
             output,
             format: args.format.to_string(),
             manifest: written.manifest_digest.map(|digest| digest.to_string()),
             bytes_read: written.encoded_bytes,
             unchanged: written.unchanged,
-            image: image.clone(),
+            image,
+            images,
         })?;
         return Ok(());
     }
-    if args.explain {
-        printer.result(&layers(image))?;
+    for image in &images {
+        let mark = match images.as_slice() {
+            [_] => String::new(),
+            _ => format!(" for {}", image.platform),
+        };
+        if args.explain {
+            printer.result(&layers(image))?;
+        }
+        let size = image
+            .image_size_bytes
+            .map_or_else(String::new, |size| format!(", {}", human_bytes(size)));
+        printer.note(&format!(
+            "{}{mark}: {} of {} in {}{size}",
+            image.name,
+            plural(
+                image.layers.iter().map(|layer| layer.paths.len()).sum(),
+                "store path"
+            ),
+            human_bytes(image.closure_size_bytes),
+            plural(image.layers.len(), "layer"),
+        ));
     }
-    let size = image
-        .image_size_bytes
-        .map_or_else(String::new, |size| format!(", {}", human_bytes(size)));
-    printer.note(&format!(
-        "{}: {} of {} in {}{size}",
-        image.name,
-        plural(
-            image.layers.iter().map(|layer| layer.paths.len()).sum(),
-            "store path"
-        ),
-        human_bytes(image.closure_size_bytes),
-        plural(image.layers.len(), "layer"),
-    ));
     printer.result(&output)?;
     Ok(())
 }

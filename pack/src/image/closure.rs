@@ -8,7 +8,7 @@ use crate::Event;
 impl<'a> Image<'a> {
     /// Plans an image of the closure of `roots`, the requested packages in order of importance.
     ///
-    /// Reads the database and the `bin` directories of the packages, and no file of the store. The closure is protected from collection as long as the
+    /// Reads the database, the `bin` directories of the packages and the first bytes of the programs, and no other file of the store. The closure is protected from collection as long as the
     /// image lives. `events` is called from several threads.
     pub fn new(
         store: &LocalStore,

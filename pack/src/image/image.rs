@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, num::NonZero, path::Path, sync::Arc};
 use store::{Lease, PathInfo, StorePath};
 
 use super::{
-    Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, assemble,
+    Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, assemble, foreign,
     root::RootInputs, sets::RootSets,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         Compression, Encoded, Encoder, Layer, LayerDigests, LayerError, LayerPlan, Memo, PlanPath,
         StoredObject,
     },
-    oci::{Descriptor, Digest, ImageConfig, ImageName, index_entry, to_canonical_json},
+    oci::{Descriptor, Digest, ImageConfig, ImageName, Platform, index_entry, to_canonical_json},
     rootfs::RootTree,
 };
 
@@ -129,6 +129,7 @@ impl<'a> Image<'a> {
             return Err(ImageError::NoPackage);
         }
 
+        foreign::check(&spec.platform, requested.iter().map(|(o, _)| &***o), &sets)?;
         let root = RootInputs {
             spec,
             requested: &requested.iter().map(|(o, _)| &***o).collect::<Vec<_>>(),
@@ -176,6 +177,11 @@ impl<'a> Image<'a> {
         &self.name
     }
 
+    /// Returns what it runs on.
+    pub const fn platform(&self) -> &Platform {
+        &self.config.platform
+    }
+
     /// Returns the layers, the lowest first.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
@@ -203,6 +209,7 @@ impl<'a> Image<'a> {
         let layers = self.layers.iter().zip(&known);
         ImageReport {
             name: self.name.to_string(),
+            platform: self.config.platform.to_string(),
             manifest_digest: assembled.as_ref().map(|a| a.manifest_descriptor.digest),
             closure_size_bytes: self.objects.iter().map(|object| object.size_bytes).sum(),
             root_size_bytes: self.root.size_bytes(),
@@ -316,7 +323,7 @@ impl<'a> Image<'a> {
 
     /// Describes a manifest of this image for an `index.json`.
     pub(crate) fn index_entry(&self, manifest: &Descriptor) -> Descriptor {
-        index_entry(manifest, &self.config.platform, &self.name)
+        index_entry(manifest, Some(&self.config.platform), &self.name)
     }
 
     /// Returns the digest of everything that any output of this image depends on, without making a layer.

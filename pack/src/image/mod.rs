@@ -2,6 +2,7 @@
 
 mod assemble;
 mod closure;
+mod foreign;
 #[expect(
     clippy::module_inception,
     reason = "the folder is about images, the file holds the type"
@@ -41,6 +42,16 @@ pub enum ImageError {
     /// The root could not be put together.
     #[error(transparent)]
     RootFs(#[from] RootFsError),
+    /// A program is for other machines than the image.
+    #[error("`{path}` is for {found}, and the image is for {platform}")]
+    Foreign {
+        /// The program, or the package of a distribution.
+        path: String,
+        /// What it is for.
+        found: String,
+        /// What the image is for.
+        platform: String,
+    },
     /// A variable cannot be in an environment.
     #[error("`{name}` cannot be the name of an environment variable")]
     Variable {

@@ -13,6 +13,8 @@ use crate::{
 pub struct ImageReport {
     /// The whole name.
     pub name: String,
+    /// What it runs on, `linux/amd64`.
+    pub platform: String,
     /// The digest of the manifest, where every layer is known.
     pub manifest_digest: Option<Digest>,
     /// The sum of the sizes of all files of the closure.

@@ -23,6 +23,9 @@ pub struct Platform {
     pub architecture: Architecture,
     /// The kernel; always `linux` where this crate wrote it.
     pub os: String,
+    /// Which of the processors of that name; `v8` for arm64, as in docker's own images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
 }
 
 impl Platform {
@@ -31,6 +34,10 @@ impl Platform {
         Self {
             architecture,
             os: "linux".to_owned(),
+            variant: match architecture {
+                Architecture::Amd64 => None,
+                Architecture::Arm64 => Some("v8".to_owned()),
+            },
         }
     }
 }
@@ -51,7 +58,7 @@ impl FromStr for Platform {
     fn from_str(text: &str) -> Result<Self, OciError> {
         match text {
             "linux/amd64" => Ok(Self::linux(Architecture::Amd64)),
-            "linux/arm64" => Ok(Self::linux(Architecture::Arm64)),
+            "linux/arm64" | "linux/arm64/v8" => Ok(Self::linux(Architecture::Arm64)),
             _ => Err(OciError::Platform {
                 text: text.to_owned(),
             }),

@@ -83,14 +83,14 @@ impl Index {
     }
 }
 
-/// Describes a manifest as an entry of `index.json`.
+/// Describes a manifest as an entry of `index.json`, or an index of manifests, which has no platform.
 pub(crate) fn index_entry(
     manifest: &Descriptor,
-    platform: &Platform,
+    platform: Option<&Platform>,
     name: &super::ImageName,
 ) -> Descriptor {
     let mut entry = manifest.clone();
-    entry.platform = Some(platform.clone());
+    entry.platform = platform.cloned();
     entry.annotations = BTreeMap::from([
         (annotation::REF_NAME.to_owned(), name.tag().to_owned()),
         (annotation::CONTAINERD_NAME.to_owned(), name.to_string()),

@@ -7,6 +7,7 @@ mod accounts;
 mod path;
 mod programs;
 mod root_set;
+mod status;
 mod tree;
 mod user;
 
@@ -19,6 +20,7 @@ pub use path::RootPath;
 pub(crate) use programs::{Provided, find_programs, provides};
 pub(crate) use root_set::{ROOT_DIRECTORY, merged};
 pub use root_set::{RootSet, SetGroup, SetUser};
+pub(crate) use status::list_architectures;
 pub use tree::{RootEntry, RootTree};
 pub use user::User;
 

@@ -7,14 +7,18 @@
 //! in when the layer is complete, so nothing is written twice and there is no temporary file besides the archive itself.
 
 use std::{
+    collections::HashSet,
     io::{Seek, SeekFrom, Write},
     path::Path,
 };
 
-use super::{SinkError, Written, place::NewFile, receipt::Receipts};
+use super::{SinkError, Written, index::Entry as IndexEntry, place::NewFile, receipt::Receipts};
 use crate::{
     Image,
-    layer::{BLOCK, Encoded, Entry, EntryKind, append_end, append_entry, padding},
+    layer::{
+        BLOCK, Encoded, Entry, EntryKind, Layer, LayerDigests, RecipeDigest, append_end,
+        append_entry, padding,
+    },
     oci::{Digest, DockerManifest, Index, LayoutMarker, to_canonical_json},
 };
 
@@ -23,8 +27,12 @@ pub(super) const BLOBS: &str = "blobs/sha256";
 const FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o755;
 
-pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
-    let receipts = Receipts::new(image, path, "archive");
+pub(super) fn write(
+    image: &Image<'_>,
+    others: &[Image<'_>],
+    path: &Path,
+) -> Result<Written, SinkError> {
+    let receipts = Receipts::new(image, others, path, "archive");
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }
@@ -34,40 +42,41 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
         file: new.file(),
         target: &target,
         position: 0,
+        layers: HashSet::new(),
     };
     for directory in ["blobs", BLOBS] {
         archive.append_directory(directory)?;
     }
 
-    let mut known = image.find_layers();
-    let all: Vec<usize> = (0..known.len()).collect();
-    let mut start = 0;
-    image.encode(&all, &mut known, &mut |encoded| match encoded {
-        Encoded::Begin(_) => {
-            start = archive.position;
-            archive.append(&[0; BLOCK])
-        }
-        Encoded::Bytes(bytes) => archive.append(bytes),
-        Encoded::End(_, digests) => {
-            let header = file_header(&blob_path(&digests.digest), digests.size_bytes);
-            archive.append(&[0; BLOCK][..padding(digests.size_bytes)])?;
-            archive.overwrite(start, &header)
-        }
-    })?;
-    let digests: Vec<_> = known.into_iter().flatten().collect();
-    let assembled = image.assemble(&digests);
-    let config_path = blob_path(&assembled.config_descriptor.digest);
-    archive.append_file(&config_path, &assembled.config)?;
-    let manifest = &assembled.manifest_descriptor;
-    archive.append_file(&blob_path(&manifest.digest), &assembled.manifest)?;
-    let index = Index::new(vec![image.index_entry(manifest)]);
+    let mut manifests = Vec::with_capacity(1 + others.len());
+    let mut docker = Vec::new();
+    let mut encoded_bytes = 0;
+    for one in [image].into_iter().chain(others) {
+        let (digests, bytes) = archive.append_layers(one)?;
+        encoded_bytes += bytes;
+        let assembled = one.assemble(&digests);
+        let config_path = blob_path(&assembled.config_descriptor.digest);
+        archive.append_file(&config_path, &assembled.config)?;
+        let manifest = assembled.manifest_descriptor;
+        archive.append_file(&blob_path(&manifest.digest), &assembled.manifest)?;
+        manifests.push(manifest);
+        docker.push(DockerManifest {
+            config: config_path,
+            repo_tags: vec![one.name().to_familiar()],
+            layers: digests.iter().map(|l| blob_path(&l.digest)).collect(),
+        });
+    }
+    let entry = IndexEntry::new(image, others, &manifests);
+    let digest = entry.descriptor.digest;
+    if let Some(index) = &entry.index {
+        archive.append_file(&blob_path(&digest), index)?;
+    }
+    let index = Index::new(vec![entry.descriptor]);
     archive.append_file("index.json", &to_canonical_json(&index))?;
-    let docker = DockerManifest {
-        config: config_path,
-        repo_tags: vec![image.name().to_familiar()],
-        layers: digests.iter().map(|l| blob_path(&l.digest)).collect(),
-    };
-    archive.append_file("manifest.json", &to_canonical_json(&[docker]))?;
+    // Of several images with one name, docker's list would mean the last one, whatever it runs on.
+    if others.is_empty() {
+        archive.append_file("manifest.json", &to_canonical_json(&docker))?;
+    }
     let marker = to_canonical_json(&LayoutMarker::default());
     archive.append_file("oci-layout", &marker)?;
     let mut end = Vec::new();
@@ -75,11 +84,11 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
     archive.append(&end)?;
     new.finish()?;
 
-    receipts.record(Some(manifest.digest));
+    receipts.record(Some(digest));
     Ok(Written {
         path: path.to_path_buf(),
-        manifest_digest: Some(manifest.digest),
-        encoded_bytes: digests.iter().map(|layer| layer.tar_size_bytes).sum(),
+        manifest_digest: Some(digest),
+        encoded_bytes,
         unchanged: false,
     })
 }
@@ -105,9 +114,37 @@ struct Archive<'a> {
     file: &'a mut std::fs::File,
     target: &'a Path,
     position: u64,
+    /// The recipes of the layers that are in it.
+    layers: HashSet<RecipeDigest>,
 }
 
 impl Archive<'_> {
+    /// Appends the layers that are not there. Returns what the layers are, and how much tar was made.
+    fn append_layers(&mut self, image: &Image<'_>) -> Result<(Vec<LayerDigests>, u64), SinkError> {
+        let mut known = image.find_layers();
+        let wanted: Vec<usize> = (image.layers().iter().zip(&known).enumerate())
+            .filter(|(_, (layer, known))| known.is_none() || !self.layers.contains(&layer.recipe()))
+            .map(|(index, _)| index)
+            .collect();
+        let mut start = 0;
+        let mut encoded_bytes = 0;
+        image.encode(&wanted, &mut known, &mut |encoded| match encoded {
+            Encoded::Begin(_) => {
+                start = self.position;
+                self.append(&[0; BLOCK])
+            }
+            Encoded::Bytes(bytes) => self.append(bytes),
+            Encoded::End(_, digests) => {
+                encoded_bytes += digests.tar_size_bytes;
+                let header = file_header(&blob_path(&digests.digest), digests.size_bytes);
+                self.append(&[0; BLOCK][..padding(digests.size_bytes)])?;
+                self.overwrite(start, &header)
+            }
+        })?;
+        self.layers.extend(image.layers().iter().map(Layer::recipe));
+        Ok((known.into_iter().flatten().collect(), encoded_bytes))
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
         self.file
             .write_all(bytes)

@@ -4,12 +4,14 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
-/// What an image is written as. Printed and parsed as the name of the format; `oci-archive` and `docker-archive` are other names of `archive`.
+/// What an image is written as. Printed and parsed as the name of the format; `oci-archive` is another name of `archive`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Format {
     /// One tar file that is an OCI layout and has docker's `manifest.json`.
     #[default]
     Archive,
+    /// The same file, for who needs docker's `manifest.json` in it: an image for several platforms has none.
+    DockerArchive,
     /// An OCI layout directory.
     Oci,
     /// The root file system as one uncompressed tar.
@@ -18,10 +20,18 @@ pub enum Format {
     Directory,
 }
 
+impl Format {
+    /// Returns whether one output can hold an image for several platforms.
+    pub const fn holds_platforms(self) -> bool {
+        matches!(self, Self::Archive | Self::Oci)
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Archive => "archive",
+            Self::DockerArchive => "docker-archive",
             Self::Oci => "oci",
             Self::Tar => "tar",
             Self::Directory => "dir",
@@ -44,7 +54,8 @@ impl FromStr for Format {
 
     fn from_str(text: &str) -> Result<Self, UnknownFormat> {
         match text {
-            "archive" | "oci-archive" | "docker-archive" => Ok(Self::Archive),
+            "archive" | "oci-archive" => Ok(Self::Archive),
+            "docker-archive" => Ok(Self::DockerArchive),
             "oci" => Ok(Self::Oci),
             "tar" => Ok(Self::Tar),
             "dir" => Ok(Self::Directory),
@@ -60,13 +71,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_print_and_parse_back_and_the_archive_has_two_more() {
-        for format in [Format::Archive, Format::Oci, Format::Tar, Format::Directory] {
+    fn names_print_and_parse_back_and_the_archive_has_one_more() {
+        for format in [
+            Format::Archive,
+            Format::DockerArchive,
+            Format::Oci,
+            Format::Tar,
+            Format::Directory,
+        ] {
             assert_eq!(format.to_string().parse(), Ok(format));
         }
-        for name in ["oci-archive", "docker-archive"] {
-            assert_eq!(name.parse(), Ok(Format::Archive));
-        }
+        assert_eq!("oci-archive".parse(), Ok(Format::Archive));
         assert!("squash".parse::<Format>().is_err());
     }
 }

@@ -14,25 +14,33 @@ use std::{
 use super::{
     SinkError, Written,
     archive::{BLOBS, blob_path},
+    index::Entry,
     place::{NewDirectory, NewFile, Place, look_at, write_file},
 };
 use crate::{
     Image,
-    image::{Assembled, KnownLayers},
+    image::KnownLayers,
     layer::Encoded,
-    oci::{Descriptor, Digest, Index, LayoutMarker, Manifest, annotation, to_canonical_json},
+    oci::{
+        Descriptor, Digest, Index, LayoutMarker, Manifest, annotation, media_type,
+        to_canonical_json,
+    },
 };
 
 const INDEX: &str = "index.json";
 const MARKER: &str = "oci-layout";
 
-pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
+pub(super) fn write(
+    image: &Image<'_>,
+    others: &[Image<'_>],
+    path: &Path,
+) -> Result<Written, SinkError> {
     if look_at(path)? == Place::Directory {
         let index = read_index(path)?;
-        return add_to(image, path, path, &index);
+        return add_to(image, others, path, path, &index);
     }
     let new = NewDirectory::beside(path)?;
-    let written = add_to(image, new.path(), path, &Index::new(Vec::new()))
+    let written = add_to(image, others, new.path(), path, &Index::new(Vec::new()))
         .map_err(|error| error.moved(new.path(), path))?;
     new.finish()?;
     Ok(written)
@@ -41,33 +49,50 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
 /// Puts the image into the layout at `directory`, which is or will be at `path` and has the given index.
 fn add_to(
     image: &Image<'_>,
+    others: &[Image<'_>],
     directory: &Path,
     path: &Path,
     index: &Index,
 ) -> Result<Written, SinkError> {
     let blobs = directory.join(BLOBS);
     fs::create_dir_all(&blobs).map_err(SinkError::writing(path))?;
-    let mut known = image.find_layers();
-    let wanted: Vec<usize> = known
-        .iter()
-        .enumerate()
-        .filter(|(_, known)| {
-            !known.is_some_and(|layer| has_blob(directory, &layer.digest, layer.size_bytes))
-        })
-        .map(|(index, _)| index)
-        .collect();
-    let encoded_bytes = write_layers(image, directory, &wanted, &mut known)?;
-    let digests: Vec<_> = known.into_iter().flatten().collect();
-    let assembled = image.assemble(&digests);
-    let manifest = &assembled.manifest_descriptor;
+    let mut manifests = Vec::with_capacity(1 + others.len());
+    let mut encoded_bytes = 0;
+    let mut is_new = false;
+    for one in [image].into_iter().chain(others) {
+        let mut known = one.find_layers();
+        let wanted: Vec<usize> = known
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| {
+                !known.is_some_and(|layer| has_blob(directory, &layer.digest, layer.size_bytes))
+            })
+            .map(|(index, _)| index)
+            .collect();
+        encoded_bytes += write_layers(one, directory, &wanted, &mut known)?;
+        let digests: Vec<_> = known.into_iter().flatten().collect();
+        let assembled = one.assemble(&digests);
+        is_new |= !wanted.is_empty();
+        for (descriptor, bytes) in [
+            (&assembled.config_descriptor, &assembled.config),
+            (&assembled.manifest_descriptor, &assembled.manifest),
+        ] {
+            is_new |= write_document(directory, descriptor, bytes)?;
+        }
+        manifests.push(assembled.manifest_descriptor);
+    }
 
-    let entry = image.index_entry(manifest);
+    let entry = Entry::new(image, others, &manifests);
+    if let Some(index) = &entry.index {
+        is_new |= write_document(directory, &entry.descriptor, index)?;
+    }
+    let entry = entry.descriptor;
+    let digest = entry.digest;
     let (replaced, mut entries): (Vec<_>, Vec<_>) =
         (index.manifests.iter().cloned()).partition(|other| tag(other) == tag(&entry));
     let is_there = replaced == [entry.clone()];
     entries.push(entry);
-    let new_documents = write_documents(directory, &assembled)?;
-    let unchanged = is_there && wanted.is_empty() && !new_documents;
+    let unchanged = is_there && !is_new;
     if !unchanged {
         let marker = to_canonical_json(&LayoutMarker::default());
         write_file(&directory.join(MARKER), &marker)?;
@@ -77,7 +102,7 @@ fn add_to(
     }
     Ok(Written {
         path: path.to_path_buf(),
-        manifest_digest: Some(manifest.digest),
+        manifest_digest: Some(digest),
         encoded_bytes,
         unchanged,
     })
@@ -117,19 +142,17 @@ fn write_layers(
     Ok(encoded_bytes)
 }
 
-/// Writes configuration and manifest where they are not there. Returns whether one was not.
-fn write_documents(directory: &Path, assembled: &Assembled) -> Result<bool, SinkError> {
-    let mut written = false;
-    for (descriptor, bytes) in [
-        (&assembled.config_descriptor, &assembled.config),
-        (&assembled.manifest_descriptor, &assembled.manifest),
-    ] {
-        if !has_blob(directory, &descriptor.digest, descriptor.size_bytes) {
-            write_file(&directory.join(blob_path(&descriptor.digest)), bytes)?;
-            written = true;
-        }
+/// Writes a document where it is not there. Returns whether it was not.
+fn write_document(
+    directory: &Path,
+    descriptor: &Descriptor,
+    bytes: &[u8],
+) -> Result<bool, SinkError> {
+    let is_there = has_blob(directory, &descriptor.digest, descriptor.size_bytes);
+    if !is_there {
+        write_file(&directory.join(blob_path(&descriptor.digest)), bytes)?;
     }
-    Ok(written)
+    Ok(!is_there)
 }
 
 fn has_blob(directory: &Path, digest: &Digest, size_bytes: u64) -> bool {
@@ -184,13 +207,21 @@ fn remove_unused(directory: &Path, replaced: &[Descriptor], index: &Index) {
     }
 }
 
-/// Returns the digests of manifests and of all that they name; `None` where one is not an image manifest.
+/// Returns the digests of manifests and of all that they name, those of an index included; `None` where one is something else.
 fn reachable(directory: &Path, manifests: &[Descriptor]) -> Option<BTreeSet<Digest>> {
     let mut digests = BTreeSet::new();
-    for descriptor in manifests {
+    let mut pending = manifests.to_vec();
+    while let Some(descriptor) = pending.pop() {
+        if !digests.insert(descriptor.digest) {
+            continue;
+        }
         let bytes = fs::read(directory.join(blob_path(&descriptor.digest))).ok()?;
+        if descriptor.media_type == media_type::INDEX {
+            let index: Index = serde_json::from_slice(&bytes).ok()?;
+            pending.extend(index.manifests);
+            continue;
+        }
         let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
-        digests.insert(descriptor.digest);
         digests.insert(manifest.config.digest);
         digests.extend(manifest.layers.iter().map(|layer| layer.digest));
     }

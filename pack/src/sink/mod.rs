@@ -7,6 +7,7 @@ mod archive;
 mod directory;
 mod error;
 mod format;
+mod index;
 mod layout;
 mod place;
 mod receipt;
@@ -74,6 +75,12 @@ pub enum SinkError {
         found: &'static str,
         /// What was to be written.
         wanted: &'static str,
+    },
+    /// The format holds an image for one platform only.
+    #[error("`{format}` holds an image for one platform")]
+    OnePlatform {
+        /// The format.
+        format: Format,
     },
     /// A document of an existing layout cannot be understood.
     #[error("`{}` is not a document of an OCI layout", path.display())]

@@ -13,7 +13,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Written;
-use crate::{Image, oci::Digest};
+use crate::{Image, layer::Memo, oci::Digest};
 
 /// The state of a file, as far as `stat` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,9 +33,9 @@ struct Receipt {
     state: State,
 }
 
-/// The receipt for one image in one file.
+/// The receipt for one image in one file, or for one image on several platforms.
 pub(super) struct Receipts<'a> {
-    image: &'a Image<'a>,
+    memo: &'a Memo,
     file: PathBuf,
     name: String,
     recipe: String,
@@ -43,20 +43,30 @@ pub(super) struct Receipts<'a> {
 
 impl<'a> Receipts<'a> {
     /// Looks for the receipt of `target`; `format` is part of what the file has to be.
-    pub(super) fn new(image: &'a Image<'_>, target: &Path, format: &str) -> Self {
+    pub(super) fn new(
+        image: &'a Image<'_>,
+        others: &[Image<'_>],
+        target: &Path,
+        format: &str,
+    ) -> Self {
         let file = absolute(target);
         let key = blake3::hash(file.as_os_str().as_bytes()).to_hex();
+        let mut recipe = format!("{format}:{}", image.recipe().to_hex());
+        for other in others {
+            recipe.push('+');
+            recipe.push_str(&other.recipe().to_hex());
+        }
         Self {
-            image,
+            memo: &image.memo,
             name: format!("{key}.output"),
-            recipe: format!("{format}:{}", image.recipe().to_hex()),
+            recipe,
             file,
         }
     }
 
     /// Returns what was written, if the file still is what the receipt says.
     pub(super) fn find(&self, target: &Path) -> Option<Written> {
-        let receipt: Receipt = self.image.memo.read(&self.name)?;
+        let receipt: Receipt = self.memo.read(&self.name)?;
         let holds = receipt.image == self.recipe && Some(receipt.state) == state_of(&self.file);
         holds.then(|| Written {
             path: target.to_path_buf(),
@@ -71,7 +81,7 @@ impl<'a> Receipts<'a> {
         let Some(state) = state_of(&self.file) else {
             return;
         };
-        self.image.memo.write(
+        self.memo.write(
             &self.name,
             &Receipt {
                 image: self.recipe.clone(),

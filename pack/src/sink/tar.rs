@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
-    let receipts = Receipts::new(image, path, "tar");
+    let receipts = Receipts::new(image, &[], path, "tar");
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }

@@ -16,11 +16,27 @@ impl Image<'_> {
     /// | `oci` | an empty directory is filled; a layout gets the image beside the others, and loses what an image of the same tag held alone |
     /// | `dir` | an empty directory is filled; the same tree is left as it is; anything else is an error |
     pub fn write(&self, format: Format, path: &Path) -> Result<Written, SinkError> {
-        let written = match format {
-            Format::Archive => archive::write(self, path),
-            Format::Oci => layout::write(self, path),
-            Format::Tar => tar::write(self, path),
-            Format::Directory => directory::write(self, path),
+        self.write_with(&[], format, path)
+    }
+
+    /// Writes the image, and the same for other platforms, as one index; see [`write`](Self::write) for existing paths.
+    ///
+    /// `others` have the name of this image, and each has another platform; a blob that several of them have is written once. Only `archive` and `oci`
+    /// can hold several, and such an archive has no list of docker's, which knows no platforms. Without others this is [`write`](Self::write).
+    pub fn write_with(
+        &self,
+        others: &[Self],
+        format: Format,
+        path: &Path,
+    ) -> Result<Written, SinkError> {
+        let written = match (format, others) {
+            (Format::Archive, _) | (Format::DockerArchive, []) => {
+                archive::write(self, others, path)
+            }
+            (Format::Oci, _) => layout::write(self, others, path),
+            (Format::Tar, []) => tar::write(self, path),
+            (Format::Directory, []) => directory::write(self, path),
+            _ => Err(SinkError::OnePlatform { format }),
         }?;
         (self.events)(if written.unchanged {
             Event::Unchanged { path }

@@ -1,6 +1,6 @@
 //! From the index down: manifests, configurations, layers.
 
-use std::{io::Read, path::Path};
+use std::{collections::BTreeSet, io::Read, path::Path};
 
 use serde::de::DeserializeOwned;
 
@@ -60,13 +60,36 @@ impl Checker {
         let mut images = Vec::new();
         let index: Option<Index> = self.document("index.json", None)?;
         for entry in index.into_iter().flat_map(|index| index.manifests) {
-            self.found.manifests.push(entry.digest);
-            images.extend(self.check_manifest(&entry)?);
+            for entry in self.manifests_of(entry)? {
+                self.found.manifests.push(entry.digest);
+                images.extend(self.check_manifest(&entry)?);
+            }
         }
         if self.found.manifests.is_empty() {
             self.report("index.json", "no manifest is listed");
         }
         self.check_docker(&images)
+    }
+
+    /// Returns the manifests that an entry of `index.json` leads to: itself, or those of the index that it is, one for each platform.
+    fn manifests_of(&mut self, entry: Descriptor) -> Result<Vec<Descriptor>, ValidateError> {
+        if entry.media_type != media_type::INDEX {
+            return Ok(vec![entry]);
+        }
+        let name = blob_name(&entry.digest);
+        let index: Option<Index> = self.document(&name, Some(&entry))?;
+        let manifests = index.map(|index| index.manifests).unwrap_or_default();
+        let mut platforms = BTreeSet::new();
+        for manifest in &manifests {
+            match &manifest.platform {
+                None => self.report(&name, "a manifest has no platform"),
+                Some(platform) if !platforms.insert(platform.to_string()) => {
+                    self.report(&name, &format!("two manifests are for `{platform}`"));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(manifests)
     }
 
     fn check_manifest(&mut self, entry: &Descriptor) -> Result<Option<ImageNames>, ValidateError> {

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod outputs;
+mod platforms;
 mod repeated;
 mod root;
 mod tampering;

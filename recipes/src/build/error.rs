@@ -16,7 +16,7 @@ use super::program::Failure;
 use super::smoke::SmokeFailure;
 use super::substitute::SubstituteError;
 use crate::composition::CompositionError;
-use crate::model::{Builder, Derivation, Location};
+use crate::model::{Builder, Derivation, Location, Platform};
 use crate::plan::PlanError;
 use crate::source::deb::DebError;
 use crate::source::local::LocalError;
@@ -146,6 +146,14 @@ pub struct LogEnd {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
+    /// The builder is for another machine.
+    #[error("it is built on {needed} only, and this machine is {machine}")]
+    OtherMachine {
+        /// The platform of the derivation.
+        needed: Platform,
+        /// What this machine is.
+        machine: String,
+    },
     /// The builder did not succeed.
     #[error(transparent)]
     Builder(BuilderFailure),

@@ -27,7 +27,8 @@ use super::smoke::SmokePlace;
 use super::substitute::choose;
 use crate::event::{Event, StepId, Work};
 use crate::model::{
-    Builder, DebTree, Derivation, Fetch, OutputRef, ResolvedDerivation, Source, SourceFile,
+    Builder, DebTree, Derivation, Fetch, OutputRef, Platform, ResolvedDerivation, Source,
+    SourceFile,
 };
 use crate::plan::{Outputs, RealisedOutput, find_valid};
 use crate::source::deb::{DebFile, Selection, unpack};
@@ -47,6 +48,19 @@ pub(super) struct Job<'a> {
     pub(super) stop: &'a AtomicBool,
     /// Whether caches may know it, and were not asked yet.
     pub(super) ask_caches: bool,
+}
+
+/// Refuses a builder that this machine cannot run.
+fn check_machine(needed: Platform) -> Result<(), StepError> {
+    let native = Platform::native();
+    if native == Some(needed) {
+        return Ok(());
+    }
+    let machine = native.map_or_else(
+        || std::env::consts::ARCH.to_owned(),
+        |platform| platform.to_string(),
+    );
+    Err(StepError::OtherMachine { needed, machine })
 }
 
 impl Job<'_> {
@@ -87,7 +101,10 @@ impl Job<'_> {
                 ))
             }
             Builder::Source(Source::Local(_)) => Ok((self.add_local_files()?, Work::Added)),
-            Builder::Program(_) => Ok((self.run_program(resolved)?, Work::Built)),
+            Builder::Program(program) => {
+                check_machine(program.platform)?;
+                Ok((self.run_program(resolved)?, Work::Built))
+            }
         }
     }
 

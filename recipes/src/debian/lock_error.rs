@@ -15,7 +15,7 @@ pub enum LockError {
     },
     /// It is of a version that this program does not know.
     #[error(
-        "{file}:{line}: this lock file has version {found}, and this pith reads version {known}"
+        "{file}:{line}: this lock file has version {found}, and this pith reads versions up to {known}"
     )]
     Version {
         /// The file.
@@ -24,11 +24,15 @@ pub enum LockError {
         line: usize,
         /// The version that it says.
         found: i64,
-        /// The version that is known.
+        /// The highest version that is known.
         known: i64,
     },
     /// Something is needed that it does not list.
-    #[error("{file}:{line}: `{name}` is needed{} but not locked", by.as_ref().map_or_else(String::new, |by| format!(" by `{by}`")))]
+    #[error(
+        "{file}:{line}: `{name}` is needed{} but not locked{}",
+        by.as_ref().map_or_else(String::new, |by| format!(" by `{by}`")),
+        architecture.as_ref().map_or_else(String::new, |name| format!(" for {name}"))
+    )]
     Missing {
         /// The file.
         file: String,
@@ -38,6 +42,8 @@ pub enum LockError {
         name: String,
         /// What needs it, if it was not asked for itself.
         by: Option<String>,
+        /// The architecture, in a file that has several.
+        architecture: Option<String>,
     },
     /// A package is listed twice.
     #[error("{file}:{line}: `{name}` is locked twice")]

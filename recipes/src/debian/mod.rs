@@ -6,7 +6,7 @@
 //!
 //! The way from names to packages: a [`Release`] is read out of a signed `InRelease` by [`Keyring::verify`]; it promises
 //! the digests of indexes; several of them make a [`Universe`]; [`resolve`] chooses packages from it for a [`Request`];
-//! the [`Lock`] that results is all that later steps need.
+//! the [`Lock`] that results is all that later steps need; a [`LockFile`] keeps those of several architectures.
 //!
 //! Pure: knows no network, no store and no clock. Fetching is in [`source`](crate::source), making objects in
 //! [`build`](crate::build).
@@ -15,6 +15,7 @@ mod companions;
 mod control;
 mod lock;
 mod lock_error;
+mod lock_file;
 mod packages;
 mod prune;
 mod relation;
@@ -26,6 +27,7 @@ mod version;
 
 pub use lock::{Lock, LockedPackage, LockedSuite};
 pub use lock_error::LockError;
+pub use lock_file::LockFile;
 pub use packages::{SetError, SetOptions, set_of, tree_of};
 pub use prune::default_prune;
 pub use release::{IndexEntry, Release, ReleaseError};

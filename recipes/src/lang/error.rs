@@ -157,6 +157,12 @@ pub enum Problem {
         /// Why not.
         reason: String,
     },
+    /// A package cannot be had for the machine that builds.
+    #[error("no recipe makes `{name}`, so there is no other one for the machine that builds")]
+    NotNative {
+        /// The package.
+        name: String,
+    },
     /// A label is none.
     #[error(transparent)]
     Label(#[from] LabelError),

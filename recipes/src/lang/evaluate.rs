@@ -1,6 +1,6 @@
 //! The way in: names and directories to packages.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,7 @@ pub struct Evaluator {
     collection: Collection,
     project: Option<Arc<Path>>,
     platform: Platform,
+    builder: Platform,
     limits: EvaluationLimits,
     events: Box<dyn Fn(Event) + Send + Sync>,
     memory: Mutex<Memory>,
@@ -79,10 +80,12 @@ impl Evaluator {
     ///
     /// Builds for the platform of this machine, or for `x86_64-linux` where pith does not build for it.
     pub fn new(collection: Collection, project: Option<&Path>) -> Self {
+        let builder = Platform::native().unwrap_or(Platform::X86_64Linux);
         Self {
             collection,
             project: project.map(Arc::from),
-            platform: Platform::native().unwrap_or(Platform::X86_64Linux),
+            platform: builder,
+            builder,
             limits: EvaluationLimits::default(),
             events: Box::new(|_| {}),
             memory: Mutex::default(),
@@ -108,6 +111,11 @@ impl Evaluator {
     pub fn with_events(mut self, events: impl Fn(Event) + Send + Sync + 'static) -> Self {
         self.events = Box::new(events);
         self
+    }
+
+    /// Returns the platform that packages are for.
+    pub const fn platform(&self) -> Platform {
+        self.platform
     }
 
     /// Returns the collection.
@@ -183,7 +191,8 @@ impl Evaluator {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
             let session = Session {
                 collection: &self.collection,
-                platform: self.platform,
+                platform: Cell::new(self.platform),
+                builder: self.builder,
                 limits: self.limits,
                 events: &*self.events,
                 memory: RefCell::new(std::mem::take(&mut memory)),

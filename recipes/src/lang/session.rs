@@ -3,7 +3,7 @@
 //! A session belongs to one thread. Built-in functions reach it through their file's context, and so come back into it
 //! while a file is being evaluated: `package("zlib")` evaluates zlib's recipe in the middle of the caller's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ use crate::suggest;
 /// What outlives a session: it is only touched by one at a time.
 #[derive(Default)]
 pub(super) struct Memory {
-    files: HashMap<FileId, Arc<EvaluatedFile>>,
+    /// A file has other values for each platform.
+    files: HashMap<(Platform, FileId), Arc<EvaluatedFile>>,
     derivations: HashMap<DerivationId, Vec<Arc<Derivation>>>,
     placeholders: HashMap<PathDigest, OutputRef>,
     /// What recipes made when they were asked to do something otherwise.
@@ -41,6 +42,7 @@ pub(super) struct Memory {
 
 /// A package that its recipe made with changes.
 struct Changed {
+    platform: Platform,
     file: FileId,
     name: String,
     changes: Changes,
@@ -56,30 +58,34 @@ pub(super) struct EvaluatedFile {
 /// One visit to the memory, with what it needs.
 pub(super) struct Session<'a> {
     pub(super) collection: &'a Collection,
-    pub(super) platform: Platform,
+    /// What is evaluated at the moment is for this platform.
+    pub(super) platform: Cell<Platform>,
+    /// The platform of the machine that builds.
+    pub(super) builder: Platform,
     pub(super) limits: EvaluationLimits,
     pub(super) events: &'a (dyn Fn(Event) + Sync),
     pub(super) memory: RefCell<Memory>,
     /// The files being evaluated, the outermost first.
-    pub(super) stack: RefCell<Vec<FileId>>,
+    pub(super) stack: RefCell<Vec<(Platform, FileId)>>,
 }
 
 impl Session<'_> {
     /// Returns a file's values, evaluating it and what it loads if that has not been done.
     pub(super) fn load(&self, file: &FileId) -> Result<Arc<EvaluatedFile>, LangError> {
-        if let Some(known) = self.memory.borrow().files.get(file) {
+        let key = (self.platform.get(), file.clone());
+        if let Some(known) = self.memory.borrow().files.get(&key) {
             return Ok(Arc::clone(known));
         }
         self.check_stack(file)?;
         let text = self.read(file)?.ok_or_else(|| self.unknown_file(file))?;
-        self.stack.borrow_mut().push(file.clone());
+        self.stack.borrow_mut().push(key.clone());
         let evaluated = self.evaluate(file, text, None);
         self.stack.borrow_mut().pop();
         let evaluated = Arc::new(evaluated?);
         self.memory
             .borrow_mut()
             .files
-            .insert(file.clone(), Arc::clone(&evaluated));
+            .insert(key, Arc::clone(&evaluated));
         Ok(evaluated)
     }
 
@@ -95,6 +101,22 @@ impl Session<'_> {
         }
         let evaluated = self.load(&file)?;
         evaluated.find_package(name, &file)
+    }
+
+    /// Returns the package that the recipe of `package` makes for the machine that builds.
+    pub(super) fn native(&self, package: &Arc<Derivation>) -> Result<Arc<Derivation>, LangError> {
+        if self.platform.get() == self.builder {
+            return Ok(Arc::clone(package));
+        }
+        let name = &package.metadata().name;
+        let label = &package.origin().file;
+        let Some(file) = self.find_file(|file| file.to_string() == *label) else {
+            return Err(LangError::new(Problem::NotNative { name: name.clone() }));
+        };
+        let platform = self.platform.replace(self.builder);
+        let evaluated = self.load(&file);
+        self.platform.set(platform);
+        evaluated?.find_package(name, &file)
     }
 
     /// Makes a derivation, or returns the one that was made alike.
@@ -135,7 +157,12 @@ impl Session<'_> {
     /// Returns the evaluated file for which `is` holds.
     pub(super) fn find_file(&self, is: impl Fn(&FileId) -> bool) -> Option<FileId> {
         let memory = self.memory.borrow();
-        let mut files: Vec<&FileId> = memory.files.keys().filter(|file| is(file)).collect();
+        let mut files: Vec<&FileId> = memory
+            .files
+            .keys()
+            .map(|(_, file)| file)
+            .filter(|file| is(file))
+            .collect();
         files.sort();
         files.first().map(|file| (*file).clone())
     }
@@ -157,7 +184,7 @@ impl Session<'_> {
             .stack
             .borrow()
             .iter()
-            .any(|open| open.to_string() == *label)
+            .any(|(_, open)| open.to_string() == *label)
         {
             let reason = format!("`{label}` makes it itself; change the call that does");
             return Err(cannot(reason));
@@ -182,17 +209,21 @@ impl Session<'_> {
                 return Err(cannot(reason));
             }
         };
-        let known =
-            |one: &&Changed| (&one.file, &one.name, &one.changes) == (&file, &name, &changes);
+        let platform = self.platform.get();
+        let known = |one: &&Changed| {
+            one.platform == platform
+                && (&one.file, &one.name, &one.changes) == (&file, &name, &changes)
+        };
         if let Some(known) = self.memory.borrow().changed.iter().find(known) {
             return Ok(Arc::clone(&known.package));
         }
         let text = self.read(&file)?.ok_or_else(|| self.unknown_file(&file))?;
-        self.stack.borrow_mut().push(file.clone());
+        self.stack.borrow_mut().push((platform, file.clone()));
         let evaluated = self.evaluate(&file, text, Some((&name, &changes)));
         self.stack.borrow_mut().pop();
         let changed = evaluated?.find_package(changes.new_name().unwrap_or(&name), &file)?;
         self.memory.borrow_mut().changed.push(Changed {
+            platform,
             file,
             name,
             changes,
@@ -222,10 +253,14 @@ impl Session<'_> {
 
     fn check_stack(&self, file: &FileId) -> Result<(), LangError> {
         let stack = self.stack.borrow();
-        if let Some(from) = stack.iter().position(|open| open == file) {
+        let open = |(platform, open): &(Platform, FileId)| {
+            *platform == self.platform.get() && open == file
+        };
+        if let Some(from) = stack.iter().position(open) {
             let chain = stack
                 .iter()
                 .skip(from)
+                .map(|(_, open)| open)
                 .chain([file])
                 .map(ToString::to_string)
                 .collect();
@@ -248,7 +283,8 @@ impl Session<'_> {
     }
 
     fn exists(&self, file: &FileId) -> Result<bool, LangError> {
-        Ok(self.memory.borrow().files.contains_key(file) || self.read(file)?.is_some())
+        let key = (self.platform.get(), file.clone());
+        Ok(self.memory.borrow().files.contains_key(&key) || self.read(file)?.is_some())
     }
 
     fn unknown_file(&self, file: &FileId) -> LangError {
@@ -371,7 +407,8 @@ impl Session<'_> {
             return explain::parameters(value);
         }
         let memory = self.memory.borrow();
-        let mut files: Vec<(&FileId, &Arc<EvaluatedFile>)> = memory.files.iter().collect();
+        let mut files: Vec<(&(Platform, FileId), &Arc<EvaluatedFile>)> =
+            memory.files.iter().collect();
         files.sort_by_key(|(id, _)| *id);
         let found = files.into_iter().find_map(|(_, file)| {
             let value = file.module.get_any_visibility(function).ok()?.0;

@@ -40,7 +40,7 @@ impl Platform {
         "linux"
     }
 
-    /// Returns the processor in OCI's spelling (image-spec 1.1, config.md, `architecture`): `amd64`.
+    /// Returns the processor in OCI's spelling (image-spec 1.1, config.md, `architecture`), which is Debian's too: `amd64`.
     pub const fn arch(self) -> &'static str {
         match self {
             Self::X86_64Linux => "amd64",

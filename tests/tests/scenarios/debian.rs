@@ -364,7 +364,7 @@ fn a_lock_file_that_is_wrong_is_one_error_with_its_line() {
         (
             lock.replace("version = 1\n", "version = 7\n"),
             2,
-            "this lock file has version 7, and this pith reads version 1".to_owned(),
+            "this lock file has version 7, and this pith reads versions up to 2".to_owned(),
         ),
         (
             without_two.to_owned(),

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use recipes::debian::{Lock, Request, default_prune};
+use pack::oci::Platform as ImagePlatform;
+use recipes::debian::{Lock, LockFile, Request, default_prune};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -14,6 +15,7 @@ use crate::context::Context;
 use crate::debian::{Index, LOCK_FILE, read_lock, write_lock};
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{human_bytes, plural};
+use crate::platform::asked_platforms;
 
 /// Resolve packages against Debian's signed index and pin versions and digests
 ///
@@ -29,6 +31,9 @@ pub(super) struct LockArgs {
     /// Leave out NAME and what only it needs, although something depends on it; may be repeated
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
+    /// Lock for PLATFORM, linux/amd64 or linux/arm64, in place of those that the lock file has, else this machine's; may be repeated
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    platforms: Vec<ImagePlatform>,
     /// Resolve against SUITE of MIRROR instead of Debian 12 with updates and security; may be repeated
     #[arg(long = "suite", value_name = "MIRROR/SUITE")]
     suites: Vec<String>,
@@ -51,10 +56,12 @@ struct Report {
 struct ReportedPackage {
     name: String,
     version: String,
+    /// What it is locked for.
+    platform: String,
     size_bytes: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 struct ReportedSuite {
     name: String,
     date: String,
@@ -78,10 +85,12 @@ pub(super) fn lock(args: &LockArgs, context: &Context) -> Result<(), CommandErro
     } else {
         None
     };
-    let request = request(args, before.as_ref().map(|(lock, _)| lock), &path)?;
+    let locked = before.as_ref().map(|(locks, _)| locks);
+    let request = request(args, locked.and_then(|locks| locks.locks().first()), &path)?;
+    let architectures = architectures(args, locked);
     let index = Index::from_flags(context, &args.suites, args.keyring.as_deref())?;
     let store = context.open_store()?;
-    let lock = index.resolve(&store, &request, Duration::ZERO)?;
+    let lock = index.resolve(&store, &request, &architectures, Duration::ZERO)?;
     let text = lock.to_text();
     let changed = before.as_ref().is_none_or(|(_, before)| *before != text);
     if changed {
@@ -94,6 +103,18 @@ pub(super) fn lock(args: &LockArgs, context: &Context) -> Result<(), CommandErro
         before.map(|(lock, _)| lock).as_ref(),
         changed,
     )
+}
+
+/// What is locked for: what flags say, else what the lock file has, else this machine.
+fn architectures(args: &LockArgs, before: Option<&LockFile>) -> Vec<String> {
+    match before {
+        Some(before) if args.platforms.is_empty() => (before.locks().iter())
+            .map(|lock| lock.architecture.clone())
+            .collect(),
+        _ => (asked_platforms(&args.platforms).iter())
+            .map(|platform| platform.arch().to_owned())
+            .collect(),
+    }
 }
 
 fn request(args: &LockArgs, before: Option<&Lock>, path: &Path) -> Result<Request, CommandError> {
@@ -117,52 +138,71 @@ fn request(args: &LockArgs, before: Option<&Lock>, path: &Path) -> Result<Reques
 fn report(
     context: &Context,
     path: &Path,
-    lock: &Lock,
-    before: Option<&Lock>,
+    locks: &LockFile,
+    before: Option<&LockFile>,
     changed: bool,
 ) -> Result<(), CommandError> {
     let printer = context.printer();
     let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     if printer.is_json() {
-        printer.json(&Report {
-            file: file.display().to_string(),
-            changed,
-            packages: (lock.packages.iter())
-                .map(|package| ReportedPackage {
-                    name: package.name.clone(),
-                    version: package.version.to_string(),
-                    size_bytes: package.size_bytes,
-                })
-                .collect(),
-            pruned: lock.pruned.keys().cloned().collect(),
-            suites: (lock.suites.iter())
-                .map(|suite| ReportedSuite {
-                    name: suite.name.clone(),
-                    date: suite.date.clone(),
-                })
-                .collect(),
-        })?;
-        return Ok(());
+        return Ok(printer.json(&json_report(&file, locks, changed))?);
     }
-    for line in before
-        .map(|before| changes(before, lock))
-        .unwrap_or_default()
-    {
-        printer.note(&line);
-    }
-    let bytes = lock.packages.iter().map(|package| package.size_bytes).sum();
-    printer.note(&format!(
-        "locked {}, {} to fetch{}",
-        plural(lock.packages.len(), "package"),
-        human_bytes(bytes),
-        if changed { "" } else { "; nothing has changed" }
-    ));
-    if !lock.pruned.is_empty() {
-        let names: Vec<&str> = lock.pruned.keys().map(String::as_str).collect();
-        printer.note(&format!("left out: {}", names.join(", ")));
+    for lock in locks.locks() {
+        let architecture = &lock.architecture;
+        let mark = match locks.locks() {
+            [_] => String::new(),
+            _ => format!(" for {architecture}"),
+        };
+        let old = before.and_then(|before| before.find(architecture));
+        for line in old.map(|old| changes(old, lock)).unwrap_or_default() {
+            printer.note(&format!("{line}{mark}"));
+        }
+        let bytes = lock.packages.iter().map(|package| package.size_bytes).sum();
+        printer.note(&format!(
+            "locked {}{mark}, {} to fetch{}",
+            plural(lock.packages.len(), "package"),
+            human_bytes(bytes),
+            if changed { "" } else { "; nothing has changed" }
+        ));
+        if !lock.pruned.is_empty() {
+            let names: Vec<&str> = lock.pruned.keys().map(String::as_str).collect();
+            printer.note(&format!("left out{mark}: {}", names.join(", ")));
+        }
     }
     printer.result(&file.display().to_string())?;
     Ok(())
+}
+
+fn json_report(file: &Path, locks: &LockFile, changed: bool) -> Report {
+    let locks = locks.locks();
+    let pruned: BTreeSet<String> = (locks.iter())
+        .flat_map(|lock| lock.pruned.keys().cloned())
+        .collect();
+    let packages = locks.iter().flat_map(|lock| {
+        lock.packages.iter().map(|package| ReportedPackage {
+            name: package.name.clone(),
+            version: package.version.to_string(),
+            platform: format!("linux/{}", lock.architecture),
+            size_bytes: package.size_bytes,
+        })
+    });
+    let mut suites: Vec<ReportedSuite> = Vec::new();
+    for suite in locks.iter().flat_map(|lock| &lock.suites) {
+        let suite = ReportedSuite {
+            name: suite.name.clone(),
+            date: suite.date.clone(),
+        };
+        if !suites.contains(&suite) {
+            suites.push(suite);
+        }
+    }
+    Report {
+        file: file.display().to_string(),
+        changed,
+        packages: packages.collect(),
+        pruned: pruned.into_iter().collect(),
+        suites,
+    }
 }
 
 /// What is different from an earlier lock, a line for each package.

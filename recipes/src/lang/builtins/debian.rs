@@ -7,7 +7,7 @@ use starlark::starlark_module;
 use starlark::values::Value;
 use starlark::values::tuple::UnpackTuple;
 
-use crate::debian::{Lock, SetError, SetOptions, set_of};
+use crate::debian::{LockFile, SetError, SetOptions, set_of};
 use crate::lang::collection::read_text_below;
 use crate::lang::context::FileContext;
 use crate::lang::error::LangError;
@@ -46,8 +46,14 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
             origin: context.origin(eval),
         };
         let (file, lock) = read_lock(&fields, field, context, &context.calling_file(eval))?;
+        let architecture = context.session.platform.get().arch();
+        let lock = lock.find(architecture).ok_or_else(|| {
+            field.bad_value(format!(
+                "cannot be had: `{file}` locks nothing for {architecture}; `pith debian lock --platform` locks it"
+            ))
+        })?;
         let mut make = |spec| context.session.intern(spec);
-        let set = set_of(&lock, &file, &options, &mut make).map_err(|error| match error {
+        let set = set_of(lock, &file, &options, &mut make).map_err(|error| match error {
             SetError::Model(error) => LangError::new(error),
             error => field.bad_value(format!(
                 "cannot be had: {error}; `pith debian lock` locks it"
@@ -63,7 +69,7 @@ fn read_lock<'v>(
     names: Field<'v>,
     context: &FileContext<'_>,
     beside: &FileId,
-) -> Result<(String, Lock), LangError> {
+) -> Result<(String, LockFile), LangError> {
     let named = fields.optional("lock");
     let written = named.map_or(Ok(LOCK_FILE), Field::string)?;
     let field = named.unwrap_or(names);
@@ -93,7 +99,7 @@ fn read_lock<'v>(
             "needs the lock file `{path}`, which is not there; `pith debian lock` makes it"
         ))
     })?;
-    let lock = Lock::parse(&path, &text)
+    let lock = LockFile::parse(&path, &text)
         .map_err(|error| field.bad_value(format!("cannot be had: {error}")))?;
     Ok((path, lock))
 }

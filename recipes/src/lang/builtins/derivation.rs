@@ -86,7 +86,7 @@ fn program(fields: &Fields<'_>, context: &FileContext<'_>) -> Result<Program, La
             .map_or_else(|| Ok(BTreeMap::new()), |field| environment(field, context))?,
         platform: fields
             .optional("platform")
-            .map_or(Ok(context.session.platform), platform)?,
+            .map_or(Ok(context.session.platform.get()), platform)?,
         seed: fields
             .optional("seed")
             .map(|field| field.output(context))

@@ -25,7 +25,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         eval: &mut Evaluator<'v, '_, '_>,
     ) -> starlark::Result<Value<'v>> {
         let file = lock_file("lock.npm", &args.items, kwargs)?;
-        let cpu = match FileContext::of(eval)?.session.platform {
+        let cpu = match FileContext::of(eval)?.session.platform.get() {
             Platform::X86_64Linux => "x64",
             Platform::Aarch64Linux => "arm64",
         };
@@ -52,7 +52,7 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         let file = project_file(&fields)?.required(&fields)?;
         let target = Target {
             python: fields.required("python")?.string()?.to_owned(),
-            machine: match FileContext::of(eval)?.session.platform {
+            machine: match FileContext::of(eval)?.session.platform.get() {
                 Platform::X86_64Linux => "x86_64",
                 Platform::Aarch64Linux => "aarch64",
             },
