@@ -20,6 +20,7 @@ mod full_disk;
 mod image_content;
 mod inspect;
 mod keys;
+mod platforms;
 mod profile;
 mod read_only_store;
 mod reproducible;
