@@ -53,7 +53,10 @@ pub use self::{
         BlobId, IdError, ObjectId, PackDigest, PathDigest, PlanDigest, ResolvedDigest, STORE_DIR,
         StoreName, StorePath, TreeId, scratch_path,
     },
-    info::{Component, ComponentSource, ContainedComponent, PathInfo, Realisation, Reference},
+    info::{
+        Component, ComponentSource, ContainedComponent, PathInfo, Realisation, RecordedOutput,
+        Reference,
+    },
     local::{
         AddBatch, AddError, AddObject, AddSource, FileError, Finding, Lease, LeaseError, Limits,
         LocalStore, Mended, NewRealisation, NoRestorer, OpenError, Problem, Progress, RebuildError,

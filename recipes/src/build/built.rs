@@ -68,7 +68,7 @@ impl Builder<'_> {
             .outputs()
             .iter()
             .map(|output| output.name().to_owned())
-            .filter(|output| recorded.iter().filter(|(name, ..)| name == output).count() > 1)
+            .filter(|output| recorded.iter().filter(|one| &one.output == output).count() > 1)
             .collect();
         conflicts.sort();
         Ok(conflicts)

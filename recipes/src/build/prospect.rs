@@ -86,6 +86,7 @@ impl<'a> Prospect<'a> {
                     outputs,
                     valid,
                     resolved,
+                    ..
                 } = recalled;
                 self.set(node, outputs, valid, Some(resolved), self.origin(node));
             }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use store::{Closure, LocalStore, PlanDigest, Realisation, ResolvedDigest, StorePath};
+use store::{Closure, PlanDigest, Realisation, ResolvedDigest, StorePath};
 
 use super::{BuildError, Builder};
 use crate::model::{Builder as Kind, Derivation};
-use crate::plan::{Goal, Graph, Lookup, Outputs, PlanError, RealisedOutput};
+use crate::plan::{Goal, Graph, Lookup, RealisedOutput};
 
 /// What everything below some goals was built to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,41 +114,20 @@ impl Builder<'_> {
                 is_whole: true,
             });
         };
-        let resolved = recalled.resolved;
-        let realisations = facts(self.store(), &resolved, &recalled.outputs)?;
         let valid = recalled.outputs.iter().zip(&recalled.valid);
         recorded.objects.extend(
             valid
                 .filter(|(_, valid)| **valid)
                 .map(|(output, _)| output.path.clone()),
         );
-        recorded.resolved.insert(resolved);
+        recorded.resolved.insert(recalled.resolved);
         let known = Known {
-            is_whole: realisations.len() == recalled.outputs.len(),
-            realisations,
+            is_whole: true,
+            realisations: recalled.realisations,
         };
         lookup.set(node, recalled.outputs);
         Ok(known)
     }
-}
-
-/// Returns what is recorded of the builds of outputs.
-fn facts(
-    store: &LocalStore,
-    resolved: &ResolvedDigest,
-    outputs: &Outputs,
-) -> Result<Vec<Realisation>, PlanError> {
-    let mut facts = Vec::with_capacity(outputs.len());
-    for output in outputs {
-        let found =
-            store.find_recorded_realisation(resolved, &output.output, &output.path, &output.id);
-        let found = found.map_err(|source| PlanError::Database {
-            name: output.path.to_string(),
-            source: Box::new(source),
-        })?;
-        facts.extend(found);
-    }
-    Ok(facts)
 }
 
 /// Returns what a node and everything below it was built to, in the order of the graph; `None` if something is not known.

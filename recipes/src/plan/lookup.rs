@@ -48,6 +48,8 @@ pub enum Answer {
 pub struct Recalled {
     /// All of its outputs.
     pub outputs: Outputs,
+    /// The same, with what is known of the builds.
+    pub realisations: Vec<Realisation>,
     /// For each of them whether it is valid.
     pub valid: Vec<bool>,
     /// The key under which it is known.
@@ -129,19 +131,17 @@ impl<'a> Lookup<'a> {
                 source: Box::new(source),
             })?;
         let known = derivation.outputs().iter().map(|output| {
-            let (_, id, valid) = recorded.iter().find(|(name, ..)| name == output.name())?;
-            let realised = RealisedOutput {
-                output: output.name().to_owned(),
-                path: StorePath::new(id.path_digest(), output.store_name().clone()),
-                id: *id,
-            };
-            Some((realised, *valid))
+            let found = recorded.iter().find(|one| one.output == output.name())?;
+            let path = StorePath::new(found.object.path_digest(), output.store_name().clone());
+            Some((found.realisation(resolved.digest, path), found.is_valid))
         });
         let known: Option<Vec<_>> = known.collect();
         Ok(known.map(|known| {
-            let (outputs, valid) = known.into_iter().unzip();
+            let (realisations, valid): (Vec<Realisation>, _) = known.into_iter().unzip();
+            let outputs = realisations.iter().cloned().map(RealisedOutput::from);
             Recalled {
-                outputs,
+                outputs: outputs.collect(),
+                realisations,
                 valid,
                 resolved: resolved.digest,
             }

@@ -1,6 +1,6 @@
 //! Rows that say what was built to what.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
 use super::{
     DbError,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     id::{ObjectId, ResolvedDigest},
-    info::Realisation,
+    info::{Realisation, RecordedOutput},
 };
 
 impl Database {
@@ -22,46 +22,32 @@ impl Database {
         self.load_realisations(condition, resolved.as_bytes())
     }
 
-    /// Returns what a derivation was built to, whether the objects are still there or not: output, object, and whether it is valid. Those that are
-    /// come first, then by output and by object.
+    /// Returns what a derivation was built to, whether the objects are still there or not. Those that are come first, then by output and by object.
     pub(crate) fn find_recorded_outputs(
         &self,
         resolved: &ResolvedDigest,
-    ) -> Result<Vec<(String, ObjectId, bool)>, DbError> {
+    ) -> Result<Vec<RecordedOutput>, DbError> {
+        let columns = |row: &Row<'_>| {
+            Ok(RecordedOutput {
+                output: row.get(0)?,
+                object: ObjectId::from_bytes(row.get(1)?),
+                is_valid: row.get(2)?,
+                sandbox: row.get(3)?,
+                built_at: from_sql(row.get(4)?),
+                duration_ms: from_sql(row.get(5)?),
+            })
+        };
         let read = || {
             self.connection()
                 .prepare_cached(
-                    "SELECT output, realisation.object, coalesce(state = 0, 0) AS valid
+                    "SELECT output, realisation.object, coalesce(state = 0, 0) AS valid, sandbox, built_at, duration_ms
                      FROM realisation LEFT JOIN object ON object.full = realisation.object
                      WHERE resolved = ?1 ORDER BY valid DESC, output, realisation.object",
                 )?
-                .query_map([resolved.as_bytes()], |row| {
-                    Ok((row.get(0)?, ObjectId::from_bytes(row.get(1)?), row.get(2)?))
-                })?
+                .query_map([resolved.as_bytes()], columns)?
                 .collect::<Result<Vec<_>, _>>()
         };
         read().map_err(DbError::query("find realisations"))
-    }
-
-    /// Returns how a build that ended in an object was confined, when it ended, and how long it took; whatever the state of the object.
-    pub(crate) fn find_build_facts(
-        &self,
-        resolved: &ResolvedDigest,
-        output: &str,
-        object: &ObjectId,
-    ) -> Result<Option<(String, u64, u64)>, DbError> {
-        self.connection()
-            .prepare_cached(
-                "SELECT sandbox, built_at, duration_ms FROM realisation
-                 WHERE resolved = ?1 AND output = ?2 AND object = ?3",
-            )
-            .and_then(|mut statement| {
-                let columns =
-                    |row: &Row<'_>| Ok((row.get(0)?, from_sql(row.get(1)?), from_sql(row.get(2)?)));
-                let key = params![resolved.as_bytes(), output, object.as_bytes()];
-                statement.query_row(key, columns).optional()
-            })
-            .map_err(DbError::query("find realisations"))
     }
 
     /// Returns the realisations that ended in a valid object, by what was built and then by output.

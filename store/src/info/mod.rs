@@ -10,5 +10,5 @@ mod realisation;
 pub use self::{
     component::{Component, ComponentSource, ContainedComponent},
     path_info::{PathInfo, Reference},
-    realisation::Realisation,
+    realisation::{Realisation, RecordedOutput},
 };

@@ -10,7 +10,7 @@ use crate::{
     closure::{Closure, ClosureError},
     db::{Database, DbError},
     id::{ObjectId, PathDigest, ResolvedDigest, StorePath, is_digit},
-    info::{PathInfo, Realisation},
+    info::{PathInfo, Realisation, RecordedOutput},
     sys::FileError,
 };
 
@@ -77,12 +77,11 @@ impl LocalStore {
         }
     }
 
-    /// Returns what a derivation was built to, whether the objects are still here or not: output, object, and whether it is valid. Valid
-    /// ones come first, then by output and by object.
+    /// Returns what a derivation was built to, whether the objects are still here or not. Valid ones come first, then by output and by object.
     pub fn find_recorded_outputs(
         &self,
         resolved: &ResolvedDigest,
-    ) -> Result<Vec<(String, ObjectId, bool)>, DbError> {
+    ) -> Result<Vec<RecordedOutput>, DbError> {
         self.read(|database| database.find_recorded_outputs(resolved))
     }
 
@@ -92,26 +91,6 @@ impl LocalStore {
         resolved: &ResolvedDigest,
     ) -> Result<Vec<Realisation>, DbError> {
         self.read(|database| database.find_realisations(resolved))
-    }
-
-    /// Returns what is recorded of a build that ended in an object, whether that is still here or not. `path` is where the object lies when it is.
-    pub fn find_recorded_realisation(
-        &self,
-        resolved: &ResolvedDigest,
-        output: &str,
-        path: &StorePath,
-        object: &ObjectId,
-    ) -> Result<Option<Realisation>, DbError> {
-        let facts = self.read(|database| database.find_build_facts(resolved, output, object))?;
-        Ok(facts.map(|(sandbox, built_at, duration_ms)| Realisation {
-            resolved: *resolved,
-            output: output.to_owned(),
-            object: *object,
-            path: path.clone(),
-            sandbox,
-            built_at,
-            duration_ms,
-        }))
     }
 
     /// Returns which derivations were built to a valid object, by what was built and output.

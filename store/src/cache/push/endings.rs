@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     io::ErrorKind,
+    sync::PoisonError,
 };
 
 use super::{
@@ -137,6 +138,16 @@ impl Session<'_> {
 
     /// Returns a realisation with the signatures that are known here and that of this push.
     fn signed(&self, realisation: &Realisation) -> Result<SignedRealisation, PushError> {
+        let signed = || self.signed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = signed().get(realisation) {
+            return Ok(known.clone());
+        }
+        let new = self.sign(realisation)?;
+        signed().insert(realisation.clone(), new.clone());
+        Ok(new)
+    }
+
+    fn sign(&self, realisation: &Realisation) -> Result<SignedRealisation, PushError> {
         let known = self
             .store
             .find_realisation_signatures(&realisation.resolved)?;

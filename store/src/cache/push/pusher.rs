@@ -95,6 +95,7 @@ impl<'a> Pusher<'a> {
             sent_bytes: AtomicU64::new(0),
             packs: AtomicU64::new(0),
             gate: Mutex::default(),
+            signed: Mutex::default(),
         };
         let lease = self.store.lease()?;
         let roots: Vec<_> = request

@@ -1,22 +1,25 @@
 //! What all steps of one push share.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
 
 use super::{PushError, PushEvent, gate::Gate};
 use crate::{
-    LocalStore,
+    LocalStore, Realisation,
     cache::{
         backend::ErrorClass,
         format::{CacheName, FormatError},
         parallel::in_parallel,
         source::{Source, SourceError},
     },
-    trust::SecretKey,
+    trust::{SecretKey, SignedRealisation},
 };
 
 /// One push.
@@ -29,6 +32,8 @@ pub(super) struct Session<'a> {
     pub(super) sent_bytes: AtomicU64,
     pub(super) packs: AtomicU64,
     pub(super) gate: Mutex<Gate>,
+    /// What was signed so far: the hints of a push say most things several times.
+    pub(super) signed: Mutex<HashMap<Realisation, SignedRealisation>>,
 }
 
 impl Session<'_> {
