@@ -110,23 +110,80 @@ impl<'a> Caches<'a> {
         subject: &str,
         read: impl FnOnce() -> Result<T, CacheError>,
     ) -> Result<T, CacheError> {
-        let cache = source.url().to_string();
-        let result = match self.misses.find(&cache, name) {
-            Some(seconds) => Err(CacheError::Remembered {
-                file: name.to_string(),
-                seconds,
-            }),
+        let result = match self.remembered(source, name) {
+            Some(error) => Err(error),
             None => read(),
         };
-        if let Err(CacheError::Absent { .. }) = &result {
-            self.misses.add(&cache, name);
+        self.note(source, name, subject, &result);
+        result
+    }
+
+    /// Says that a cache is known not to have a file.
+    fn remembered(&self, source: &Source, name: &CacheName) -> Option<CacheError> {
+        let seconds = self.misses.find(&source.url().to_string(), name)?;
+        Some(CacheError::Remembered {
+            file: name.to_string(),
+            seconds,
+        })
+    }
+
+    /// Notes what came of a question.
+    fn note<T>(
+        &self,
+        source: &Source,
+        name: &CacheName,
+        subject: &str,
+        result: &Result<T, CacheError>,
+    ) {
+        if let Err(CacheError::Absent { .. }) = result {
+            self.misses.add(&source.url().to_string(), name);
         }
-        let answer = match &result {
+        let answer = match result {
             Ok(_) => Answer::Usable,
             Err(error) => Answer::Failed(error.clone()),
         };
         self.tell(source, subject, answer);
-        result
+    }
+
+    /// Reads a file of several caches at once, until all have answered or what came suffices: a slow cache is not waited for when a fast one has told everything.
+    /// What came, in the order of the caches.
+    pub(super) fn read_until<T: Send + 'static>(
+        &self,
+        sources: &[&Arc<Source>],
+        (name, subject): (&CacheName, &str),
+        decode: impl Fn(&[u8]) -> Result<T, FormatError> + Copy + Send + 'static,
+        suffices: impl Fn(&[Option<T>]) -> bool,
+    ) -> Vec<Option<T>> {
+        if let [source] = sources {
+            return vec![self.read(source, name, subject, decode).ok()];
+        }
+        let mut found: Vec<Option<T>> = sources.iter().map(|_| None).collect();
+        let (sender, receiver) = mpsc::channel();
+        let mut asked = 0;
+        for (index, source) in sources.iter().enumerate() {
+            if let Some(error) = self.remembered(source, name) {
+                self.note(source, name, subject, &Err::<T, _>(error));
+                continue;
+            }
+            asked += 1;
+            let (sender, name, source) = (sender.clone(), name.clone(), Arc::clone(source));
+            std::thread::spawn(move || {
+                // Nobody hears it who has got enough.
+                let _unheard = sender.send((index, read_whole(&source, &name, decode)));
+            });
+        }
+        drop(sender);
+        while let Ok((index, result)) = receiver.recv() {
+            asked -= 1;
+            if let (Some(source), Some(place)) = (sources.get(index), found.get_mut(index)) {
+                self.note(source, name, subject, &result);
+                *place = result.ok();
+            }
+            if asked > 0 && suffices(&found) {
+                break;
+            }
+        }
+        found
     }
 
     /// Reads a whole file of one cache.

@@ -99,23 +99,51 @@ impl<'a> Puller<'a> {
         self.judge(seen)
     }
 
-    /// Returns what the derivations below a plan were built to, dependencies first, as far as the policy believes it. One request to each cache.
+    /// Returns what the derivations below a plan were built to, dependencies first, as far as the policy believes it. One request to each cache; who has not answered when
+    /// everything that another says is believed is not waited for.
     ///
     /// A hint: that these are the derivations of the plan is for the caller to check, by computing each resolved digest.
     pub fn find_plan(&self, plan: &PlanDigest) -> Result<Vec<TrustedRealisation>, PullError> {
         let name = CacheName::PlanHint(*plan);
         let subject = plan.to_string();
         let sources = self.caches.usable();
-        let found = in_parallel(&sources, |source| {
-            let decode = |bytes: &[u8]| PlanHint::decode(bytes, plan);
-            self.caches.read(source, &name, &subject, decode).ok()
-        });
+        let plan = *plan;
+        let found = self.caches.read_until(
+            &sources,
+            (&name, &subject),
+            move |bytes: &[u8]| PlanHint::decode(bytes, &plan),
+            |hints| self.is_enough(hints),
+        );
         let mut seen = Vec::new();
         for (source, hint) in sources.iter().zip(&found) {
             let entries = hint.iter().flat_map(PlanHint::entries);
             seen.extend(entries.map(|entry| (*source, entry.clone())));
         }
         self.judge(seen)
+    }
+
+    /// Whether everything that one of these hints says is believed. A hint is of the whole plan.
+    fn is_enough(&self, hints: &[Option<PlanHint>]) -> bool {
+        let mut evidence: BTreeMap<ResolvedDigest, Vec<SignedRealisation>> = BTreeMap::new();
+        for entry in hints.iter().flatten().flat_map(PlanHint::entries) {
+            let resolved = entry.realisation.resolved;
+            evidence.entry(resolved).or_default().push(entry.clone());
+        }
+        for (resolved, known) in &mut evidence {
+            match self.store.find_realisation_signatures(resolved) {
+                Ok(here) => known.extend(here),
+                // Whoever asks next is told.
+                Err(_) => return false,
+            }
+        }
+        let is_believed = |entry: &SignedRealisation| {
+            let evidence = evidence.get(&entry.realisation.resolved);
+            let evidence = evidence.map_or(&[][..], Vec::as_slice);
+            let verdict = self.policy.judge(&entry.realisation, evidence, self.now);
+            verdict.is_accepted()
+        };
+        let mut entries = hints.iter().flatten().map(PlanHint::entries);
+        entries.any(|entries| !entries.is_empty() && entries.iter().all(is_believed))
     }
 
     /// Returns which of these objects a cache has with all that they need. Nothing is downloaded.

@@ -1,8 +1,13 @@
 //! What a pull does with good caches.
 
 use std::{
+    collections::BTreeMap,
+    net::TcpListener,
     slice::from_ref,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,10 +15,13 @@ use super::fixture::*;
 use crate::{
     MemoryNode,
     cache::{
-        format::CacheName,
+        backend::{BackendOptions, open_backend},
+        format::{CacheName, PlanHint},
         pull::{Answer, CacheError, PullError, PullEvent, Puller, forget_misses},
+        source::{Policy as Patience, Source},
     },
     testing::{TEST_TIME, TempStore, add_tree, find_faults, noise},
+    trust::SignedRealisation,
 };
 
 #[test]
@@ -106,6 +114,32 @@ fn what_one_cache_lacks_is_taken_from_another() -> TestResult {
     let sources = [empty.source()?, good.source()?];
     let pulled = pull(&here, &sources, &example.program)?;
     assert_eq!(pulled.objects.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_cache_that_says_nothing_is_not_waited_for_when_another_has_everything() -> TestResult {
+    let example = example()?;
+    let key = key(1);
+    let plan = crate::PlanDigest::from_bytes([3; 32]);
+    let good = Cache::of(&example.store, &[&example.program])?;
+    let told = SignedRealisation::sign(realisation(&example.program), &key);
+    let hint = PlanHint::new(plan, vec![told])?;
+    good.write(&CacheName::PlanHint(plan), &hint.encode()?)?;
+    // It takes connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/cache", silent.local_addr()?).parse()?;
+    let backend = open_backend(&url, &BackendOptions::default())?;
+    let silent_source = Arc::new(Source::new(backend, Patience::default()));
+    let here = TempStore::new();
+    let sources = [Arc::clone(&silent_source), good.source()?];
+    let puller = Puller::new(&here, &sources, trusting(&[&key], 1), TEST_TIME);
+    let found = puller.find_plan(&plan)?;
+    assert_eq!(found.len(), 1);
+    let wanted = [(example.program.path.clone(), example.program.id)];
+    assert_eq!(pull_by(&puller, &here, &wanted)?.objects.len(), 2);
+    // Whoever had waited would know by now that it does not answer.
+    assert_eq!(silent_source.statistics().failures, BTreeMap::new());
     Ok(())
 }
 
