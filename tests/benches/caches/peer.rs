@@ -1,77 +1,101 @@
-//! The peer: Debian's `nix copy` of the same directories, to a directory and back.
+//! The peer: `nix copy` of the same directories, to a directory and back. Debian's `nix`, and every other one that `PITH_BENCH_NIX` names.
 
+use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::{OBJECTS, report, time};
 
-fn nix(home: &Path, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new("nix")
-        .args(["--extra-experimental-features", "nix-command"])
-        .args(arguments)
-        .env("HOME", home)
-        .env("NIX_CONFIG", "build-users-group =\nrequire-sigs = false\n")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output.stdout
+/// More programs to measure, with colons between them. For the one of Debian sid on an older Debian: a script that starts it with its own libraries,
+/// `exec SID/lib64/ld-linux-x86-64.so.2 --argv0 nix --library-path SID/usr/lib/x86_64-linux-gnu SID/usr/bin/nix "$@"`, where
+/// `mmdebstrap --aptopt='Acquire::Check-Valid-Until "false"' --variant=extract --include=nix-bin sid SID` made `SID`.
+const PROGRAMS: &str = "PITH_BENCH_NIX";
+
+/// One program, and where it keeps what it makes.
+struct Nix<'a> {
+    program: &'a str,
+    place: &'a Path,
+}
+
+impl Nix<'_> {
+    /// Returns what it calls itself; `None` if it cannot be started.
+    fn version(&self) -> Option<String> {
+        let output = Command::new(self.program).arg("--version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = Command::new(self.program)
+            .args(["--extra-experimental-features", "nix-command"])
+            .args(arguments)
+            .env("HOME", self.place)
+            .env("NIX_CONFIG", "build-users-group =\nrequire-sigs = false\n")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    }
+
+    fn store(&self, name: &str) -> String {
+        format!("local?root={}", self.place.join(name).display())
+    }
+}
+
+/// Measures all programs that there are.
+pub(crate) fn measure(place: &Path, trees: &Path, pushed: Duration, pulled: Duration) {
+    let named = env::var(PROGRAMS).unwrap_or_default();
+    let named = named.split(':').filter(|name| !name.is_empty());
+    for (number, program) in ["nix"].into_iter().chain(named).enumerate() {
+        let place = &place.join(format!("nix-{number}"));
+        std::fs::create_dir(place).unwrap();
+        let nix = Nix { program, place };
+        match nix.version() {
+            Some(version) => measure_one(&nix, &version, trees, (pushed, pulled)),
+            None => report("push 30 objects", pushed, program, None),
+        }
+    }
 }
 
 /// Measures each compression once: with xz a push takes long.
-pub(crate) fn measure(place: &Path, trees: &Path, pushed: Duration, pulled: Duration) {
-    let version = Command::new("nix")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !version.is_ok_and(|status| status.success()) {
-        report("push 30 objects", pushed, "nix copy", None);
-        return;
-    }
-    let store = |name: &str| format!("local?root={}", place.join(name).display());
-    let from = store("nix");
+fn measure_one(nix: &Nix<'_>, version: &str, trees: &Path, (pushed, pulled): (Duration, Duration)) {
+    let from = nix.store("store");
     let mut paths = Vec::new();
     for number in 0..OBJECTS {
         let tree = trees.join(format!("part-{number}"));
-        let added = nix(
-            place,
-            &[
-                "store",
-                "add-path",
-                "--store",
-                &from,
-                tree.to_str().unwrap(),
-            ],
-        );
+        let tree = tree.to_str().unwrap();
+        let added = nix.run(&["store", "add-path", "--store", &from, tree]);
         paths.push(String::from_utf8(added).unwrap().trim().to_owned());
     }
     for (compression, goal) in [("zstd", "1.0 x"), ("xz", "0.067 x")] {
         let cache = format!(
             "file://{}?compression={compression}",
-            place.join(compression).display()
+            nix.place.join(compression).display()
         );
         let copy = |arguments: &[&str]| {
             let mut all = arguments.to_vec();
             all.extend(paths.iter().map(String::as_str));
-            time(|| drop(nix(place, &all)))
+            time(|| drop(nix.run(&all)))
         };
         let push = copy(&["copy", "--store", &from, "--from", &from, "--to", &cache]);
         report(
             &format!("push 30 objects (goal {goal})"),
             pushed,
-            &format!("nix copy, {compression}"),
+            &format!("{version}, {compression}"),
             Some(push),
         );
-        let to = store(&format!("pulled-{compression}"));
+        let to = nix.store(&format!("pulled-{compression}"));
         let pull = copy(&["copy", "--from", &cache, "--to", &to, "--no-check-sigs"]);
         report(
             "pull 30 objects (goal 0.7 x)",
             pulled,
-            &format!("nix copy back, {compression}"),
+            &format!("{version} back, {compression}"),
             Some(pull),
         );
     }
