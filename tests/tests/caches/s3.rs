@@ -5,7 +5,9 @@ use std::{
     net::TcpStream,
 };
 
-use store::cache::backend::{BackendError, BackendOptions, Corruption, ErrorClass, S3Settings};
+use store::cache::backend::{
+    BackendError, BackendOptions, Before, Corruption, ErrorClass, Replaced, S3Settings,
+};
 use tests::http_server::{HttpServer, Reply, part_reply};
 
 use bytes::Bytes;
@@ -57,6 +59,47 @@ fn a_bucket_conforms() -> TestResult {
     // Another prefix is another cache.
     let other = format!("s3://bucket?endpoint={}", moto.endpoint);
     assert!(!open(&other, &options())?.exists(&pack(32))?);
+    Ok(())
+}
+
+#[test]
+fn who_is_overtaken_does_not_write() -> TestResult {
+    let moto = Moto::start()?;
+    make_bucket(&moto.endpoint)?;
+    let url = format!("s3://bucket/prefix?endpoint={}", moto.endpoint);
+    let (one, other) = (open(&url, &options())?, open(&url, &options())?);
+    let file = object(1);
+    let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+    // Both found that there is nothing.
+    let first = one.replace(&file, bytes("one"), &Before::Absent)?;
+    let second = other.replace(&file, bytes("other"), &Before::Absent)?;
+    assert_eq!((first, second), (Replaced::Written, Replaced::Overtaken));
+    // Both read what is there.
+    let (there, before) = other.read_marked(&file, 10)?;
+    assert_eq!(there, b"one");
+    let first = one.replace(&file, bytes("one, two"), &before)?;
+    let second = other.replace(&file, bytes("one, other"), &before)?;
+    assert_eq!((first, second), (Replaced::Written, Replaced::Overtaken));
+    let (there, before) = other.read_marked(&file, 10)?;
+    assert_eq!(there, b"one, two");
+    one.remove(&file)?;
+    let removed = other.replace(&file, bytes("three"), &before)?;
+    assert_eq!(removed, Replaced::Overtaken);
+    assert!(!one.exists(&file)?);
+    Ok(())
+}
+
+#[test]
+fn a_server_without_conditions_is_written_without() -> TestResult {
+    let server = HttpServer::start(|asked| {
+        let is_conditional = asked.header("if-match").is_some();
+        let code = if is_conditional { 501 } else { 200 };
+        Some(Reply::new(code, "").with("ETag", "\"mark\""))
+    });
+    let before = Before::Marked("\"mark\"".to_owned());
+    let written = bucket(&server)?.replace(&object(1), Bytes::from_static(b"x"), &before)?;
+    assert_eq!(written, Replaced::Written);
+    assert_eq!(server.asked().len(), 2);
     Ok(())
 }
 

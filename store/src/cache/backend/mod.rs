@@ -66,6 +66,26 @@ pub struct Exclusion {
     _lock: Lock,
 }
 
+/// What a file was when it was read, for who writes it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// It was not there.
+    Absent,
+    /// The place gave this mark to its bytes, and gives another one to others.
+    Marked(String),
+    /// The place gives no marks.
+    Unknown,
+}
+
+/// What became of a file that was to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// It was written.
+    Written,
+    /// Somebody else has written or removed it since it was read.
+    Overtaken,
+}
+
 /// Whether somebody else may be removing files.
 #[derive(Debug)]
 pub enum Collectors {
@@ -101,6 +121,24 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// No reader sees a part of it. It is there for readers when [`flush`](Self::flush) has returned, at the latest; files that one thread writes appear in
     /// that order.
     fn write(&self, name: &CacheName, bytes: Bytes) -> Result<(), BackendError>;
+
+    /// Reads a whole file as [`read`](Self::read) does, with what [`replace`](Self::replace) wants to know.
+    fn read_marked(&self, name: &CacheName, limit: u64) -> Result<(Vec<u8>, Before), BackendError> {
+        Ok((self.read(name, limit)?, Before::Unknown))
+    }
+
+    /// Writes a file as [`write`](Self::write) does, unless it is something else than before. Places that cannot tell write it all the same.
+    fn replace(
+        &self,
+        name: &CacheName,
+        bytes: Bytes,
+        before: &Before,
+    ) -> Result<Replaced, BackendError> {
+        match before {
+            Before::Absent | Before::Marked(_) | Before::Unknown => self.write(name, bytes)?,
+        }
+        Ok(Replaced::Written)
+    }
 
     /// Makes everything written before visible and durable. When it fails, it may be called again.
     fn flush(&self) -> Result<(), BackendError>;

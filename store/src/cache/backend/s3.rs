@@ -1,6 +1,7 @@
 //! A bucket of any server that speaks S3.
 //!
-//! Nothing rests on conditional requests, which some servers ignore silently. The crate `object_store` signs and speaks the protocol; which bytes an answer
+//! What several writers add to is written under the condition that it is still what it was, so that nobody's addition is lost. Some servers ignore that
+//! silently, so nothing else rests on it. The crate `object_store` signs and speaks the protocol; which bytes an answer
 //! has, how large it may be and what its status means is looked at here, below that crate, and it retries nothing.
 
 use std::{
@@ -15,13 +16,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::{
     Error as StoreError, GetOptions, GetRange, GetResult, ObjectStore, ObjectStoreExt as _,
-    PutPayload, RetryConfig,
+    PutMode, PutOptions, PutPayload, RetryConfig, UpdateVersion,
     aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey},
     path::Path,
 };
 
 use super::{
-    Backend, BackendError, BackendOptions, CacheUrl, Corruption, FileKind, ListedFile,
+    Backend, BackendError, BackendOptions, Before, CacheUrl, Corruption, FileKind, ListedFile,
+    Replaced,
     address::Bucket,
     exact::{After, Exact},
     http::{skip, unreachable},
@@ -31,6 +33,9 @@ use crate::{
     cache::format::CacheName,
     net::{Body, Io, NetError, Patience, Pieces, chain},
 };
+
+/// Statuses by which servers say that a file is not what a condition says: not modified (of some servers), conflict of two conditions, precondition failed.
+const OVERTAKEN: [u16; 3] = [304, 409, 412];
 
 #[derive(Debug)]
 pub(super) struct S3 {
@@ -168,10 +173,17 @@ impl Backend for S3 {
     }
 
     fn read(&self, name: &CacheName, limit: u64) -> Result<Vec<u8>, BackendError> {
+        Ok(self.read_marked(name, limit)?.0)
+    }
+
+    fn read_marked(&self, name: &CacheName, limit: u64) -> Result<(Vec<u8>, Before), BackendError> {
         let result = self
             .get(name, None)
             .map_err(|failure| self.explain(failure, name))?;
         let size = result.meta.size;
+        // A weak mark may be that of other bytes, and no condition can be made of it.
+        let mark = result.meta.e_tag.clone();
+        let mark = mark.filter(|mark| !mark.starts_with("W/"));
         let too_large = || BackendError::Corrupt {
             file: self.file(name),
             problem: Corruption::TooLarge { limit_bytes: limit },
@@ -183,7 +195,7 @@ impl Backend for S3 {
         Exact::new(self.body(result), size, After::End, self.file(name))
             .read_to_end(&mut bytes)
             .map_err(|error| BackendError::from_read(error, &self.file(name)))?;
-        Ok(bytes)
+        Ok((bytes, mark.map_or(Before::Unknown, Before::Marked)))
     }
 
     fn open_range(
@@ -248,6 +260,42 @@ impl Backend for S3 {
         match self.io.wait(self.store.put(&path, PutPayload::from(bytes))) {
             Ok(_) => Ok(()),
             Err(error) => Err(self.meaning(&error, self.file(name))),
+        }
+    }
+
+    fn replace(
+        &self,
+        name: &CacheName,
+        bytes: Bytes,
+        before: &Before,
+    ) -> Result<Replaced, BackendError> {
+        let mode = match before {
+            Before::Absent => PutMode::Create,
+            Before::Marked(mark) => PutMode::Update(UpdateVersion {
+                e_tag: Some(mark.clone()),
+                version: None,
+            }),
+            Before::Unknown => {
+                self.write(name, bytes)?;
+                return Ok(Replaced::Written);
+            }
+        };
+        let path = self.path(&name.to_string())?;
+        let payload = PutPayload::from(bytes.clone());
+        let put = self.store.put_opts(&path, payload, PutOptions::from(mode));
+        let Err(error) = self.io.wait(put) else {
+            return Ok(Replaced::Written);
+        };
+        match (find_seen(&error), before) {
+            (Some(Seen::Status { code, .. }), _) if OVERTAKEN.contains(code) => {
+                Ok(Replaced::Overtaken)
+            }
+            (Some(Seen::Status { code: 404, .. }), Before::Marked(_)) => Ok(Replaced::Overtaken),
+            (Some(Seen::Status { code: 501, .. }), _) => {
+                self.write(name, bytes)?;
+                Ok(Replaced::Written)
+            }
+            _ => Err(self.meaning(&error, self.file(name))),
         }
     }
 

@@ -9,7 +9,7 @@ use super::CollectError;
 use crate::{
     Node, PackDigest, PathDigest, PlanDigest, ResolvedDigest,
     cache::{
-        backend::{ErrorClass, FileKind, ListedFile},
+        backend::{Before, ErrorClass, FileKind, ListedFile},
         format::{
             CacheName, Claim, ClosureIndex, FormatError, Frame, Manifest, NameHint, ObjectRecord,
             PlanHint, Prefix, RealisationSet,
@@ -195,12 +195,14 @@ impl Reader<'_> {
     pub(super) fn load_realisations(
         &self,
         resolved: &ResolvedDigest,
-    ) -> Result<Option<RealisationSet>, CollectError> {
+    ) -> Result<(Option<RealisationSet>, Before), CollectError> {
         let name = CacheName::Realisations(*resolved);
-        match self.read(&name)? {
-            Some(bytes) => self.understood(&name, RealisationSet::decode(&bytes, resolved)),
-            None => Ok(None),
-        }
+        let (bytes, before) = read_marked(self.cache, &name)?;
+        let set = match bytes {
+            Some(bytes) => self.understood(&name, RealisationSet::decode(&bytes, resolved))?,
+            None => None,
+        };
+        Ok((set, before))
     }
 
     /// Reads the object that a hint of a name leads to.
@@ -226,7 +228,7 @@ impl Reader<'_> {
             }
         }
         let found = self.for_each(&resolved, |digest| {
-            let set = self.load_realisations(digest)?;
+            let (set, _) = self.load_realisations(digest)?;
             let entries = set.as_ref().map_or(&[][..], RealisationSet::entries);
             let objects = entries.iter().map(|one| *one.realisation.path.digest());
             Ok(objects.collect::<Vec<_>>())
@@ -334,15 +336,26 @@ impl Inventory {
 
 /// Reads a whole file; `None` if it is not there or not whole.
 pub(super) fn read_file(cache: &Source, name: &CacheName) -> Result<Option<Vec<u8>>, CollectError> {
-    match cache.read(name, name.max_bytes()) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(SourceError::Quarantined { .. }) => Ok(None),
-        Err(SourceError::Backend(error))
-            if matches!(error.class(), ErrorClass::Absent | ErrorClass::Corrupt) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
+    Ok(read_marked(cache, name)?.0)
+}
+
+/// Reads a whole file to write it again; `None` if it is not there or not whole.
+pub(super) fn read_marked(
+    cache: &Source,
+    name: &CacheName,
+) -> Result<(Option<Vec<u8>>, Before), CollectError> {
+    let error = match cache.read_marked(name, name.max_bytes()) {
+        Ok((bytes, before)) => return Ok((Some(bytes), before)),
+        Err(error) => error,
+    };
+    match &error {
+        SourceError::Quarantined { .. } => Ok((None, Before::Unknown)),
+        SourceError::Backend(cause) => match cause.class() {
+            ErrorClass::Absent => Ok((None, Before::Absent)),
+            ErrorClass::Corrupt => Ok((None, Before::Unknown)),
+            _ => Err(error.into()),
+        },
+        _ => Err(error.into()),
     }
 }
 

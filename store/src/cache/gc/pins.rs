@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::{CollectError, inventory::read_file};
+use super::{CollectError, inventory::read_marked};
 use crate::{
     StorePath,
     cache::{
+        backend::{Before, Replaced},
         format::{CacheName, Pins},
         source::Source,
     },
@@ -16,19 +17,26 @@ const TRIES: u32 = 8;
 
 /// Returns what is pinned. A list that cannot be read is an error: without it too much would go.
 pub fn read_pins(cache: &Source) -> Result<Pins, CollectError> {
+    Ok(read_marked_pins(cache)?.0)
+}
+
+fn read_marked_pins(cache: &Source) -> Result<(Pins, Before), CollectError> {
     let name = CacheName::Pins;
-    match read_file(cache, &name)? {
+    let (bytes, before) = read_marked(cache, &name)?;
+    let pins = match bytes {
         Some(bytes) => Pins::decode(&bytes).map_err(|source| CollectError::Format {
             file: format!("{}/{name}", cache.url()),
             source,
-        }),
-        None => Ok(Pins::default()),
-    }
+        })?,
+        None => Pins::default(),
+    };
+    Ok((pins, before))
 }
 
 /// Pins some paths and unpins others, and returns what is pinned then. Durable when it returns.
 ///
-/// Where writers can be kept apart nobody's change is lost; elsewhere what was written is read again, and written again if somebody replaced it.
+/// Where writers can be kept apart, or the place writes only what is still what it was, nobody's change is lost; elsewhere what was written is read again, and written
+/// again if somebody replaced it.
 pub fn change_pins(
     cache: &Source,
     pin: &[StorePath],
@@ -38,7 +46,7 @@ pub fn change_pins(
     let file = format!("{}/{name}", cache.url());
     for _ in 0..TRIES {
         let alone = cache.keep_others_out()?;
-        let there = read_pins(cache)?;
+        let (there, before) = read_marked_pins(cache)?;
         let mut pins = there.clone();
         for path in unpin {
             pins.paths.remove(path);
@@ -51,9 +59,9 @@ pub fn change_pins(
             file: file.clone(),
             source,
         })?;
-        cache.write(&name, &Bytes::from(bytes))?;
+        let replaced = cache.replace(&name, &Bytes::from(bytes), &before)?;
         cache.flush()?;
-        if alone.is_some() {
+        if alone.is_some() && replaced == Replaced::Written {
             return Ok(pins);
         }
     }

@@ -14,11 +14,17 @@ use super::{
 };
 use crate::{
     PathDigest, ResolvedDigest,
-    cache::format::{CacheName, Condemned, DrawnId, RealisationSet},
+    cache::{
+        backend::Replaced,
+        format::{CacheName, Condemned, DrawnId, RealisationSet},
+    },
 };
 
 /// How long files are removed at most, well before pushes take the collector for dead.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// How often a list of realisations is read and written at most because others add to it meanwhile.
+const TRIES: u32 = 8;
 
 /// One sweep.
 pub(super) struct Sweep<'a> {
@@ -162,32 +168,51 @@ impl Sweep<'_> {
     fn trim(&self, resolved: &ResolvedDigest, doomed: &Doomed) -> Result<bool, CollectError> {
         let name = CacheName::Realisations(*resolved);
         let cache = self.reader.cache;
-        let Some(there) = self.reader.load_realisations(resolved)? else {
-            cache.remove(&name)?;
-            return Ok(true);
-        };
+        let file = || self.reader.address(&name);
+        for _ in 0..TRIES {
+            let (there, before) = self.reader.load_realisations(resolved)?;
+            let kept = match &there {
+                Some(there) => self.kept(resolved, there, doomed)?,
+                None => RealisationSet::new(*resolved),
+            };
+            if kept.entries().is_empty() {
+                cache.remove(&name)?;
+                return Ok(true);
+            }
+            if there.is_some_and(|there| there == kept) {
+                return Ok(false);
+            }
+            let bytes = kept.encode().map_err(|source| CollectError::Format {
+                file: file(),
+                source,
+            })?;
+            if cache.replace(&name, &Bytes::from(bytes), &before)? == Replaced::Written {
+                return Ok(false);
+            }
+        }
+        Err(CollectError::Contended { file: file() })
+    }
+
+    fn kept(
+        &self,
+        resolved: &ResolvedDigest,
+        there: &RealisationSet,
+        doomed: &Doomed,
+    ) -> Result<RealisationSet, CollectError> {
         let mut kept = RealisationSet::new(*resolved);
-        let failed = |source| CollectError::Format {
-            file: self.reader.address(&name),
-            source,
-        };
         for entry in there.entries() {
             let object = *entry.realisation.path.digest();
             let record = CacheName::Object(object);
             let is_new = !doomed.inventory.files.contains_key(&record);
-            if doomed.stays.contains(&object) || (is_new && cache.exists(&record)?) {
-                kept.insert(entry.clone()).map_err(failed)?;
+            if doomed.stays.contains(&object) || (is_new && self.reader.cache.exists(&record)?) {
+                kept.insert(entry.clone())
+                    .map_err(|source| CollectError::Format {
+                        file: self.reader.address(&CacheName::Realisations(*resolved)),
+                        source,
+                    })?;
             }
         }
-        if kept.entries().is_empty() {
-            cache.remove(&name)?;
-            return Ok(true);
-        }
-        if kept != there {
-            let bytes = kept.encode().map_err(failed)?;
-            cache.write(&name, &Bytes::from(bytes))?;
-        }
-        Ok(false)
+        Ok(kept)
     }
 }
 

@@ -1,10 +1,15 @@
 //! Files that several writers add to: read, merged, written, and read again.
 
 use super::{PushError, session::Session};
-use crate::cache::format::{CacheInfo, CacheName, FormatError, ObjectRecord, RealisationSet};
+use crate::cache::{
+    backend::Replaced,
+    format::{CacheInfo, CacheName, FormatError, ObjectRecord, RealisationSet},
+};
 
 /// How often a file is written at most, because others overwrote what was added to it.
 const TRIES: usize = 8;
+/// How often a file is read and written at most where the place refuses to write what others have written since. Each time one of them has succeeded.
+const REPLACING_TRIES: usize = 64;
 
 /// What a file says, to which others add as well.
 pub(super) trait Mergeable: Clone + Send + Sync {
@@ -76,8 +81,8 @@ impl Session<'_> {
     /// Makes sure that each file says at least what is to be in it, and returns what they say. Files of one level are written before those of the next;
     /// all are visible and durable in the end.
     ///
-    /// Where writers can be kept apart nobody's additions are lost. Elsewhere what was written is read again, and written again if somebody replaced it who had
-    /// read the file before.
+    /// Where writers can be kept apart, or the place writes only what is still what it was, nobody's additions are lost. Elsewhere what was written is read again, and
+    /// written again if somebody replaced it who had read the file before.
     pub(super) fn settle<T: Mergeable>(
         &self,
         levels: Vec<Vec<Addition<T>>>,
@@ -110,31 +115,43 @@ impl Session<'_> {
             }
             open = rest;
         }
-        let file = open.iter().flatten().next().map(|addition| &addition.name);
-        Err(PushError::Contended {
-            file: file.map_or_else(String::new, |name| format!("{}/{name}", self.cache.url())),
-        })
+        match open.iter().flatten().next() {
+            Some(addition) => Err(self.contended(&addition.name)),
+            None => Ok(settled),
+        }
     }
 
     /// Adds to one file. Tells whether it was written.
     fn add<T: Mergeable>(&self, addition: &Addition<T>) -> Result<(Addition<T>, bool), PushError> {
         let mut addition = addition.clone();
         let name = addition.name.clone();
-        if let Some(there) = self.read(&name)? {
-            match addition.value.merge_into(&there) {
-                Ok(false) => return Ok((addition, false)),
-                Ok(true) => {}
-                // What is no file of the format is replaced.
-                Err(FormatError::Malformed { .. } | FormatError::Json { .. }) => {}
-                Err(error) => return Err(self.format_error(&name, error)),
+        for _ in 0..REPLACING_TRIES {
+            let (there, before) = self.read_marked(&name)?;
+            if let Some(there) = there {
+                match addition.value.merge_into(&there) {
+                    Ok(false) => return Ok((addition, false)),
+                    Ok(true) => {}
+                    // What is no file of the format is replaced.
+                    Err(FormatError::Malformed { .. } | FormatError::Json { .. }) => {}
+                    Err(error) => return Err(self.format_error(&name, error)),
+                }
             }
+            let bytes = addition
+                .value
+                .encode()
+                .map_err(|error| self.format_error(&name, error))?;
+            if self.replace(&name, bytes, &before)? == Replaced::Written {
+                addition.is_written = true;
+                return Ok((addition, true));
+            }
+            self.check_cancelled()?;
         }
-        let bytes = addition
-            .value
-            .encode()
-            .map_err(|error| self.format_error(&name, error))?;
-        self.write(&name, bytes)?;
-        addition.is_written = true;
-        Ok((addition, true))
+        Err(self.contended(&name))
+    }
+
+    fn contended(&self, name: &CacheName) -> PushError {
+        PushError::Contended {
+            file: format!("{}/{name}", self.cache.url()),
+        }
     }
 }

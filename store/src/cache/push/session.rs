@@ -14,7 +14,7 @@ use super::{PushError, PushEvent, gate::Gate};
 use crate::{
     LocalStore, Realisation,
     cache::{
-        backend::ErrorClass,
+        backend::{Before, ErrorClass, Replaced},
         format::{CacheName, FormatError},
         parallel::in_parallel,
         source::{Source, SourceError},
@@ -70,6 +70,33 @@ impl Session<'_> {
     /// Reads a file that can as well be written again; `None` also if it cannot be read whole.
     pub(super) fn read_replaceable(&self, name: &CacheName) -> Result<Option<Vec<u8>>, PushError> {
         replaceable(self.cache.read(name, name.max_bytes()))
+    }
+
+    /// Reads a file that others add to as well; `None` if it is not there.
+    pub(super) fn read_marked(
+        &self,
+        name: &CacheName,
+    ) -> Result<(Option<Vec<u8>>, Before), PushError> {
+        let there = present(self.cache.read_marked(name, name.max_bytes()))?;
+        Ok(match there {
+            Some((bytes, before)) => (Some(bytes), before),
+            None => (None, Before::Absent),
+        })
+    }
+
+    /// Writes a file unless somebody else has since it was read.
+    pub(super) fn replace(
+        &self,
+        name: &CacheName,
+        bytes: Vec<u8>,
+        before: &Before,
+    ) -> Result<Replaced, PushError> {
+        let length = bytes.len() as u64;
+        let replaced = self.cache.replace(name, &Bytes::from(bytes), before)?;
+        if replaced == Replaced::Written {
+            self.sent_bytes.fetch_add(length, Ordering::Relaxed);
+        }
+        Ok(replaced)
     }
 
     pub(super) fn write(&self, name: &CacheName, bytes: Vec<u8>) -> Result<(), PushError> {

@@ -15,7 +15,8 @@ use super::{
 };
 use crate::cache::{
     backend::{
-        Backend, BackendError, CacheUrl, Collectors, ErrorClass, Exclusion, FileKind, ListedFile,
+        Backend, BackendError, Before, CacheUrl, Collectors, ErrorClass, Exclusion, FileKind,
+        ListedFile, Replaced,
     },
     format::CacheName,
 };
@@ -120,6 +121,17 @@ impl Source {
         Ok(bytes)
     }
 
+    /// Reads a whole file for [`replace`](Self::replace).
+    pub fn read_marked(
+        &self,
+        name: &CacheName,
+        limit: u64,
+    ) -> Result<(Vec<u8>, Before), SourceError> {
+        let read = self.request(Some(name), || self.backend.read_marked(name, limit))?;
+        self.state().statistics.bytes_read += read.0.len() as u64;
+        Ok(read)
+    }
+
     /// Opens a part of a file. Where the connection breaks, the reader goes on with another one.
     pub fn open_range(
         &self,
@@ -146,11 +158,31 @@ impl Source {
     /// Writes a file; see [`Backend::write`].
     pub fn write(&self, name: &CacheName, bytes: &Bytes) -> Result<(), SourceError> {
         self.request(None, || self.backend.write(name, bytes.clone()))?;
+        self.written(name, bytes);
+        Ok(())
+    }
+
+    /// Writes a file that is still what it was before; see [`Backend::replace`]. An answer that was lost may make the next try find its own bytes, and say that it
+    /// was overtaken.
+    pub fn replace(
+        &self,
+        name: &CacheName,
+        bytes: &Bytes,
+        before: &Before,
+    ) -> Result<Replaced, SourceError> {
+        let replace = || self.backend.replace(name, bytes.clone(), before);
+        let replaced = self.request(None, replace)?;
+        if replaced == Replaced::Written {
+            self.written(name, bytes);
+        }
+        Ok(replaced)
+    }
+
+    fn written(&self, name: &CacheName, bytes: &Bytes) {
         let mut state = self.state();
         state.statistics.bytes_written += bytes.len() as u64;
         // What was corrupt is replaced.
         state.quarantine.remove(name);
-        Ok(())
     }
 
     /// Makes what was written visible and durable; see [`Backend::flush`].
