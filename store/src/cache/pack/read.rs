@@ -10,10 +10,7 @@ use crate::{
 ///
 /// Fails unless both lengths and the digest are those of the manifest. Memory is reserved for [`MAX_FRAME`] bytes at most.
 pub fn read_frame(frame: &Frame, bytes: &[u8]) -> Result<Vec<u8>, PackError> {
-    check_length(frame.compressed_length, bytes)?;
-    let limit = u64::from(frame.length).min(MAX_FRAME as u64);
-    let content = decompress(bytes, limit).map_err(PackError::Frame)?;
-    check_length(frame.length, &content)?;
+    let content = unpack_frame(frame, bytes)?;
     let found = BlobId::from_bytes(*blake3::hash(&content).as_bytes());
     if found == frame.content {
         Ok(content)
@@ -23,6 +20,15 @@ pub fn read_frame(frame: &Frame, bytes: &[u8]) -> Result<Vec<u8>, PackError> {
             found,
         })
     }
+}
+
+/// Returns as many bytes as a frame is to hold, for who compares them with its digest. Otherwise as [`read_frame`].
+pub(in crate::cache) fn unpack_frame(frame: &Frame, bytes: &[u8]) -> Result<Vec<u8>, PackError> {
+    check_length(frame.compressed_length, bytes)?;
+    let limit = u64::from(frame.length).min(MAX_FRAME as u64);
+    let content = decompress(bytes, limit).map_err(PackError::Frame)?;
+    check_length(frame.length, &content)?;
+    Ok(content)
 }
 
 fn check_length(expected: u32, bytes: &[u8]) -> Result<(), PackError> {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cache::{
         format::CacheName,
-        pack::{PackError, read_frame},
+        pack::{PackError, read_frame, unpack_frame},
         source::Source,
     },
     local::PlaceError,
@@ -194,18 +194,22 @@ impl<'a, 's> Fetch<'a, 's> {
             return;
         }
         let Item { job, frame, bytes } = item;
-        let content = match read_frame(&frame, &bytes) {
-            Ok(content) => content,
-            Err(error) => {
-                if let Some(source) = source {
-                    let name = CacheName::Pack(frame.pack);
-                    source.quarantine(&name);
-                    self.fail(source, CacheError::damaged(&name, error));
-                }
-                lock(&self.failed).push(job);
-                return;
-            }
+        // Whoever writes a content hashes it anyway.
+        let unpacked = if job.is_one_content() {
+            unpack_frame(&frame, &bytes)
+        } else {
+            read_frame(&frame, &bytes)
         };
+        let delivered = unpacked.and_then(|content| self.deliver(source, &job, &content));
+        if let Err(error) = delivered {
+            if let Some(source) = source {
+                let name = CacheName::Pack(frame.pack);
+                source.quarantine(&name);
+                self.fail(source, CacheError::damaged(&name, error));
+            }
+            lock(&self.failed).push(job);
+            return;
+        }
         let counted = if source.is_some() {
             &self.fetched
         } else {
@@ -215,13 +219,25 @@ impl<'a, 's> Fetch<'a, 's> {
         if self.begun.elapsed() >= self.keep_after {
             self.spool.keep(&frame, &bytes);
         }
+        (self.events)(PullEvent::Fetched {
+            bytes: bytes.len() as u64,
+        });
+    }
+
+    /// Delivers what a frame holds. Fails if that is not what the frame is to hold, where only this compares it.
+    fn deliver(&self, source: Option<&Source>, job: &Job, content: &[u8]) -> Result<(), PackError> {
         for piece in &job.pieces {
-            match self.sink.deliver(piece, &content) {
+            match self.sink.deliver(piece, content) {
                 Ok(()) => {}
-                Err(PlaceError::Digest { expected, .. }) => {
+                Err(PlaceError::Digest {
+                    expected, found, ..
+                }) => {
+                    if job.is_one_content() {
+                        return Err(PackError::Content { expected, found });
+                    }
                     // The frame is right, so what the manifest says of it is wrong.
                     if let Some(source) = source {
-                        let name = CacheName::Pack(frame.pack);
+                        let name = CacheName::Pack(job.frame.pack);
                         let error = PackError::Blob { blob: expected };
                         self.fail(source, CacheError::damaged(&name, error));
                     }
@@ -229,9 +245,7 @@ impl<'a, 's> Fetch<'a, 's> {
                 Err(error) => self.stop(error.into()),
             }
         }
-        (self.events)(PullEvent::Fetched {
-            bytes: bytes.len() as u64,
-        });
+        Ok(())
     }
 
     fn fail(&self, source: &Source, error: CacheError) {

@@ -33,6 +33,20 @@ pub(super) struct Job {
     pub(super) pieces: Vec<Piece>,
 }
 
+impl Job {
+    /// Whether the frame holds one content and nothing else, so that their digests are equal and comparing one of them is enough.
+    pub(super) fn is_one_content(&self) -> bool {
+        match self.pieces[..] {
+            [piece] => {
+                piece.pieces == 1
+                    && piece.blob == self.frame.content
+                    && piece.length == self.frame.length
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Frames of a pack that are read one after another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
