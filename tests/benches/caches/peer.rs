@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::{OBJECTS, report, time};
 
 /// More programs to measure, with colons between them. For the one of Debian sid on an older Debian: a script that starts it with its own libraries,
-/// `exec SID/lib64/ld-linux-x86-64.so.2 --argv0 nix --library-path SID/usr/lib/x86_64-linux-gnu SID/usr/bin/nix "$@"`, where
+/// `exec SID/usr/lib64/ld-linux-x86-64.so.2 --argv0 nix --library-path SID/usr/lib/x86_64-linux-gnu SID/usr/bin/nix "$@"`, where
 /// `mmdebstrap --aptopt='Acquire::Check-Valid-Until "false"' --variant=extract --include=nix-bin sid SID` made `SID`.
 const PROGRAMS: &str = "PITH_BENCH_NIX";
 
