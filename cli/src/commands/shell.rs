@@ -99,13 +99,12 @@ pub(crate) fn shell(args: &ShellArgs, context: &Context) -> Result<u8, CommandEr
     }
     let evaluator = context.evaluator();
     let mut selections = select_all(context, &evaluator, &args.targets, Want::Objects)?;
-    let mut seed = None;
+    let (mut seed, mut tree) = (None, None);
     if args.inputs {
-        let (inputs, its_seed) = inputs(&selections, &args.targets)?;
-        selections = inputs;
-        seed = its_seed;
+        (selections, seed) = inputs(&selections, &args.targets)?;
+    } else {
+        tree = take_tree(args, &mut selections)?;
     }
-    let tree = take_tree(args, &mut selections)?;
     let own = selections.len();
     selections.extend(seed.clone().or(tree.clone()));
     if args.command.is_empty() && !args.host && seed.is_none() {
@@ -232,7 +231,7 @@ fn specification(
     let shown = tools
         .closure
         .paths()
-        .filter(|path| ![&tools.seed, &tools.tree].contains(&&Some((*path).clone())));
+        .filter(|path| tools.seed.as_ref() != Some(path) && tools.tree.as_ref() != Some(path));
     spec.mounts
         .extend(shown.map(|path| read_only(store.real_path(path), path.to_logical().into())));
     spec.env.extend(variables(store, tools));
