@@ -18,7 +18,7 @@ use nix::sys::{
 use store::{
     AddBatch, AddObject, AddSource, LocalStore, MemoryNode, PathInfo, Problem, Progress, RootError,
     RootKind, VerifyDepth, VerifyError, VerifyOptions, VerifyReport, Watch, scratch_path,
-    testing::{TempStore, find_faults, memory_tree, noise, open},
+    testing::{TempStore, find_faults, make_writable, memory_tree, noise, open},
 };
 
 type TestResult = Result<(), Box<dyn Error>>;
@@ -315,6 +315,8 @@ fn an_object_that_is_gone_is_found_without_reading() -> TestResult {
     let store = TempStore::new();
     let info = with_object(&store)?;
     let user = store.add_tree("user", MemoryNode::file(info.path.to_logical()), &[&info])?;
+    // An ordinary user may give a directory another parent only while it is writable.
+    make_writable(&store.real_path(&info.path))?;
     fs::rename(store.real_path(&info.path), store.root().join("elsewhere"))?;
     let report = verify(&store, VerifyDepth::Records)?;
     assert_eq!(problems(&report, &info), [Problem::Absent]);
