@@ -75,7 +75,8 @@ fn tamper(path: &Path, change: impl FnOnce(&Path) -> std::io::Result<()>) -> std
     }
     change(path)?;
     for (path, mode) in modes.into_iter().rev() {
-        if path.exists() {
+        // The change may have put a link there, whose target is nobody's business.
+        if path.exists() && !path.is_symlink() {
             fs::set_permissions(&path, mode)?;
             reset_time(&path)?;
         }
