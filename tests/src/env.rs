@@ -146,6 +146,19 @@ impl TestEnv {
         }
     }
 
+    /// The same place with the store in `PITH_TEST_ELSEWHERE`, where that names a directory: what was built there stays, so
+    /// a comparison of everything, which takes hours, goes on where it ended. The directory becomes that of the scenario's user.
+    #[must_use]
+    pub fn with_lasting_store(mut self) -> Self {
+        if let Some(store) = std::env::var_os("PITH_TEST_ELSEWHERE") {
+            self.store = store.into();
+            fs::create_dir_all(&self.store).expect("PITH_TEST_ELSEWHERE can be written");
+            std::os::unix::fs::chown(&self.store, self.user, self.user)
+                .expect("PITH_TEST_ELSEWHERE is ours");
+        }
+        self
+    }
+
     /// The same place with a store of its own that has the bootstrap binaries, so that things can be built in it, and collected.
     ///
     /// They are copied from the shared store, with what is remembered of where they came from; the first command makes a database of that. The link

@@ -66,7 +66,8 @@ fn another_store_user_machine_load_and_environment_give_the_same_bits() {
         elsewhere.as_user(23_456)
     } else {
         elsewhere
-    };
+    }
+    .with_lasting_store();
     let variables = [
         ("LC_ALL", "de_DE.UTF-8"),
         ("LANG", "tr_TR.UTF-8"),
