@@ -354,7 +354,7 @@ fn a_recipe_is_compiled_here_and_its_program_runs_on_arm64() {
 
 #[test]
 fn libraries_are_for_arm64_and_tools_of_a_build_are_not() {
-    if std::env::var_os("PITH_TEST_FULL").is_none_or(|value| value.is_empty()) {
+    if !tests::is_full() {
         return;
     }
     let env = TestEnv::with_shared_store();
