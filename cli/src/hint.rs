@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::{error::Error, io::ErrorKind};
 
-use pack::ImageError;
+use pack::{ImageError, StartError};
 use recipes::build::StepError;
 use recipes::source::archive::ArchiveError;
 use recipes::source::local::LocalError;
@@ -122,9 +122,25 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
             "`--platform` says what the image is for; a store path is for one platform only",
         );
     }
+    if let Some(ImageError::Start(error)) = find_type(error) {
+        return Some(not_starting(error));
+    }
     match find_type(error) {
         Some(RebuildError::InUse { .. }) => Some("try again when it is done"),
         _ => None,
+    }
+}
+
+/// What may be done about an image whose program does not start.
+const fn not_starting(error: &StartError) -> &'static str {
+    match error {
+        StartError::Library { .. } => {
+            "pack the package that has it as well, or link with its directory in the run path; `--no-check` packs it as it is"
+        }
+        StartError::Interpreter { .. } => {
+            "pack the package that has it as well; `--no-check` packs it as it is"
+        }
+        _ => "`entrypoint` of `image(…)` says what an image runs; `--no-check` packs it as it is",
     }
 }
 

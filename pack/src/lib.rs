@@ -7,6 +7,7 @@ pub mod layer;
 pub mod oci;
 pub mod rootfs;
 mod sink;
+mod start;
 mod validate;
 
 pub use event::Event;
@@ -17,4 +18,5 @@ pub use layer::Compression;
 pub use oci::ImageName;
 pub use rootfs::User;
 pub use sink::{Format, SinkError, UnknownFormat, Written};
+pub use start::StartError;
 pub use validate::{Mismatch, ValidateError, Validation, validate};

@@ -8,6 +8,7 @@
 //! * [`tree`]: files, symlinks and directories by content
 //! * [`object`]: the identity of a store object
 //! * [`scan`]: references in bytes
+//! * [`elf`]: what programs ask of their surroundings
 //! * [`info`]: facts about store paths
 //! * [`trust`]: keys, signatures, and what is believed because of them
 //! * [`db`]: which objects are valid
@@ -23,6 +24,7 @@
 pub mod cache;
 pub mod closure;
 pub mod db;
+pub mod elf;
 pub mod export;
 #[cfg(feature = "faults")]
 pub mod faults;

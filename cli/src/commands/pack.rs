@@ -45,6 +45,11 @@ pub(crate) struct PackArgs {
     /// gzip, zstd or none
     #[arg(long, value_name = "COMPRESSION", default_value = "gzip")]
     compression: Compression,
+    /// Pack what cannot start, too
+    ///
+    /// Otherwise the program, its interpreter and the libraries that the loader will look for must be in the image.
+    #[arg(long)]
+    no_check: bool,
     /// Show which store paths are in which layer
     #[arg(long)]
     explain: bool,
@@ -78,6 +83,7 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     let options = PackOptions {
         compression: args.compression,
         max_layers: args.max_layers,
+        check_start: !args.no_check,
         ..PackOptions::default()
     };
     let progress = PackProgress::new(context.printer());

@@ -7,6 +7,7 @@ use crate::{
     layer::StoredObject,
     oci::{Architecture, Platform},
     rootfs::{find_programs, list_architectures},
+    start::{machine_name, runs},
 };
 
 /// The beginning of an ELF file up to `e_machine` (System V ABI, "ELF Header").
@@ -72,22 +73,4 @@ fn machine_of(file: &Path) -> Option<u16> {
     let little = head[BYTE_ORDER.0] == BYTE_ORDER.1;
     (head.starts_with(MAGIC) && little)
         .then(|| u16::from_le_bytes([head[MACHINE], head[MACHINE + 1]]))
-}
-
-/// Whether a processor runs the programs of a machine, its own 32-bit ones included.
-const fn runs(platform: &Platform, machine: u16) -> bool {
-    match platform.architecture {
-        Architecture::Amd64 => matches!(machine, 62 | 3),
-        Architecture::Arm64 => matches!(machine, 183 | 40),
-    }
-}
-
-const fn machine_name(machine: u16) -> &'static str {
-    match machine {
-        3 => "386",
-        40 => "arm",
-        62 => "amd64",
-        183 => "arm64",
-        _ => "another processor",
-    }
 }

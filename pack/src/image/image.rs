@@ -10,7 +10,8 @@ use store::{Lease, PathInfo, StorePath};
 
 use super::{
     Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, assemble, foreign,
-    root::RootInputs, sets::RootSets,
+    root::{Root, RootInputs},
+    sets::RootSets,
 };
 use crate::{
     Event,
@@ -20,6 +21,7 @@ use crate::{
     },
     oci::{Descriptor, Digest, ImageConfig, ImageName, Platform, index_entry, to_canonical_json},
     rootfs::RootTree,
+    start::{Start, StartError, View},
 };
 
 /// How an image is made.
@@ -29,6 +31,8 @@ pub struct PackOptions {
     pub compression: Compression,
     /// The largest number of layers, 1 to 100.
     pub max_layers: usize,
+    /// Whether the program that the image runs must be one that starts: it, its interpreter and its libraries are in the image.
+    pub check_start: bool,
     /// How many threads compress; as many as there are processors where it is `None`. No byte depends on it.
     pub threads: Option<NonZero<usize>>,
 }
@@ -39,6 +43,7 @@ impl Default for PackOptions {
             compression: Compression::default(),
             // Pulls stop getting cheaper at about 14 layers, and each costs 70 to 110 ms to load.
             max_layers: 16,
+            check_start: true,
             threads: None,
         }
     }
@@ -138,6 +143,9 @@ impl<'a> Image<'a> {
             sets: &sets,
         }
         .build()?;
+        if options.check_start {
+            check_start(&root, &objects, spec)?;
+        }
         let plan = LayerPlan::new(&plan_paths(&infos, parts.requested), options.max_layers)?;
         let mut groups: Vec<Vec<Arc<StoredObject>>> = plan
             .layers()
@@ -352,6 +360,24 @@ impl std::fmt::Debug for Image<'_> {
             .field("layers", &self.layers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Refuses an image whose program would not start.
+fn check_start(
+    root: &Root,
+    objects: &[Arc<StoredObject>],
+    spec: &ImageSpec,
+) -> Result<(), StartError> {
+    let start = Start {
+        view: View::new(&root.tree, objects.iter().map(|object| &**object)),
+        env: &root.env,
+        working_directory: &spec.working_directory,
+        platform: &spec.platform,
+    };
+    let mut command = root.entrypoint.iter().chain(&root.cmd);
+    command
+        .next()
+        .map_or(Ok(()), |program| start.check(program))
 }
 
 /// Returns the indices of the layers of which nothing is known.

@@ -16,7 +16,7 @@ mod spec;
 use store::{ClosureError, LeaseError};
 use thiserror::Error;
 
-use crate::{layer::LayerError, rootfs::RootFsError};
+use crate::{layer::LayerError, rootfs::RootFsError, start::StartError};
 
 pub(crate) use assemble::Assembled;
 pub(crate) use image::KnownLayers;
@@ -42,6 +42,9 @@ pub enum ImageError {
     /// The root could not be put together.
     #[error(transparent)]
     RootFs(#[from] RootFsError),
+    /// The program of the image cannot be started.
+    #[error("the image would not start")]
+    Start(#[from] StartError),
     /// A program is for other machines than the image.
     #[error("`{path}` is for {found}, and the image is for {platform}")]
     Foreign {

@@ -82,6 +82,11 @@ impl RootTree {
         self.entries.contains_key(path)
     }
 
+    /// Returns the entry at `path`.
+    pub(crate) fn get(&self, path: &RootPath) -> Option<&RootEntry> {
+        self.entries.get(path).map(|(entry, _)| entry)
+    }
+
     /// Returns the entries, each directory before what is in it.
     pub fn iter(&self) -> impl Iterator<Item = (&RootPath, &RootEntry)> {
         self.entries.iter().map(|(path, (entry, _))| (path, entry))

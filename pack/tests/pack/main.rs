@@ -5,4 +5,5 @@ mod outputs;
 mod platforms;
 mod repeated;
 mod root;
+mod start;
 mod tampering;

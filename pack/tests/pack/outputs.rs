@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
 
 use pack::{Compression, Format, PackOptions, validate};
 
-use crate::fixture::{Fixture, TestResult, list_layers, list_tar};
+use crate::fixture::{Fixture, TestResult, list_layers, list_tar, unchecked};
 
 #[test]
 fn an_image_holds_the_closure_and_the_generated_files_and_nothing_else() -> TestResult {
@@ -54,7 +54,7 @@ fn every_compression_and_number_of_layers_gives_a_valid_image_of_the_same_tree()
             let options = PackOptions {
                 compression,
                 max_layers,
-                threads: None,
+                ..unchecked()
             };
             let archive = fixture.place(&format!("{compression}-{max_layers}.tar"));
             fixture.pack(
@@ -99,7 +99,7 @@ fn two_stores_at_different_places_give_the_same_archive() -> TestResult {
         let fixture = Fixture::new()?;
         let options = PackOptions {
             threads: std::num::NonZero::new(threads),
-            ..PackOptions::default()
+            ..unchecked()
         };
         let place = fixture.place("hello.tar");
         fixture.pack(
@@ -187,7 +187,7 @@ fn a_link_to_an_archive_stays_a_link() -> TestResult {
 fn a_layout_keeps_other_tags_and_loses_what_a_replaced_one_held_alone() -> TestResult {
     let fixture = Fixture::new()?;
     let layout = fixture.place("layout");
-    let options = PackOptions::default();
+    let options = unchecked();
     let mut tagged = fixture.spec();
     tagged.name = "hello:old".parse()?;
     fixture.pack(&[&fixture.hello], &tagged, &options, Format::Oci, &layout)?;

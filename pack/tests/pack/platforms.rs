@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use pack::{Format, Image, ImageError, ImageSpec, PackOptions, SinkError, validate};
+use pack::{Format, Image, ImageError, ImageSpec, SinkError, validate};
 use store::{MemoryNode, PathInfo};
 
-use crate::fixture::{Fixture, TestResult};
+use crate::fixture::{Fixture, TestResult, unchecked};
 
 fn for_platform(fixture: &Fixture, platform: &str) -> ImageSpec {
     ImageSpec {
@@ -17,13 +17,7 @@ fn for_platform(fixture: &Fixture, platform: &str) -> ImageSpec {
 fn image<'a>(fixture: &Fixture, of: &PathInfo, platform: &str) -> Result<Image<'a>, ImageError> {
     let spec = for_platform(fixture, platform);
     let roots = [of.path.clone()];
-    Image::new(
-        &fixture.store,
-        &roots,
-        &spec,
-        &PackOptions::default(),
-        &|_| (),
-    )
+    Image::new(&fixture.store, &roots, &spec, &unchecked(), &|_| ())
 }
 
 #[test]

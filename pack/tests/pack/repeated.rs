@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 
 use pack::{Compression, Format, PackOptions};
 
-use crate::fixture::{Fixture, TestResult};
+use crate::fixture::{Fixture, TestResult, unchecked};
 
 const FORMATS: [Format; 4] = [Format::Archive, Format::Oci, Format::Tar, Format::Directory];
 
@@ -52,7 +52,7 @@ fn another_image_at_the_same_place_is_not_taken_for_the_first() -> TestResult {
     let first = fixture.pack_hello(Format::Archive, &archive)?;
     let mut spec = fixture.spec();
     spec.cmd.push("--help".to_owned());
-    let options = PackOptions::default();
+    let options = unchecked();
     let second = fixture.pack(
         &[&fixture.hello],
         &spec,

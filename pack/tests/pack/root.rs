@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, fs};
 
-use pack::{FileSpec, Format, Image, PackOptions};
+use pack::{FileSpec, Format, Image};
 use serde_json::Value;
 use store::{Component, ContainedComponent};
 
-use crate::fixture::{Fixture, TestResult};
+use crate::fixture::{Fixture, TestResult, unchecked};
 
 fn config(
     fixture: &Fixture,
@@ -14,13 +14,7 @@ fn config(
     roots: &[&store::PathInfo],
 ) -> Result<Value, Box<dyn std::error::Error>> {
     let layout = tempfile::tempdir()?;
-    fixture.pack(
-        roots,
-        spec,
-        &PackOptions::default(),
-        Format::Oci,
-        layout.path(),
-    )?;
+    fixture.pack(roots, spec, &unchecked(), Format::Oci, layout.path())?;
     let read = |name: &str| -> Result<Value, Box<dyn std::error::Error>> {
         Ok(serde_json::from_slice(&fs::read(
             layout.path().join(name),
@@ -80,7 +74,7 @@ fn two_packages_with_one_program_are_both_named() -> TestResult {
         &fixture.store,
         &roots,
         &fixture.spec(),
-        &PackOptions::default(),
+        &unchecked(),
         &|_| (),
     )
     .expect_err("two owners");
@@ -106,7 +100,7 @@ fn links_replace_the_generated_ones_and_must_lead_somewhere() -> TestResult {
         executable: false,
     };
     spec.files.insert("/etc/hosts".to_owned(), file);
-    let options = PackOptions::default();
+    let options = unchecked();
     fixture.pack(&[&fixture.hello], &spec, &options, Format::Directory, &root)?;
     assert!(!root.join("bin").exists());
     assert_eq!(
@@ -145,14 +139,7 @@ fn a_specification_cannot_write_outside_the_root_or_into_the_store() -> TestResu
         spec.files.insert(path.to_owned(), file);
         let roots = [fixture.hello.path.clone()];
         assert!(
-            Image::new(
-                &fixture.store,
-                &roots,
-                &spec,
-                &PackOptions::default(),
-                &|_| ()
-            )
-            .is_err(),
+            Image::new(&fixture.store, &roots, &spec, &unchecked(), &|_| ()).is_err(),
             "{path}"
         );
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use pack::{Compression, Format, PackOptions, validate};
 
-use crate::fixture::{Fixture, TestResult};
+use crate::fixture::{Fixture, TestResult, unchecked};
 
 #[test]
 fn a_flipped_bit_in_any_blob_or_document_is_found() -> TestResult {
@@ -13,7 +13,7 @@ fn a_flipped_bit_in_any_blob_or_document_is_found() -> TestResult {
         let layout = fixture.place(&format!("layout-{compression}"));
         let options = PackOptions {
             compression,
-            ..PackOptions::default()
+            ..unchecked()
         };
         fixture.pack(
             &[&fixture.other],
@@ -55,7 +55,7 @@ fn a_truncated_archive_is_refused() -> TestResult {
     fixture.pack(
         &[&fixture.other],
         &fixture.spec(),
-        &PackOptions::default(),
+        &unchecked(),
         Format::Archive,
         &archive,
     )?;
@@ -74,7 +74,7 @@ fn a_layer_with_a_decompression_bomb_is_streamed_and_refused() -> TestResult {
     fixture.pack(
         &[&fixture.other],
         &fixture.spec(),
-        &PackOptions::default(),
+        &unchecked(),
         Format::Oci,
         &layout,
     )?;

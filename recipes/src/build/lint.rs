@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read, Seek};
 
-use object::ReadCache;
 use rayon::prelude::*;
+use store::elf::{self, Requests};
 
-use super::elf::{self, Requests};
 use super::listing::{Entry, Listing, shown};
 use super::space::{Found, Space};
 
@@ -200,8 +199,7 @@ impl Check<'_> {
         let mut magic = [0; 4];
         file.read_exact(&mut magic)?;
         if magic == elf::MAGIC {
-            return Ok(elf::read_requests(&ReadCache::new(file))
-                .map_or(Vec::new(), |requests| self.requests(&requests)));
+            return Ok(elf::read_file(file).map_or(Vec::new(), |requests| self.requests(&requests)));
         }
         if executable && magic.starts_with(b"#!") {
             file.rewind()?;

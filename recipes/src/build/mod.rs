@@ -17,7 +17,6 @@ mod compare;
 mod component;
 mod contained;
 mod debian;
-mod elf;
 mod environment;
 mod error;
 mod files;

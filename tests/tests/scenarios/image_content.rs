@@ -126,3 +126,23 @@ fn an_image_holds_no_shell_compiler_header_or_seed() {
         }
     }
 }
+
+#[test]
+fn an_image_that_would_not_start_is_refused_before_anything_is_written() {
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        "image(name = \"app\", packages = [package(\"jq\")], entrypoint = [\"/bin/none\"])\n",
+    );
+    let finished = env
+        .pith(&["pack", "app", "-q", "-o", "app.tar"])
+        .expect_status(1);
+    assert_eq!(
+        finished.stderr,
+        "error: the image would not start\n  caused by: `/bin/none` is not in the image\n\
+         hint: `entrypoint` of `image(…)` says what an image runs; `--no-check` packs it as it is\n"
+    );
+    assert!(!env.path("project/app.tar").exists());
+    env.pith(&["pack", "app", "-q", "-o", "app.tar", "--no-check"])
+        .expect_success();
+}

@@ -5,24 +5,37 @@
 //!
 //! Format: System V ABI, "Program Loading and Dynamic Linking".
 
+use std::io::{Read, Seek};
+
 use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
-use object::{Endianness, ReadRef};
+use object::{Endianness, ReadCache, ReadRef};
 
 /// The magic number, by which everything else is passed over quickly.
-pub(super) const MAGIC: [u8; 4] = *b"\x7fELF";
+pub const MAGIC: [u8; 4] = *b"\x7fELF";
 
 /// What the loader is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Requests {
-    pub(super) interpreter: Option<Vec<u8>>,
+pub struct Requests {
+    /// The processor that the file is for, `e_machine`.
+    pub machine: u16,
+    /// The loader, `PT_INTERP`; a library and a static program have none.
+    pub interpreter: Option<Vec<u8>>,
     /// The directories of `DT_RUNPATH`, or of `DT_RPATH` where there is none.
-    pub(super) search_path: Vec<Vec<u8>>,
-    pub(super) needed: Vec<Vec<u8>>,
+    pub search_path: Vec<Vec<u8>>,
+    /// Whether these directories also serve the libraries that this file's libraries need: they are `DT_RPATH`.
+    pub search_path_is_inherited: bool,
+    /// The libraries, `DT_NEEDED`.
+    pub needed: Vec<Vec<u8>>,
+}
+
+/// Reads what an open file asks for; `None` when it is not for a loader, or cannot be read. Only headers and tables are read.
+pub fn read_file(file: impl Read + Seek) -> Option<Requests> {
+    read_requests(&ReadCache::new(file))
 }
 
 /// Reads what the file asks for; `None` when it is not for a loader.
-pub(super) fn read_requests<'data, R: ReadRef<'data>>(data: R) -> Option<Requests> {
+fn read_requests<'data, R: ReadRef<'data>>(data: R) -> Option<Requests> {
     match object::FileKind::parse(data).ok()? {
         object::FileKind::Elf32 => read::<elf::FileHeader32<Endianness>, R>(data),
         object::FileKind::Elf64 => read::<elf::FileHeader64<Endianness>, R>(data),
@@ -41,7 +54,10 @@ where
         return None;
     }
     let segments = header.program_headers(endian, data).ok()?;
-    let mut requests = Requests::default();
+    let mut requests = Requests {
+        machine: header.e_machine(endian),
+        ..Requests::default()
+    };
     let mut entries: &[E::Dyn] = &[];
     for segment in segments {
         if let Ok(Some(interpreter)) = segment.interpreter(endian, data) {
@@ -85,9 +101,9 @@ where
             requests.needed.push(name);
         }
     }
-    let search_path = value(elf::DT_RUNPATH)
-        .or_else(|| value(elf::DT_RPATH))
-        .and_then(string);
+    let own = value(elf::DT_RUNPATH);
+    requests.search_path_is_inherited = own.is_none();
+    let search_path = own.or_else(|| value(elf::DT_RPATH)).and_then(string);
     if let Some(search_path) = search_path.filter(|path| !path.is_empty()) {
         requests.search_path = search_path
             .split(|byte| *byte == b':')
