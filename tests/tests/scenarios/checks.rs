@@ -1,6 +1,6 @@
 //! What tells an author that a recipe is not good yet: smoke commands, the lint, and overrides that reach everything.
 
-use tests::TestEnv;
+use tests::{TestEnv, is_full};
 
 /// A package whose program is bash of the collection, under the name `tool`.
 fn recipe(arguments: &str) -> String {
@@ -118,18 +118,21 @@ fn write_collection(env: &TestEnv) -> String {
     env.path("collection").to_str().expect("a text").to_owned()
 }
 
+/// The store paths that `target` needs when it runs, itself first.
+fn closure(env: &TestEnv, target: &str, flags: &[&str]) -> Vec<String> {
+    let tree = env.pith(&[&["tree", target, "--json", "-q"], flags].concat());
+    let tree = tree.expect_success().json();
+    let objects = tree["objects"].as_array().expect("a list").iter();
+    objects
+        .map(|one| one["path"].as_str().expect("a path").to_owned())
+        .collect()
+}
+
 #[test]
 fn an_override_reaches_every_closure_and_leaves_nothing_of_the_old() {
     let env = TestEnv::with_seed();
     let collection = write_collection(&env);
-    let closure = |target: &str| -> Vec<String> {
-        let tree = env.pith(&["tree", target, "--json", "-q", "--collection", &collection]);
-        let tree = tree.expect_success().json();
-        let objects = tree["objects"].as_array().expect("a list").iter();
-        objects
-            .map(|one| one["path"].as_str().expect("a path").to_owned())
-            .collect()
-    };
+    let closure = |target: &str| closure(&env, target, &["--collection", &collection]);
     let old: Vec<String> = closure("base");
     assert!(closure("left").contains(&old[0]) && closure("right").contains(&old[0]));
     env.write(
@@ -160,4 +163,65 @@ fn an_override_reaches_every_closure_and_leaves_nothing_of_the_old() {
         "{}",
         wrong.stderr
     );
+}
+
+/// Makes openssl tell of itself, also where it otherwise says its number alone.
+const PATCH: &str = r#"--- a/VERSION.dat
++++ b/VERSION.dat
+@@ -4,3 +4,3 @@
+ PRE_RELEASE_TAG=
+-BUILD_METADATA=
++BUILD_METADATA=patched
+ RELEASE_DATE="25 Aug 2026"
+--- a/crypto/cversion.c
++++ b/crypto/cversion.c
+@@ -51,3 +51,3 @@
+     case OPENSSL_VERSION_STRING:
+-        return OPENSSL_VERSION_STR;
++        return OPENSSL_FULL_VERSION_STR;
+     case OPENSSL_FULL_VERSION_STRING:
+"#;
+
+/// Takes as long as openssl, curl and nginx take to compile. What an override does to closures is tried above with packages of a line each.
+#[test]
+fn openssl_is_patched_under_curl_and_nginx_at_once() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    // A package without openssl stays what it is.
+    let closures = || ["curl", "nginx", "jq"].map(|target| closure(&env, target, &[]));
+    let openssl = |closure: &[String]| -> Vec<String> {
+        let found = closure.iter().filter(|path| path.contains("-openssl-"));
+        found.cloned().collect()
+    };
+    // Both say which library they run with, one on standard output, one on standard error.
+    let said = || {
+        let curl = env.pith(&["run", "-q", "curl", "--", "--version"]);
+        let nginx = env.pith(&["run", "-q", "nginx", "--", "-V"]);
+        [curl.expect_success().stdout, nginx.expect_success().stderr]
+    };
+    let old = closures();
+    for said in said() {
+        assert!(said.contains("3.0.") && !said.contains("patched"), "{said}");
+    }
+
+    env.write("project/fix.patch", PATCH);
+    env.write(
+        "project/pith.star",
+        "overrides = {\"openssl\": package(\"openssl\").extend(patches = [source(\"fix.patch\")])}\n",
+    );
+    let new = closures();
+    let (before, after) = (openssl(&old[0]), openssl(&new[0]));
+    assert_eq!((before.len(), after.len()), (1, 1), "{old:?}\n{new:?}");
+    assert_ne!(before, after);
+    assert_eq!(openssl(&old[1]), before);
+    assert_eq!(openssl(&new[1]), after);
+    assert_eq!(old[2], new[2]);
+    for said in said() {
+        assert!(said.contains("3.0.22+patched"), "{said}");
+    }
+
+    std::fs::remove_file(env.path("project/pith.star")).expect("it was written");
+    assert_eq!(closures(), old);
 }
