@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pack::oci::HealthCheck;
 use pack::{FileSpec, ImageName, ImageSpec};
 use recipes::model::{ImageDeclaration, Piece, Platform, Protocol, Text};
 use store::StorePath;
@@ -39,15 +40,18 @@ pub(crate) fn declared_spec(
         };
         ports.insert(format!("{}/{protocol}", port.number).parse()?);
     }
-    let files = map(&image.files).into_iter();
-    let files = files.map(|(path, text)| {
-        (
-            path,
-            FileSpec {
-                contents: text.into_bytes(),
-                executable: false,
-            },
-        )
+    let files = [(&image.files, false), (&image.executables, true)].into_iter();
+    let files = files.flat_map(|(files, executable)| {
+        map(files).into_iter().map(move |(path, text)| {
+            let contents = text.into_bytes();
+            (
+                path,
+                FileSpec {
+                    contents,
+                    executable,
+                },
+            )
+        })
     });
     let mut spec = ImageSpec {
         entrypoint: image.entrypoint.as_deref().map(texts),
@@ -57,6 +61,14 @@ pub(crate) fn declared_spec(
         ports,
         volumes: image.volumes.iter().cloned().collect(),
         labels: image.labels.clone(),
+        annotations: image.annotations.clone(),
+        health_check: image.health_check.as_ref().map(|check| HealthCheck {
+            test: [vec!["CMD".to_owned()], texts(&check.command)].concat(),
+            interval: check.interval.map(nanoseconds),
+            timeout: check.timeout.map(nanoseconds),
+            start_period: check.start_period.map(nanoseconds),
+            retries: check.retries,
+        }),
         stop_signal: image.stop_signal.clone(),
         links: image.links.as_ref().map(map),
         files: files.collect(),
@@ -68,6 +80,10 @@ pub(crate) fn declared_spec(
             Some(user.map_err(|error: pack::rootfs::RootFsError| CommandError::failed(error))?);
     }
     Ok(spec)
+}
+
+fn nanoseconds(seconds: u32) -> u64 {
+    u64::from(seconds) * 1_000_000_000
 }
 
 /// `text` with the store paths that its packages became in place of their placeholders.

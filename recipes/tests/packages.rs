@@ -714,6 +714,9 @@ image(
     files = {"/etc/app.conf": "a = 1\n"},
     volumes = ["/data"],
     stop_signal = "SIGINT",
+    annotations = {"org.example.team": "web"},
+    executables = {"/start": app.out},
+    health_check = {"command": [app.out + "/bin/app", "--ping"], "interval": 10, "retries": 2},
 )
 "#,
         ),
@@ -781,6 +784,12 @@ fn project_comes_before_the_collection() -> TestResult {
     assert_eq!(image.user.as_deref(), Some("1000"));
     assert_eq!(image.workdir, "/");
     assert_eq!(image.links, None);
+    assert_eq!(image.annotations["org.example.team"], "web");
+    assert!(image.executables.contains_key("/start"));
+    let check = image.health_check.as_ref().ok_or("no health check")?;
+    assert_eq!(check.command.len(), 2);
+    assert_eq!((check.interval, check.retries), (Some(10), Some(2)));
+    assert_eq!((check.timeout, check.start_period), (None, None));
     Ok(())
 }
 
@@ -828,6 +837,26 @@ fn image_with_bad_values_is_refused() -> TestResult {
         (
             "stop_signal = \"TERM\"",
             "`stop_signal` of `image` is `TERM`",
+        ),
+        (
+            "health_check = []",
+            "`health_check` of `image` has no command",
+        ),
+        (
+            "health_check = {\"retries\": 1}",
+            "`health_check` of `image` has no command",
+        ),
+        (
+            "health_check = {\"command\": [\"a\"], \"retries\": 0}",
+            "`health_check` of `image`",
+        ),
+        (
+            "health_check = {\"every\": 1}",
+            "`health_check` of `image` has `every`; it knows command",
+        ),
+        (
+            "executables = {\"start\": \"\"}",
+            "`executables` of `image` has `start`",
         ),
         ("entrypont = []", "`image` has no field `entrypont`"),
     ] {

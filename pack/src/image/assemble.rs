@@ -80,6 +80,7 @@ pub(super) fn config(spec: &ImageSpec, root: &Root, layers: &[Layer]) -> ImageCo
             working_dir: spec.working_directory.clone(),
             labels: spec.labels.clone(),
             stop_signal: root.stop_signal.clone(),
+            health_check: spec.health_check.clone(),
         },
         rootfs: RootFs {
             kind: "layers".to_owned(),
@@ -134,6 +135,10 @@ pub(super) fn annotations(spec: &ImageSpec, requested: &[&PathInfo]) -> BTreeMap
     if let Some(licenses) = licenses.filter(|licenses| !licenses.is_empty()) {
         annotations.insert(annotation::LICENSES.to_owned(), all_of(licenses));
     }
+    let own = spec.annotations.iter();
+    // What the layers' bytes depend on is a fact, not a wish.
+    let own = own.filter(|(key, _)| *key != annotation::FORMAT_VERSION);
+    annotations.extend(own.map(|(key, value)| (key.clone(), value.clone())));
     annotations
 }
 

@@ -374,10 +374,11 @@ fn check_start(
         working_directory: &spec.working_directory,
         platform: &spec.platform,
     };
-    let mut command = root.entrypoint.iter().chain(&root.cmd);
-    command
-        .next()
-        .map_or(Ok(()), |program| start.check(program))
+    let program = root.entrypoint.iter().chain(&root.cmd).next();
+    // After `CMD`, the program that says whether all is well.
+    let health = (spec.health_check.as_ref()).and_then(|check| check.test.get(1));
+    let mut programs = program.into_iter().chain(health);
+    programs.try_for_each(|program| start.check(program))
 }
 
 /// Returns the indices of the layers of which nothing is known.

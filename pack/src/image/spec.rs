@@ -8,7 +8,7 @@ use std::{
 
 use super::ImageError;
 use crate::{
-    oci::{Architecture, ImageName, Platform},
+    oci::{Architecture, HealthCheck, ImageName, Platform},
     rootfs::User,
 };
 
@@ -36,6 +36,10 @@ pub struct ImageSpec {
     pub volumes: BTreeSet<String>,
     /// Facts about the image.
     pub labels: BTreeMap<String, String>,
+    /// Facts about the image for registries and tools; they replace those that an image would have.
+    pub annotations: BTreeMap<String, String>,
+    /// How to know whether a container is well.
+    pub health_check: Option<HealthCheck>,
     /// The signal that ends the program, for instance `SIGQUIT`.
     pub stop_signal: Option<String>,
     /// Symbolic links, path → target. `None`: `/bin/<program>` for each program of the packages.
@@ -58,6 +62,8 @@ impl ImageSpec {
             ports: BTreeSet::new(),
             volumes: BTreeSet::new(),
             labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            health_check: None,
             stop_signal: None,
             links: None,
             files: BTreeMap::new(),

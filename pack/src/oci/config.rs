@@ -116,6 +116,33 @@ pub struct ContainerConfig {
     /// The signal that ends the program, for instance `SIGQUIT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    /// How to know whether it is well.
+    #[serde(
+        rename = "Healthcheck",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub health_check: Option<HealthCheck>,
+}
+
+/// How to know whether a container is well. Docker's field, which OCI leaves to implementations; times are nanoseconds, and what is left out is the runtime's default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HealthCheck {
+    /// `CMD`, then a program and its arguments.
+    pub test: Vec<String>,
+    /// The time between two runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+    /// The time after which a run counts as failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+    /// The time after the start in which failures do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_period: Option<u64>,
+    /// How many failures in a row make a container unhealthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
 }
 
 /// `{}`, the value of every member of a set in a configuration.

@@ -13,7 +13,9 @@ mod name;
 use thiserror::Error;
 
 pub use canonical::to_canonical_json;
-pub use config::{Architecture, ContainerConfig, Empty, History, ImageConfig, Platform, RootFs};
+pub use config::{
+    Architecture, ContainerConfig, Empty, HealthCheck, History, ImageConfig, Platform, RootFs,
+};
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{DiffId, Digest, DigestWriter};
 pub(crate) use manifest::index_entry;

@@ -2,17 +2,19 @@
 
 use std::{collections::BTreeMap, fs};
 
+use pack::oci::HealthCheck;
 use pack::{FileSpec, Format, Image};
 use serde_json::Value;
 use store::{Component, ContainedComponent};
 
 use crate::fixture::{Fixture, TestResult, unchecked};
 
-fn config(
+/// The manifest and the configuration.
+fn documents(
     fixture: &Fixture,
     spec: &pack::ImageSpec,
     roots: &[&store::PathInfo],
-) -> Result<Value, Box<dyn std::error::Error>> {
+) -> Result<(Value, Value), Box<dyn std::error::Error>> {
     let layout = tempfile::tempdir()?;
     fixture.pack(roots, spec, &unchecked(), Format::Oci, layout.path())?;
     let read = |name: &str| -> Result<Value, Box<dyn std::error::Error>> {
@@ -23,7 +25,46 @@ fn config(
     let blob =
         |digest: &Value| format!("blobs/sha256/{}", &digest.as_str().unwrap_or_default()[7..]);
     let manifest = read(&blob(&read("index.json")?["manifests"][0]["digest"]))?;
-    read(&blob(&manifest["config"]["digest"]))
+    let config = read(&blob(&manifest["config"]["digest"]))?;
+    Ok((manifest, config))
+}
+
+fn config(
+    fixture: &Fixture,
+    spec: &pack::ImageSpec,
+    roots: &[&store::PathInfo],
+) -> Result<Value, Box<dyn std::error::Error>> {
+    Ok(documents(fixture, spec, roots)?.1)
+}
+
+#[test]
+fn a_health_check_and_annotations_are_passed_on() -> TestResult {
+    let fixture = Fixture::new()?;
+    let mut spec = fixture.spec();
+    spec.health_check = Some(HealthCheck {
+        test: vec!["CMD".to_owned(), "/bin/hello".to_owned()],
+        interval: Some(30_000_000_000),
+        timeout: None,
+        start_period: None,
+        retries: Some(2),
+    });
+    for (key, value) in [
+        ("org.example.team", "web"),
+        ("org.opencontainers.image.title", "mine"),
+        ("pith.pack.format-version", "0"),
+    ] {
+        spec.annotations.insert(key.to_owned(), value.to_owned());
+    }
+    let (manifest, config) = documents(&fixture, &spec, &[&fixture.hello])?;
+    assert_eq!(
+        config["config"]["Healthcheck"],
+        serde_json::json!({"Test": ["CMD", "/bin/hello"], "Interval": 30_000_000_000_u64, "Retries": 2})
+    );
+    let annotations = &manifest["annotations"];
+    assert_eq!(annotations["org.example.team"], "web");
+    assert_eq!(annotations["org.opencontainers.image.title"], "mine");
+    assert_ne!(annotations["pith.pack.format-version"], "0");
+    Ok(())
 }
 
 #[test]

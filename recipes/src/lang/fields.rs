@@ -121,6 +121,11 @@ impl<'v> Field<'v> {
         self.name
     }
 
+    /// Returns a part of the value, which counts as the argument itself in errors.
+    pub(super) fn with_value(self, value: Value<'v>) -> Self {
+        Self { value, ..self }
+    }
+
     /// Makes the error that the value has the wrong type.
     pub(super) fn wrong_type(self, expected: &'static str, found: Value<'v>) -> LangError {
         LangError::new(Problem::WrongType {

@@ -25,16 +25,37 @@ pub struct ImageDeclaration {
     pub workdir: String,
     /// Labels (annotations in the config).
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
     /// Links at the image's root: absolute path → target; `None` links every program into `/bin`.
     pub links: Option<BTreeMap<String, Text>>,
     /// Small files at the image's root: absolute path → content.
     pub files: BTreeMap<String, Text>,
+    /// The same for programs, such as a script that starts the app.
+    pub executables: BTreeMap<String, Text>,
     /// Directories that hold data of their own; absolute.
     pub volumes: Vec<String>,
     /// The signal that ends it, `SIGTERM`.
     pub stop_signal: Option<String>,
+    /// How to know whether it is well.
+    pub health_check: Option<HealthCheck>,
     /// Where the recipe declares it.
     pub origin: Location,
+}
+
+/// A command that says whether a container is well: by exit status 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The program and its arguments; never empty.
+    pub command: Vec<Text>,
+    /// Seconds between two runs.
+    pub interval: Option<u32>,
+    /// Seconds after which a run counts as failed.
+    pub timeout: Option<u32>,
+    /// Seconds after the start in which failures do not count.
+    pub start_period: Option<u32>,
+    /// How many failures in a row make a container unhealthy.
+    pub retries: Option<u32>,
 }
 
 /// A port and its protocol.

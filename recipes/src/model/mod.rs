@@ -28,7 +28,7 @@ pub use decode::DecodeError;
 pub use derivation::{DEFAULT_OUTPUT, Derivation, DerivationSpec, MAX_DEPTH};
 pub use digests::ResolvedDerivation;
 pub use ids::{ContentDigest, DerivationId, DigestTextError};
-pub use image::{ImageDeclaration, Port, Protocol};
+pub use image::{HealthCheck, ImageDeclaration, Port, Protocol};
 pub use metadata::{Limits, Location, Metadata};
 pub use output::{Output, OutputRef};
 pub use platform::{Platform, UnknownPlatform};

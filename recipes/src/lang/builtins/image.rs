@@ -12,8 +12,8 @@ use starlark::values::{UnpackValue, Value};
 
 use crate::lang::context::FileContext;
 use crate::lang::error::LangError;
-use crate::lang::fields::{Field, Fields};
-use crate::model::{ImageDeclaration, Port, Protocol};
+use crate::lang::fields::{Field, Fields, list_elements};
+use crate::model::{HealthCheck, ImageDeclaration, Port, Protocol};
 
 const FIELDS: &[&str] = &[
     "name",
@@ -25,10 +25,13 @@ const FIELDS: &[&str] = &[
     "user",
     "workdir",
     "labels",
+    "annotations",
     "links",
     "files",
+    "executables",
     "volumes",
     "stop_signal",
+    "health_check",
 ];
 
 #[starlark_module]
@@ -80,6 +83,15 @@ fn declaration(
             .map(|field| field.text_dict(context))
             .transpose()
     };
+    let files = |name| match fields.optional(name) {
+        Some(field) => with_absolute_keys(field, field.text_dict(context)?),
+        None => Ok(BTreeMap::new()),
+    };
+    let string_dict = |name| {
+        fields
+            .optional(name)
+            .map_or_else(|| Ok(BTreeMap::new()), Field::string_dict)
+    };
     Ok(ImageDeclaration {
         name: image_name(fields.required("name")?)?,
         packages: fields.required("packages")?.outputs(context)?,
@@ -92,17 +104,14 @@ fn declaration(
             Some(field) => absolute(field, field.string()?)?,
             None => "/".to_owned(),
         },
-        labels: fields
-            .optional("labels")
-            .map_or_else(|| Ok(BTreeMap::new()), Field::string_dict)?,
+        labels: string_dict("labels")?,
+        annotations: string_dict("annotations")?,
         links: match fields.optional("links") {
             Some(field) => Some(with_absolute_keys(field, field.text_dict(context)?)?),
             None => None,
         },
-        files: match fields.optional("files") {
-            Some(field) => with_absolute_keys(field, field.text_dict(context)?)?,
-            None => BTreeMap::new(),
-        },
+        files: files("files")?,
+        executables: files("executables")?,
         volumes: match fields.optional("volumes") {
             Some(field) => field
                 .strings()?
@@ -115,8 +124,52 @@ fn declaration(
             .optional("stop_signal")
             .map(stop_signal)
             .transpose()?,
+        health_check: fields
+            .optional("health_check")
+            .map(|field| health_check(field, context))
+            .transpose()?,
         origin: crate::model::Location::default(),
     })
+}
+
+/// Returns a health check written as the command alone, or `{"command": […], "interval": 30}` with seconds.
+fn health_check(field: Field<'_>, context: &FileContext<'_>) -> Result<HealthCheck, LangError> {
+    let mut check = HealthCheck {
+        command: Vec::new(),
+        interval: None,
+        timeout: None,
+        start_period: None,
+        retries: None,
+    };
+    let words = |field: Field<'_>| field.texts(context);
+    if list_elements(field.value).is_some() {
+        check.command = words(field)?;
+    } else {
+        for (key, value) in field.dict()? {
+            let value = field.with_value(value);
+            let number = match key.as_str() {
+                "command" => {
+                    check.command = words(value)?;
+                    continue;
+                }
+                "interval" => &mut check.interval,
+                "timeout" => &mut check.timeout,
+                "start_period" => &mut check.start_period,
+                "retries" => &mut check.retries,
+                _ => {
+                    return Err(field.bad_value(format!(
+                        "has `{}`; it knows command, interval, timeout, start_period and retries",
+                        key.escape_debug()
+                    )));
+                }
+            };
+            *number = Some(value.positive()?);
+        }
+    }
+    if check.command.is_empty() {
+        return Err(field.bad_value("has no command"));
+    }
+    Ok(check)
 }
 
 /// Returns the repository part of an image's name (OCI distribution-spec 1.1, "Pulling manifests": `<name>`).
