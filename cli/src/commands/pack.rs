@@ -27,7 +27,7 @@ pub(crate) struct PackArgs {
     /// An image that the project declares, or packages
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<String>,
-    /// archive (also oci-archive, docker-archive), oci, tar or dir
+    /// archive (also oci-archive, docker-archive), oci, tar, dir or bundle
     #[arg(short, long, value_name = "FORMAT", default_value = "archive")]
     format: Format,
     /// Where to write it; NAME.tar, or NAME for a directory, by default
@@ -113,7 +113,7 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     };
     let file = match args.format {
         Format::Archive | Format::DockerArchive | Format::Tar => format!("{title}.tar"),
-        Format::Oci | Format::Directory => title,
+        Format::Oci | Format::Directory | Format::Bundle => title,
     };
     let output = context
         .directory()

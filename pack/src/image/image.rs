@@ -190,6 +190,11 @@ impl<'a> Image<'a> {
         &self.config.platform
     }
 
+    /// Returns how it is run, without its layers.
+    pub(crate) const fn config(&self) -> &ImageConfig {
+        &self.config
+    }
+
     /// Returns the layers, the lowest first.
     pub fn layers(&self) -> &[Layer] {
         &self.layers

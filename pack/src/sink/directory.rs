@@ -40,7 +40,7 @@ const DIRECTORY_MODE: u32 = 0o755;
 
 /// What has to be at one path of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted<'a> {
+pub(super) enum Wanted<'a> {
     Directory {
         mode: u32,
     },
@@ -59,7 +59,15 @@ enum Wanted<'a> {
 }
 
 pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
-    let wanted = wanted(image)?;
+    put_tree(path, &wanted(image)?, "a root file system")
+}
+
+/// Makes the tree at `path`, or finds that it is there; `what` it is says the error about something else there.
+pub(super) fn put_tree(
+    path: &Path,
+    wanted: &BTreeMap<Vec<u8>, Wanted<'_>>,
+    what: &'static str,
+) -> Result<Written, SinkError> {
     let written = |unchanged| Written {
         path: path.to_path_buf(),
         manifest_digest: None,
@@ -67,24 +75,24 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
         unchanged,
     };
     if look_at(path)? == Place::Directory {
-        if is_same(path, &wanted).map_err(SinkError::reading(path))? {
+        if is_same(path, wanted).map_err(SinkError::reading(path))? {
             return Ok(written(true));
         }
         return Err(SinkError::Occupied {
             path: path.to_path_buf(),
             found: "a directory with other things in it",
-            wanted: "a root file system",
+            wanted: what,
         });
     }
     let new = NewDirectory::beside(path)?;
-    fill(new.path(), &wanted)
+    fill(new.path(), wanted)
         .map_err(|(file, source)| SinkError::writing(file)(source).moved(new.path(), path))?;
     new.finish()?;
     Ok(written(false))
 }
 
 /// Returns the whole tree by path, relative and without a slash at either end. A directory comes before what is in it.
-fn wanted<'a>(image: &'a Image<'_>) -> Result<BTreeMap<Vec<u8>, Wanted<'a>>, SinkError> {
+pub(super) fn wanted<'a>(image: &'a Image<'_>) -> Result<BTreeMap<Vec<u8>, Wanted<'a>>, SinkError> {
     let mut wanted = BTreeMap::new();
     for (path, entry) in image.root.iter() {
         let entry = match entry {

@@ -18,6 +18,8 @@ pub enum Format {
     Tar,
     /// The root file system as a directory.
     Directory,
+    /// A directory that a runtime starts: the root file system and a `config.json`.
+    Bundle,
 }
 
 impl Format {
@@ -35,6 +37,7 @@ impl fmt::Display for Format {
             Self::Oci => "oci",
             Self::Tar => "tar",
             Self::Directory => "dir",
+            Self::Bundle => "bundle",
         })
     }
 }
@@ -42,7 +45,7 @@ impl fmt::Display for Format {
 /// The text names no format.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "`{text}` is not a format; known are `archive` (also `oci-archive` and `docker-archive`), `oci`, `tar` and `dir`"
+    "`{text}` is not a format; known are `archive` (also `oci-archive` and `docker-archive`), `oci`, `tar`, `dir` and `bundle`"
 )]
 pub struct UnknownFormat {
     /// The text.
@@ -59,6 +62,7 @@ impl FromStr for Format {
             "oci" => Ok(Self::Oci),
             "tar" => Ok(Self::Tar),
             "dir" => Ok(Self::Directory),
+            "bundle" => Ok(Self::Bundle),
             _ => Err(UnknownFormat {
                 text: text.to_owned(),
             }),
@@ -78,6 +82,7 @@ mod tests {
             Format::Oci,
             Format::Tar,
             Format::Directory,
+            Format::Bundle,
         ] {
             assert_eq!(format.to_string().parse(), Ok(format));
         }

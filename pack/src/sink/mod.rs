@@ -4,6 +4,7 @@
 //! what is not ours is never replaced.
 
 mod archive;
+mod bundle;
 mod directory;
 mod error;
 mod format;

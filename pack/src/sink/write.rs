@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Format, SinkError, Written, archive, directory, layout, tar};
+use super::{Format, SinkError, Written, archive, bundle, directory, layout, tar};
 use crate::{Event, Image};
 
 impl Image<'_> {
@@ -14,7 +14,7 @@ impl Image<'_> {
     /// | --- | --- |
     /// | `archive`, `tar` | a regular file is replaced |
     /// | `oci` | an empty directory is filled; a layout gets the image beside the others, and loses what an image of the same tag held alone |
-    /// | `dir` | an empty directory is filled; the same tree is left as it is; anything else is an error |
+    /// | `dir`, `bundle` | an empty directory is filled; the same tree is left as it is; anything else is an error |
     pub fn write(&self, format: Format, path: &Path) -> Result<Written, SinkError> {
         self.write_with(&[], format, path)
     }
@@ -36,6 +36,7 @@ impl Image<'_> {
             (Format::Oci, _) => layout::write(self, others, path),
             (Format::Tar, []) => tar::write(self, path),
             (Format::Directory, []) => directory::write(self, path),
+            (Format::Bundle, []) => bundle::write(self, path),
             _ => Err(SinkError::OnePlatform { format }),
         }?;
         (self.events)(if written.unchanged {

@@ -243,3 +243,36 @@ fn a_failure_leaves_the_old_archive_and_nothing_else() -> TestResult {
     assert_eq!(fs::read_dir(fixture.outputs.path())?.count(), 1);
     Ok(())
 }
+
+#[test]
+fn a_bundle_is_the_root_and_how_it_is_run() -> TestResult {
+    let fixture = Fixture::new()?;
+    let (root, bundle) = (fixture.place("root"), fixture.place("bundle"));
+    fixture.pack_hello(Format::Directory, &root)?;
+    assert!(!fixture.pack_hello(Format::Bundle, &bundle)?.unchanged);
+    assert!(fixture.pack_hello(Format::Bundle, &bundle)?.unchanged);
+    let names = |directory: &std::path::Path| -> Result<BTreeSet<_>, std::io::Error> {
+        let entries = fs::read_dir(directory)?;
+        entries.map(|entry| Ok(entry?.file_name())).collect()
+    };
+    let mut expected = names(&root)?;
+    expected.extend(["dev", "proc", "sys"].map(Into::into));
+    assert_eq!(names(&bundle.join("rootfs"))?, expected);
+    let config = fs::read(bundle.join("config.json"))?;
+    let config: serde_json::Value = serde_json::from_slice(&config)?;
+    assert_eq!(config["process"]["args"], serde_json::json!(["/bin/hello"]));
+    assert_eq!(config["process"]["env"], serde_json::json!(["PATH=/bin"]));
+    let uid = &config["process"]["user"]["uid"];
+    let mapping = &config["linux"]["uidMappings"];
+    if nix::unistd::geteuid().is_root() {
+        assert_eq!((uid, mapping.is_null()), (&65532.into(), true));
+    } else {
+        let caller = nix::unistd::geteuid().as_raw();
+        assert_eq!((uid, &mapping[0]["hostID"]), (&0.into(), &caller.into()));
+    }
+    // A runtime's own file would be lost: what is there with anything else in it is not replaced.
+    fs::write(bundle.join("other"), "")?;
+    assert!(fixture.pack_hello(Format::Bundle, &bundle).is_err());
+    assert!(bundle.join("other").exists());
+    Ok(())
+}

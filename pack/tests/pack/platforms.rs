@@ -66,7 +66,12 @@ fn a_format_for_one_platform_refuses_several_and_writes_nothing() -> TestResult 
     let fixture = Fixture::new()?;
     let amd64 = image(&fixture, &fixture.hello, "linux/amd64")?;
     let arm64 = [image(&fixture, &fixture.hello, "linux/arm64")?];
-    for format in [Format::DockerArchive, Format::Tar, Format::Directory] {
+    for format in [
+        Format::DockerArchive,
+        Format::Tar,
+        Format::Directory,
+        Format::Bundle,
+    ] {
         let place = fixture.place("output");
         let error = amd64.write_with(&arm64, format, &place);
         assert!(matches!(error, Err(SinkError::OnePlatform { .. })));

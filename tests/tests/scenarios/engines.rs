@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use tests::TestEnv;
+use tests::{TestEnv, run};
 
 #[test]
 fn hello_runs_in_podman() {
@@ -91,6 +91,39 @@ fn other_tools_read_the_archive_and_the_layout() {
         &layout,
     ];
     env.tool("oci-image-tool", &validate).expect_success();
+}
+
+#[test]
+fn a_bundle_is_started_by_runtimes() {
+    let env = TestEnv::with_shared_store();
+    let pack = || {
+        env.pith(&["pack", "jq", "-q", "--json", "-f", "bundle", "-o", "bundle"])
+            .expect_success()
+            .json()
+    };
+    assert_eq!(pack()["unchanged"], false);
+    let mut runtimes = vec![vec!["runc"]];
+    // As anyone else, crun needs a machine that has version 2 of cgroups only.
+    if tests::is_root() {
+        runtimes.push(vec!["crun", "--cgroup-manager", "cgroupfs"]);
+    }
+    let state = env.path("state").display().to_string();
+    for runtime in runtimes {
+        let (program, options) = runtime.split_first().expect("it has a name");
+        let mut command = Command::new(program);
+        command
+            .args(options)
+            .args(["--root", &state, "run"])
+            .arg(format!("pith-test-{}", std::process::id()))
+            .current_dir(env.path("project/bundle"))
+            .env("XDG_RUNTIME_DIR", env.path("home"))
+            .stdin(Stdio::null());
+        // Without an argument, jq says how it is used.
+        let said = run(&mut command).expect_status(2);
+        assert!(said.stderr.contains("Usage:\tjq"), "{program}: {said:?}");
+    }
+    // Nothing that ran has left anything in it.
+    assert_eq!(pack()["unchanged"], true);
 }
 
 /// A TLS server with a certificate of its own authority, for as long as the value lives.
