@@ -22,6 +22,7 @@ use super::{
     AddError, Lease, LocalStore,
     draft::FileDraft,
     hash::hash_file,
+    parents::Parents,
     place::{PlaceError, Placed, Placer},
     room::Room,
     share::Sharing,
@@ -70,6 +71,7 @@ pub(crate) struct Arrival<'a> {
     arrivals: &'a Arrivals<'a>,
     staging: Staging<'a>,
     sharing: Sharing<'a>,
+    parents: Parents,
     objects: Vec<Expected>,
     wanted: BTreeMap<BlobId, Wanted>,
     /// The blobs that are in all their places, with the digests of their blocks.
@@ -180,6 +182,7 @@ impl Arrivals<'_> {
             wanted: wanted_by(&objects)?,
             staging,
             sharing,
+            parents: Parents::default(),
             objects,
             done: Mutex::default(),
             numbers: AtomicU64::new(0),
@@ -460,6 +463,7 @@ impl Arrival<'_> {
             staging: self.staging.as_fd(),
             sharing: &self.sharing,
             room: &self.arrivals.room,
+            parents: &self.parents,
         }
     }
 

@@ -28,6 +28,7 @@ mod links;
 mod measure;
 mod open;
 mod options;
+mod parents;
 mod place;
 mod query;
 mod rebuild;

@@ -7,7 +7,7 @@ use std::{
     ffi::{OsStr, OsString},
     io::{self, Read},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::LazyLock,
+    sync::{Arc, LazyLock},
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     commit::{Item, Publish},
     copy::{Copier, CopyError, Target},
     draft::FileDraft,
+    parents::Parents,
     record::{stage_info, stage_realisation},
     room::Room,
     share::{NewContents, Sharing},
@@ -30,7 +31,7 @@ use crate::{
     sys::{
         FileError,
         change::{rename_new, symlink_at},
-        files::{at, create_directory_at, open_directory_at, os, seal_directory, seal_symlink},
+        files::{at, create_directory_at, os, seal_directory, seal_symlink},
     },
     tree::{BlobDigest, Contents, Node, Tree, TreeBundle, printable},
 };
@@ -87,6 +88,7 @@ pub(super) struct Placer<'a> {
     pub(super) staging: BorrowedFd<'a>,
     pub(super) sharing: &'a Sharing<'a>,
     pub(super) room: &'a Room,
+    pub(super) parents: &'a Parents,
 }
 
 impl Placer<'_> {
@@ -147,7 +149,7 @@ impl Placer<'_> {
         let (parent, name) = self.parent(target, path)?;
         let copier = self.copier(size);
         let place = Target {
-            parent: parent.as_ref().map_or(self.staging, AsFd::as_fd),
+            parent: parent.as_deref().map_or(self.staging, AsFd::as_fd),
             name: os(name),
             staged: staged(target, path),
             executable,
@@ -186,7 +188,7 @@ impl Placer<'_> {
         self.room.take(size)?;
         let (parent, name) = self.parent(target, path)?;
         let place = Target {
-            parent: parent.as_ref().map_or(self.staging, AsFd::as_fd),
+            parent: parent.as_deref().map_or(self.staging, AsFd::as_fd),
             name: os(name),
             staged: staged(target, path),
             executable: draft.executable,
@@ -212,7 +214,7 @@ impl Placer<'_> {
         draft: &FileDraft,
     ) -> Result<bool, PlaceError> {
         let (parent, name) = self.parent(target, path)?;
-        let parent = parent.as_ref().map_or(self.staging, AsFd::as_fd);
+        let parent = parent.as_deref().map_or(self.staging, AsFd::as_fd);
         Ok(self.sharing.link(draft, parent, os(name)) == Found::Linked)
     }
 
@@ -225,7 +227,7 @@ impl Placer<'_> {
         draft: &FileDraft,
     ) -> Result<(), PlaceError> {
         let (parent, name) = self.parent(target, path)?;
-        let parent = parent.as_ref().map_or(self.staging, AsFd::as_fd);
+        let parent = parent.as_deref().map_or(self.staging, AsFd::as_fd);
         rename_new(self.staging, staged_name, parent, os(name)).map_err(at("create", os(path)))?;
         self.sharing.settle(draft, &staged(target, path));
         Ok(())
@@ -250,7 +252,7 @@ impl Placer<'_> {
         for path in contents.bundle.trees.keys().rev() {
             if !path.is_empty() {
                 let directory = self.open(&target, path)?;
-                seal_directory(directory).map_err(at("change", os(path)))?;
+                seal_directory(&directory).map_err(at("change", os(path)))?;
             }
         }
         if find_identity(self.staging, &target, &info, &contents) != Some(info.id) {
@@ -268,7 +270,7 @@ impl Placer<'_> {
         &self,
         target: &'p OsStr,
         path: &'p [u8],
-    ) -> Result<(Option<OwnedFd>, &'p [u8]), FileError> {
+    ) -> Result<(Option<Arc<OwnedFd>>, &'p [u8]), FileError> {
         if path.is_empty() {
             return Ok((None, target.as_encoded_bytes()));
         }
@@ -280,17 +282,10 @@ impl Placer<'_> {
         Ok((Some(self.open(target, directory)?), name))
     }
 
-    /// Opens a directory name by name: its path may be longer than a system call takes.
-    fn open(&self, target: &OsStr, path: &[u8]) -> Result<OwnedFd, FileError> {
-        let failed = || at("open", os(path));
-        let mut directory = open_directory_at(self.staging, target).map_err(failed())?;
-        for name in path
-            .split(|byte| *byte == b'/')
-            .filter(|name| !name.is_empty())
-        {
-            directory = open_directory_at(&directory, os(name)).map_err(failed())?;
-        }
-        Ok(directory)
+    fn open(&self, target: &OsStr, path: &[u8]) -> Result<Arc<OwnedFd>, FileError> {
+        self.parents
+            .open(self.staging, &staged(target, path))
+            .map_err(at("open", os(path)))
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     local::{
         Lease, LocalStore,
         hash::hash_file,
+        parents::Parents,
         place::{PlaceError, Placer},
         record::read_contents,
         share::Sharing,
@@ -135,6 +136,7 @@ impl LocalStore {
             staging: staging.as_fd(),
             sharing: &sharing,
             room: &room,
+            parents: &Parents::default(),
         };
         let target = OsStr::new(TARGET);
         placer.prepare(target, &info.root, &contents.bundle)?;
