@@ -38,7 +38,9 @@ mod realisation;
 mod record;
 mod zstd_frame;
 
-pub(crate) use self::zstd_frame::{compress, compress_bound, content_size, decompress};
+pub(crate) use self::zstd_frame::{
+    compress, compress_bound, content_size, decompress, decompress_into,
+};
 pub use self::{
     cache_info::CacheInfo,
     closure::{ClosureIndex, Prefix, encode_closure, encode_closure_head},

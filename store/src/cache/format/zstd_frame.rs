@@ -73,6 +73,19 @@ pub(crate) fn compress(content: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// Returns the content of bytes that are one frame and nothing else, of at most `limit` bytes.
 pub(crate) fn decompress(frame: &[u8], limit: u64) -> Result<Vec<u8>, FrameError> {
+    let mut content = Vec::new();
+    decompress_into(frame, limit, &mut content)?;
+    Ok(content)
+}
+
+/// Puts the content of bytes that are one frame and nothing else, of at most `limit` bytes, in the place of what a buffer holds. For who takes many frames
+/// apart: memory that is new for each is pages that are taken, cleared and given back.
+pub(crate) fn decompress_into(
+    frame: &[u8],
+    limit: u64,
+    content: &mut Vec<u8>,
+) -> Result<(), FrameError> {
+    content.clear();
     let length = content_size(frame)?;
     if length > limit {
         return Err(FrameError::TooLong { length, limit });
@@ -80,13 +93,13 @@ pub(crate) fn decompress(frame: &[u8], limit: u64) -> Result<Vec<u8>, FrameError
     if find_frame_compressed_size(frame).map_err(damaged)? != frame.len() {
         return Err(FrameError::NotOne);
     }
-    let content = if length <= ONE_CALL {
-        decompress_at_once(frame, length)?
+    if length <= ONE_CALL {
+        decompress_at_once(frame, length, content)?;
     } else {
-        decompress_growing(frame, length)?
-    };
+        *content = decompress_growing(frame, length)?;
+    }
     if u64::try_from(content.len()).is_ok_and(|found| found == length) {
-        Ok(content)
+        Ok(())
     } else {
         Err(FrameError::Header {
             rule: "the content has the length that it names",
@@ -98,19 +111,19 @@ fn damaged(code: usize) -> FrameError {
     FrameError::Damaged(std::io::Error::other(get_error_name(code)))
 }
 
-fn decompress_at_once(frame: &[u8], length: u64) -> Result<Vec<u8>, FrameError> {
+fn decompress_at_once(frame: &[u8], length: u64, content: &mut Vec<u8>) -> Result<(), FrameError> {
     let capacity = usize::try_from(length).expect("4 MiB fit every address space");
-    let mut content = Vec::with_capacity(capacity);
+    content.reserve_exact(capacity);
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
             Some(decompressor) => decompressor,
             None => slot.insert(Decompressor::new().map_err(FrameError::Damaged)?),
         };
         decompressor
-            .decompress_to_buffer(frame, &mut content)
+            .decompress_to_buffer(frame, content)
             .map_err(FrameError::Damaged)
     })?;
-    Ok(content)
+    Ok(())
 }
 
 fn decompress_growing(frame: &[u8], length: u64) -> Result<Vec<u8>, FrameError> {

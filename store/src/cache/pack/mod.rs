@@ -27,7 +27,7 @@ mod compression;
 mod read;
 mod write;
 
-pub(super) use self::read::unpack_frame;
+pub(super) use self::read::{check_content, unpack_frame};
 pub use self::{
     chunk::Chunker,
     read::{BlobCheck, blob_in, read_frame},

@@ -2,7 +2,7 @@
 
 use super::PackError;
 use crate::{
-    cache::format::{Frame, MAX_FRAME, decompress},
+    cache::format::{Frame, MAX_FRAME, decompress_into},
     id::BlobId,
 };
 
@@ -10,25 +10,36 @@ use crate::{
 ///
 /// Fails unless both lengths and the digest are those of the manifest. Memory is reserved for [`MAX_FRAME`] bytes at most.
 pub fn read_frame(frame: &Frame, bytes: &[u8]) -> Result<Vec<u8>, PackError> {
-    let content = unpack_frame(frame, bytes)?;
-    let found = BlobId::from_bytes(*blake3::hash(&content).as_bytes());
+    let mut content = Vec::new();
+    unpack_frame(frame, bytes, &mut content)?;
+    check_content(frame, &content)?;
+    Ok(content)
+}
+
+/// Puts as many bytes as a frame is to hold in the place of what a buffer holds, for who compares them with its digest or with those of the blobs. Otherwise as
+/// [`read_frame`].
+pub(in crate::cache) fn unpack_frame(
+    frame: &Frame,
+    bytes: &[u8],
+    content: &mut Vec<u8>,
+) -> Result<(), PackError> {
+    check_length(frame.compressed_length, bytes)?;
+    let limit = u64::from(frame.length).min(MAX_FRAME as u64);
+    decompress_into(bytes, limit, content).map_err(PackError::Frame)?;
+    check_length(frame.length, content)
+}
+
+/// Fails unless these are the bytes that a frame is to hold.
+pub(in crate::cache) fn check_content(frame: &Frame, content: &[u8]) -> Result<(), PackError> {
+    let found = BlobId::from_bytes(*blake3::hash(content).as_bytes());
     if found == frame.content {
-        Ok(content)
+        Ok(())
     } else {
         Err(PackError::Content {
             expected: frame.content,
             found,
         })
     }
-}
-
-/// Returns as many bytes as a frame is to hold, for who compares them with its digest. Otherwise as [`read_frame`].
-pub(in crate::cache) fn unpack_frame(frame: &Frame, bytes: &[u8]) -> Result<Vec<u8>, PackError> {
-    check_length(frame.compressed_length, bytes)?;
-    let limit = u64::from(frame.length).min(MAX_FRAME as u64);
-    let content = decompress(bytes, limit).map_err(PackError::Frame)?;
-    check_length(frame.length, &content)?;
-    Ok(content)
 }
 
 fn check_length(expected: u32, bytes: &[u8]) -> Result<(), PackError> {

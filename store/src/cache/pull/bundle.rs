@@ -168,6 +168,16 @@ pub(super) fn read_exactly(reader: &mut impl Read, length: u64) -> std::io::Resu
     }
 }
 
+/// Puts so many bytes in the place of what a buffer holds. Memory is taken for all of them before they come.
+pub(super) fn read_into(
+    reader: &mut impl Read,
+    length: usize,
+    bytes: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    bytes.resize(length, 0);
+    reader.read_exact(bytes)
+}
+
 /// Reads past so many bytes.
 pub(super) fn skip(reader: &mut impl Read, count: u64) -> std::io::Result<()> {
     let skipped = std::io::copy(&mut reader.take(count), &mut std::io::sink())?;

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Answer, CacheError, PullError, PullEvent,
-    bundle::{read_exactly, skip},
+    bundle::{read_into, skip},
     caches::{Caches, lock},
     plan::{Job, Run, coalesce},
     queue::{Item, Queue},
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cache::{
         format::CacheName,
-        pack::{PackError, read_frame, unpack_frame},
+        pack::{PackError, check_content, unpack_frame},
         source::Source,
     },
     local::PlaceError,
@@ -141,7 +141,10 @@ impl<'a, 's> Fetch<'a, 's> {
                 .map_or(2, usize::from)
                 .min(8)
             {
-                scope.spawn(|| queue.work(|item| self.unpack(source, item)));
+                scope.spawn(|| {
+                    let mut content = Vec::new();
+                    queue.work(|item| self.unpack(source, item, &mut content));
+                });
             }
             feed(&queue);
             queue.close();
@@ -170,12 +173,14 @@ impl<'a, 's> Fetch<'a, 's> {
                 return;
             }
             let start = u64::from(job.frame.offset);
-            let length = u64::from(job.frame.compressed_length);
-            let bytes =
-                skip(&mut reader, start - at).and_then(|()| read_exactly(&mut reader, length));
-            at = start + length;
-            match bytes {
-                Ok(bytes) => {
+            let length = job.frame.compressed_length;
+            // A manifest is refused whose frames are longer than 4 MiB and a little.
+            let mut bytes = queue.buffer();
+            let read = skip(&mut reader, start - at)
+                .and_then(|()| read_into(&mut reader, length as usize, &mut bytes));
+            at = start + u64::from(length);
+            match read {
+                Ok(()) => {
                     let frame = job.frame;
                     queue.push(Item { job, frame, bytes });
                 }
@@ -188,19 +193,18 @@ impl<'a, 's> Fetch<'a, 's> {
         }
     }
 
-    /// Checks a frame, and delivers what it holds.
-    fn unpack(&self, source: Option<&Source>, item: Item) {
-        if self.is_stopped() {
-            return;
-        }
+    /// Checks a frame, and delivers what it holds. Returns memory that is free again; `content` is some as well.
+    fn unpack(&self, source: Option<&Source>, item: Item, content: &mut Vec<u8>) -> Vec<u8> {
         let Item { job, frame, bytes } = item;
-        // Whoever writes a content hashes it anyway.
-        let unpacked = if job.is_one_content() {
-            unpack_frame(&frame, &bytes)
-        } else {
-            read_frame(&frame, &bytes)
-        };
-        let delivered = unpacked.and_then(|content| self.deliver(source, &job, &content));
+        if self.is_stopped() {
+            return bytes;
+        }
+        let delivered = unpack_frame(&frame, &bytes, content).and_then(|()| {
+            if !job.is_of_whole_contents() {
+                check_content(&frame, content)?;
+            }
+            self.deliver(source, &job, content)
+        });
         if let Err(error) = delivered {
             if let Some(source) = source {
                 let name = CacheName::Pack(frame.pack);
@@ -208,7 +212,7 @@ impl<'a, 's> Fetch<'a, 's> {
                 self.fail(source, CacheError::damaged(&name, error));
             }
             lock(&self.failed).push(job);
-            return;
+            return bytes;
         }
         let counted = if source.is_some() {
             &self.fetched
@@ -222,19 +226,16 @@ impl<'a, 's> Fetch<'a, 's> {
         (self.events)(PullEvent::Fetched {
             bytes: bytes.len() as u64,
         });
+        bytes
     }
 
-    /// Delivers what a frame holds. Fails if that is not what the frame is to hold, where only this compares it.
+    /// Delivers what a frame holds. Fails if a content is not what it should be, and that because the frame is not.
     fn deliver(&self, source: Option<&Source>, job: &Job, content: &[u8]) -> Result<(), PackError> {
         for piece in &job.pieces {
             match self.sink.deliver(piece, content) {
                 Ok(()) => {}
-                Err(PlaceError::Digest {
-                    expected, found, ..
-                }) => {
-                    if job.is_one_content() {
-                        return Err(PackError::Content { expected, found });
-                    }
+                Err(PlaceError::Digest { expected, .. }) => {
+                    check_content(&job.frame, content)?;
                     // The frame is right, so what the manifest says of it is wrong.
                     if let Some(source) = source {
                         let name = CacheName::Pack(job.frame.pack);

@@ -37,6 +37,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
+    /// The memory of frames that are done: as many as were in flight at once.
+    spare: Vec<Vec<u8>>,
     in_flight: usize,
     is_closed: bool,
 }
@@ -57,8 +59,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Does something with each frame until the queue is closed and empty.
-    pub(super) fn work(&self, mut work: impl FnMut(Item)) {
+    /// Returns memory for a frame, with anything in it.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        lock(&self.state).spare.pop().unwrap_or_default()
+    }
+
+    /// Does something with each frame until the queue is closed and empty. What that leaves of a frame's bytes is memory for others.
+    pub(super) fn work(&self, mut work: impl FnMut(Item) -> Vec<u8>) {
         loop {
             let mut state = lock(&self.state);
             let item = loop {
@@ -75,8 +82,11 @@ impl Queue {
             };
             drop(state);
             let cost = item.cost();
-            work(item);
-            lock(&self.state).in_flight -= cost;
+            let spare = work(item);
+            let mut state = lock(&self.state);
+            state.in_flight -= cost;
+            state.spare.push(spare);
+            drop(state);
             self.changed.notify_all();
         }
     }

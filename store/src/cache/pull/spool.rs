@@ -113,7 +113,7 @@ impl Spool {
         Some((frame, bytes))
     }
 
-    /// Keeps a frame that was checked.
+    /// Keeps a frame of which all that was wanted was right. Who finds it checks it.
     pub(super) fn keep(&self, frame: &Frame, bytes: &[u8]) {
         let mut own = lock(&self.own);
         if matches!(*own, Own::None) {
