@@ -22,7 +22,7 @@ use crate::{
     info::{PathInfo, Realisation},
     sys::{
         change::{exchange, rename_new, sync, sync_file_system},
-        files::{at, open_directory_at, os, seal_directory, unseal},
+        files::{at, open_directory, open_directory_at, os, seal_directory, unseal},
         lock::lock_file,
     },
     tree::Node,
@@ -240,6 +240,14 @@ impl LocalStore {
             })?;
         }
         Ok(())
+    }
+
+    /// Brings to disk what is written so far, so that the next commit has less to wait for. It promises nothing: that commit syncs all the same, and is told of what
+    /// failed here, because errors are kept for each descriptor and this has one of its own.
+    pub(crate) fn write_back(&self) {
+        if let Ok(directory) = open_directory(&self.store_directory()) {
+            let _nothing_promised: nix::Result<()> = sync_file_system(directory);
+        }
     }
 
     /// Puts records and objects in place. Returns the objects that another process has made valid meanwhile.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    iter,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +20,7 @@ use super::{
     locate::{Located, Locator, Manifests, borrowed},
     older::Older,
     plan::{Job, choose},
-    sink::Sink,
+    sink::{Sink, Told},
     spool::Spool,
 };
 use crate::{
@@ -189,7 +190,7 @@ impl Run<'_> {
         for batch in split_into_batches(expected) {
             batches.push(arrivals.begin(batch)?);
         }
-        let (sender, complete) = mpsc::channel();
+        let (sender, told) = mpsc::channel();
         let sink = Sink::new(batches, sender);
         let before = sink.missing();
         before
@@ -218,7 +219,7 @@ impl Run<'_> {
                 fetch.run(&sources, jobs);
                 sink.close();
             });
-            if let Err(error) = self.commit(&sink, &complete, &sources, subject, pulled) {
+            if let Err(error) = self.commit(&sink, &told, &sources, subject, pulled) {
                 fetch.stop(error);
             }
         });
@@ -262,19 +263,27 @@ impl Run<'_> {
         older.copy_chunks(choose(&sink.missing()), sink)
     }
 
-    /// Makes batches valid in their order as they become complete, and in the end what is complete of the others.
+    /// Makes batches valid in their order as they become complete, and in the end what is complete of the others. What is written meanwhile is brought to disk,
+    /// so that a commit does not wait for all of it.
     fn commit(
         &self,
         sink: &Sink<'_>,
-        complete: &mpsc::Receiver<usize>,
+        told: &mpsc::Receiver<Told>,
         sources: &[&Source],
         subject: &str,
         pulled: &mut Pulled,
     ) -> Result<(), PullError> {
         let mut ready = BTreeSet::new();
         let mut next = 0;
-        for number in complete {
-            ready.insert(number);
+        while let Ok(first) = told.recv() {
+            let news: Vec<Told> = iter::once(first).chain(told.try_iter()).collect();
+            ready.extend(news.iter().filter_map(|told| match told {
+                Told::Complete(number) => Some(*number),
+                Told::Written => None,
+            }));
+            if news.contains(&Told::Written) && !ready.contains(&next) {
+                self.store.write_back();
+            }
             while ready.contains(&next) {
                 self.commit_one(sink, next, sources, subject, pulled)?;
                 next += 1;

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::Sender,
     },
 };
@@ -15,13 +15,26 @@ use crate::{
     local::{Arrival, Arrived, Assembly, PlaceError},
 };
 
+/// Bytes after which it is told that there is something to bring to disk: enough that this costs little beside writing them.
+const WORTH_SYNCING: u64 = 16 << 20;
+
+/// What happened to the batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The batch of this number is complete.
+    Complete(usize),
+    /// Much was written that may not be on disk.
+    Written,
+}
+
 /// The batches of a pull, until they are committed.
 #[derive(Debug)]
 pub(super) struct Sink<'a> {
     batches: Vec<RwLock<Option<Arrival<'a>>>>,
     targets: BTreeMap<BlobId, Vec<usize>>,
     open: Mutex<BTreeMap<BlobId, Arc<Open>>>,
-    complete: Mutex<Option<Sender<usize>>>,
+    listener: Mutex<Option<Sender<Told>>>,
+    written: AtomicU64,
 }
 
 /// A content of which some pieces are there.
@@ -32,8 +45,8 @@ struct Open {
 }
 
 impl<'a> Sink<'a> {
-    /// Takes batches; `complete` is told of each that is complete.
-    pub(super) fn new(batches: Vec<Arrival<'a>>, complete: Sender<usize>) -> Self {
+    /// Takes batches; `listener` is told of each that is complete.
+    pub(super) fn new(batches: Vec<Arrival<'a>>, listener: Sender<Told>) -> Self {
         let mut targets: BTreeMap<BlobId, Vec<usize>> = BTreeMap::new();
         for (number, batch) in batches.iter().enumerate() {
             for (blob, _) in batch.missing() {
@@ -47,7 +60,8 @@ impl<'a> Sink<'a> {
                 .collect(),
             targets,
             open: Mutex::default(),
-            complete: Mutex::new(Some(complete)),
+            listener: Mutex::new(Some(listener)),
+            written: AtomicU64::new(0),
         };
         (0..sink.batches.len()).for_each(|number| sink.announce(number));
         sink
@@ -84,6 +98,7 @@ impl<'a> Sink<'a> {
         for number in self.targets.get(blob).into_iter().flatten() {
             self.with(*number, |batch| batch.write(blob, bytes))?;
         }
+        self.count(bytes);
         Ok(())
     }
 
@@ -105,6 +120,7 @@ impl<'a> Sink<'a> {
             self.with(*number, |batch| batch.write_at(assembly, piece.at, bytes))?;
         }
         drop(assemblies);
+        self.count(bytes);
         if open.left.fetch_sub(1, Ordering::AcqRel) > 1 {
             return Ok(());
         }
@@ -158,15 +174,29 @@ impl<'a> Sink<'a> {
             .batches
             .get(number)
             .is_some_and(|batch| read(batch).as_ref().is_some_and(Arrival::is_complete));
-        if is_complete && let Some(complete) = &*lock(&self.complete) {
+        if is_complete {
+            self.tell(Told::Complete(number));
+        }
+    }
+
+    fn count(&self, bytes: &[u8]) {
+        let new = bytes.len() as u64;
+        let before = self.written.fetch_add(new, Ordering::Relaxed);
+        if (before + new) / WORTH_SYNCING > before / WORTH_SYNCING {
+            self.tell(Told::Written);
+        }
+    }
+
+    fn tell(&self, told: Told) {
+        if let Some(listener) = &*lock(&self.listener) {
             // Who commits batches in the end looks at all of them.
-            let _unheard = complete.send(number);
+            let _unheard = listener.send(told);
         }
     }
 
     /// Tells of no batch any more.
     pub(super) fn close(&self) {
-        *lock(&self.complete) = None;
+        *lock(&self.listener) = None;
     }
 
     /// Makes valid what is complete of a batch; `None` if that was done before.
