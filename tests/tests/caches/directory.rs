@@ -87,6 +87,39 @@ fn nothing_is_seen_before_it_is_flushed_nor_after_a_writer_that_gave_up() -> Tes
 }
 
 #[test]
+fn a_file_that_grows_is_seen_whole_and_one_without_a_name_is_gone() -> TestResult {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().to_str().ok_or("a path of text")?;
+    let (writer, reader) = (open(path, &options())?, open(path, &options())?);
+    let begin = || -> TestResult<_> {
+        Ok(writer
+            .begin()?
+            .ok_or("a directory takes files without a name")?)
+    };
+    let (mut kept, mut dropped) = (begin()?, begin()?);
+    let bytes = noise(1, 100_000);
+    kept.append(&bytes[..40_000])?;
+    dropped.append(&bytes)?;
+    drop(dropped);
+    kept.append(&bytes[40_000..])?;
+    kept.finish(&pack(1))?;
+    assert!(!reader.exists(&pack(1))?);
+    // As many folders as are synced together.
+    for number in 2..9 {
+        writer.write(&pack(number), Bytes::from(noise(number, 100)))?;
+    }
+    writer.write_back();
+    writer.flush()?;
+    assert!(reader.read(&pack(1), 100_000)? == bytes);
+    for number in 2..9 {
+        assert_eq!(reader.read(&pack(number), 100)?, noise(number, 100));
+    }
+    drop(writer);
+    assert_eq!(fs::read_dir(directory.path().join(".staging"))?.count(), 0);
+    Ok(())
+}
+
+#[test]
 fn two_writers_do_not_disturb_each_other() -> TestResult {
     let directory = tempfile::tempdir()?;
     let path = directory.path().to_str().ok_or("a path of text")?;

@@ -20,10 +20,11 @@ use bytes::Bytes;
 use nix::{dir::Type, errno::Errno, sys::stat::FileStat};
 
 use super::{
-    Backend, BackendError, CacheUrl, Collectors, Corruption, Exclusion, FileKind, ListedFile,
+    Backend, BackendError, CacheUrl, Collectors, Corruption, Exclusion, FileKind, Growing,
+    ListedFile,
     address::Place,
     exact::{After, Exact},
-    staging::Staging,
+    staging::{Draft, Staging},
 };
 use crate::{
     cache::format::CacheName,
@@ -228,6 +229,18 @@ impl Backend for Directory {
             .map_err(BackendError::from_file)
     }
 
+    fn begin(&self) -> Result<Option<Box<dyn Growing>>, BackendError> {
+        let draft = Draft::create(self.staging()?).map_err(BackendError::from_file)?;
+        Ok(Some(Box::new(draft)))
+    }
+
+    /// By a descriptor of its own: errors are kept for each, and those of this sync are for the flush to tell.
+    fn write_back(&self) {
+        if let Ok(root) = open_directory(&self.path) {
+            let _nothing_promised: nix::Result<()> = sync_file_system(root);
+        }
+    }
+
     fn flush(&self) -> Result<(), BackendError> {
         let staging = self
             .staging
@@ -302,6 +315,17 @@ impl Backend for Directory {
                 Err(error) => return Err(BackendError::from_file(at("inspect", path)(error))),
             }
         }
+    }
+}
+
+impl Growing for Draft {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BackendError> {
+        Self::append(self, bytes).map_err(BackendError::from_file)
+    }
+
+    fn finish(self: Box<Self>, name: &CacheName) -> Result<(), BackendError> {
+        (*self).name(name);
+        Ok(())
     }
 }
 

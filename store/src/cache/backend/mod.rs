@@ -122,6 +122,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// that order.
     fn write(&self, name: &CacheName, bytes: Bytes) -> Result<(), BackendError>;
 
+    /// Begins a file whose name is not known yet, so that its bytes need not wait for that; `None` where files can only be written whole.
+    fn begin(&self) -> Result<Option<Box<dyn Growing>>, BackendError> {
+        Ok(None)
+    }
+
     /// Reads a whole file as [`read`](Self::read) does, with what [`replace`](Self::replace) wants to know.
     fn read_marked(&self, name: &CacheName, limit: u64) -> Result<(Vec<u8>, Before), BackendError> {
         Ok((self.read(name, limit)?, Before::Unknown))
@@ -139,6 +144,9 @@ pub trait Backend: fmt::Debug + Send + Sync {
         }
         Ok(Replaced::Written)
     }
+
+    /// Brings to disk what is written so far, where that makes the next [`flush`](Self::flush) faster. Promises nothing.
+    fn write_back(&self) {}
 
     /// Makes everything written before visible and durable. When it fails, it may be called again.
     fn flush(&self) -> Result<(), BackendError>;
@@ -163,6 +171,15 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Returns `false` if it is known that nothing can be written, so that nobody prepares an upload in vain.
     fn is_writable(&self) -> Result<bool, BackendError>;
+}
+
+/// A file that grows before it has a name. Dropped without one, it is gone.
+pub trait Growing: fmt::Debug + Send {
+    /// Adds bytes at the end. After an error the file is of no more use.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), BackendError>;
+
+    /// Gives the file its name: from here on it is as if [`Backend::write`] had written it.
+    fn finish(self: Box<Self>, name: &CacheName) -> Result<(), BackendError>;
 }
 
 /// Why a cache did not do what it was asked. Addresses are without credentials.

@@ -8,13 +8,14 @@ use std::{
     collections::{BTreeMap, VecDeque},
     ffi::{OsStr, OsString},
     fmt::Write as _,
+    fs::File,
     os::{
         fd::{AsFd, OwnedFd},
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -40,6 +41,8 @@ use crate::{
 /// Begins with a dot, as no name of a cache's file does.
 const STAGING: &str = ".staging";
 const LOCK: &str = "lock";
+/// Directories that are synced one by one; beyond this number the whole file system is. Each sync waits for the disk, also where the one before has brought everything there.
+const DIRECTORIES_TO_SYNC: usize = 3;
 /// How often others may take a new directory for a stale one.
 const MAX_TRIES: usize = 100;
 
@@ -119,18 +122,10 @@ impl Staging {
     }
 
     /// Writes a file beside the cache; [`flush`](Self::flush) puts it into place.
-    pub(super) fn write(&self, name: &CacheName, bytes: &[u8]) -> Result<(), FileError> {
-        let temporary = OsString::from(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        let path = self.path.join(&temporary);
-        let file =
-            create_file_at(&self.directory, &temporary, false).map_err(at("create", &path))?;
-        if let Err(error) = write_all(&file, bytes) {
-            // On a full disk the next writer needs the room. What stays goes with the directory.
-            let _removed: nix::Result<()> = unlink_at(&self.directory, &temporary);
-            return Err(at("write", path)(error));
-        }
-        let name = name.to_string();
-        self.state().pending.push_back(Pending { temporary, name });
+    pub(super) fn write(self: &Arc<Self>, name: &CacheName, bytes: &[u8]) -> Result<(), FileError> {
+        let mut draft = Draft::create(Arc::clone(self))?;
+        draft.append(bytes)?;
+        draft.name(name);
         Ok(())
     }
 
@@ -151,6 +146,10 @@ impl Staging {
                 state.pending.push_front(pending);
                 return Err(error);
             }
+        }
+        if state.unsynced.len() > DIRECTORIES_TO_SYNC {
+            sync_file_system(&self.directory).map_err(at("sync", &self.root_path))?;
+            state.unsynced.clear();
         }
         while let Some((path, directory)) = state.unsynced.pop_first() {
             if let Err(error) = sync(&directory) {
@@ -209,6 +208,51 @@ impl Staging {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file beside the cache that has no name yet.
+#[derive(Debug)]
+pub(super) struct Draft {
+    staging: Arc<Staging>,
+    temporary: OsString,
+    file: File,
+    has_name: bool,
+}
+
+impl Draft {
+    pub(super) fn create(staging: Arc<Staging>) -> Result<Self, FileError> {
+        let temporary = OsString::from(staging.next.fetch_add(1, Ordering::Relaxed).to_string());
+        let file = create_file_at(&staging.directory, &temporary, false)
+            .map_err(at("create", staging.path.join(&temporary)))?;
+        Ok(Self {
+            staging,
+            temporary,
+            file,
+            has_name: false,
+        })
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        write_all(&self.file, bytes).map_err(at("write", self.staging.path.join(&self.temporary)))
+    }
+
+    /// [`Staging::flush`] puts the file into place.
+    pub(super) fn name(mut self, name: &CacheName) {
+        self.has_name = true;
+        self.staging.state().pending.push_back(Pending {
+            temporary: std::mem::take(&mut self.temporary),
+            name: name.to_string(),
+        });
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.has_name {
+            // On a full disk the next writer needs the room. What stays goes with the directory.
+            let _removed: nix::Result<()> = unlink_at(&self.staging.directory, &self.temporary);
+        }
     }
 }
 

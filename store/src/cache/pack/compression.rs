@@ -124,7 +124,11 @@ impl Draft {
                 return Err(PackError::Blob { blob: *blob });
             }
         }
-        let content = hash(&self.content);
+        let content = match &self.blobs[..] {
+            // Compared with the blob's digest above.
+            [(blob, range)] if *range == (0..self.content.len()) => *blob,
+            _ => hash(&self.content),
+        };
         let bytes = if known.contains_key(&content) {
             None
         } else {

@@ -31,7 +31,7 @@ pub(super) use self::read::{check_content, unpack_frame};
 pub use self::{
     chunk::Chunker,
     read::{BlobCheck, blob_in, read_frame},
-    write::{BlobSource, KnownFrames, Pack, PackWriter},
+    write::{BlobSource, KnownFrames, Pack, PackWriter, Step},
 };
 
 use crate::{cache::format::FrameError, id::BlobId};

@@ -39,6 +39,17 @@ pub struct Pack {
     pub bytes: Vec<u8>,
 }
 
+/// What [`PackWriter::step`] did.
+#[derive(Debug)]
+pub enum Step {
+    /// There may be more of the next pack.
+    Filled,
+    /// A pack is full, or the last one.
+    Pack(Pack),
+    /// There are no more packs.
+    End,
+}
+
 /// Packs blobs: small ones share frames, large ones are cut, frames are compressed on all cores.
 ///
 /// Blobs should come in tree order, so that what is read together lies together. Empty blobs, and blobs that came before, take no room. A frame whose
@@ -59,6 +70,8 @@ pub struct PackWriter<I, R> {
     made: BTreeMap<BlobId, Slot>,
     /// The pack that is being filled; empty before its first frame.
     bytes: Vec<u8>,
+    /// Of those bytes. As they come: they are in the processor's caches then, and the last pack waits for nothing but its last frame.
+    hasher: blake3::Hasher,
     ready: VecDeque<Pack>,
     packs: Vec<PackDigest>,
 }
@@ -114,6 +127,7 @@ where
             slots: Vec::new(),
             made: BTreeMap::new(),
             bytes: Vec::new(),
+            hasher: blake3::Hasher::new(),
             ready: VecDeque::new(),
             packs: Vec::new(),
         }
@@ -122,19 +136,35 @@ where
     /// Returns the next pack; `None` after the last. After an error the writer is of no more use.
     pub fn next_pack(&mut self) -> Result<Option<Pack>, PackError> {
         loop {
-            if let Some(pack) = self.ready.pop_front() {
-                return Ok(Some(pack));
-            }
-            if !self.is_at_end && !self.compression.is_full() {
-                self.read_some()?;
-            } else if let Some(frame) = self.compression.pop() {
-                self.append(frame?);
-            } else if self.bytes.is_empty() {
-                return Ok(None);
-            } else {
-                self.seal();
+            match self.step()? {
+                Step::Filled => {}
+                Step::Pack(pack) => return Ok(Some(pack)),
+                Step::End => return Ok(None),
             }
         }
+    }
+
+    /// Reads or compresses a little, for who does something with the bytes of [`Self::filling`] before their pack is full. After an error the writer is of no
+    /// more use.
+    pub fn step(&mut self) -> Result<Step, PackError> {
+        if let Some(pack) = self.ready.pop_front() {
+            return Ok(Step::Pack(pack));
+        }
+        if !self.is_at_end && !self.compression.is_full() {
+            self.read_some()?;
+        } else if let Some(frame) = self.compression.pop() {
+            self.append(frame?);
+        } else if self.bytes.is_empty() {
+            return Ok(Step::End);
+        } else {
+            self.seal();
+        }
+        Ok(Step::Filled)
+    }
+
+    /// Returns what is there of the next pack that [`Self::step`] returns. It only grows until then.
+    pub fn filling(&self) -> &[u8] {
+        self.ready.front().map_or(&self.bytes, |pack| &pack.bytes)
     }
 
     /// Returns where each blob lies, once [`Self::next_pack`] has returned `None`. Empty blobs lie nowhere.
@@ -284,7 +314,7 @@ impl<I, R> PackWriter<I, R> {
         if self.bytes.is_empty() {
             // At once: growing by doubling leaves holes of the smaller sizes behind, some 20 MB of them. What is not used is never touched.
             self.bytes.reserve_exact(MAX_PACK);
-            self.bytes.extend_from_slice(PACK_MAGIC);
+            self.extend(PACK_MAGIC);
         }
         let slot = Slot::Made {
             pack: self.packs.len(),
@@ -293,16 +323,21 @@ impl<I, R> PackWriter<I, R> {
             length: in_frame(length),
             content,
         };
-        self.bytes.extend_from_slice(bytes);
+        self.extend(bytes);
         self.made.insert(content, slot);
         slot
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        self.hasher.update(bytes);
     }
 
     /// Ends the pack that is being filled.
     fn seal(&mut self) {
         let bytes = mem::take(&mut self.bytes);
-        let digest = blake3::Hasher::new().update_rayon(&bytes).finalize();
-        let digest = PackDigest::from_bytes(*digest.as_bytes());
+        let digest = PackDigest::from_bytes(*self.hasher.finalize().as_bytes());
+        self.hasher.reset();
         self.packs.push(digest);
         self.ready.push_back(Pack { digest, bytes });
     }

@@ -147,6 +147,32 @@ fn many_threads_and_one_make_the_same_packs() {
 }
 
 #[test]
+fn what_is_filled_is_the_beginning_of_the_next_pack() {
+    let blobs = [noise(1, 50_000_000), text(2, 9_000_000), noise(3, 1000)];
+    let expected = pack(&blobs, &Arc::default()).unwrap().0;
+    assert!(expected.len() > 1);
+    let mut writer = PackWriter::new(blobs.iter().map(|blob| source(blob)), Arc::default());
+    let (mut seen, mut packs) = (Vec::new(), Vec::new());
+    loop {
+        match writer.step().unwrap() {
+            Step::Filled => {
+                let filling = writer.filling();
+                assert!(filling.get(..seen.len()) == Some(&seen[..]));
+                seen.extend_from_slice(&filling[seen.len()..]);
+            }
+            Step::Pack(pack) => {
+                assert!(pack.bytes == seen);
+                seen.clear();
+                packs.push(pack);
+            }
+            Step::End => break,
+        }
+    }
+    assert!(seen.is_empty());
+    assert!(packs == expected);
+}
+
+#[test]
 fn a_changed_byte_in_a_large_blob_costs_one_chunk() {
     let mut blob = noise(1, 40_000_000);
     let (first, locations) = pack(&[blob.clone()], &Arc::default()).unwrap();

@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    io::{self, Read},
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{Receiver, sync_channel},
+        mpsc::{Receiver, TrySendError, sync_channel},
     },
     thread,
 };
@@ -23,12 +24,18 @@ use crate::{
     BlobId, PathDigest, PathInfo,
     cache::{
         format::{BlobPart, CacheName, Manifest},
-        pack::{KnownFrames, Pack, PackWriter},
+        pack::{BlobSource, KnownFrames, Pack, PackError, PackWriter, Step},
+        source::SourceWriter,
     },
 };
 
 /// Bytes of objects after which a batch ends. About one pack when compressed: more would be lost when the push is killed, less would make small packs.
 const BATCH: u64 = 128 << 20;
+/// Bytes of a pack that are written at once: few calls, and in less time than the frames that are being compressed meanwhile take.
+const PIECE: usize = 1 << 20;
+/// Bytes of packs after which what is written begins to go to disk: enough that this costs little beside compressing them.
+const WORTH_SYNCING: usize = 8 << 20;
+
 /// Where the blobs of the closure lie, as far as is known.
 pub(super) struct Places {
     blobs: BTreeMap<BlobId, Vec<BlobPart>>,
@@ -102,20 +109,70 @@ impl Session<'_> {
         let told = |bytes| (self.events)(PushEvent::Read { bytes });
         let blobs = BlobReader::new(self.store, materials, files, &told);
         let mut writer = PackWriter::new(blobs, Arc::clone(frames));
-        let mut next = || {
-            self.check_cancelled()?;
-            let pack = writer.next_pack();
-            pack.map_err(|error| explain(error, materials, files))
-        };
+        let explained = |error| explain(error, materials, files);
         if self.is_local() {
-            // Writing takes less time than packing, and no second pack has to be held for it.
-            while let Some(pack) = next()? {
-                self.send_pack(pack)?;
-            }
+            self.write_while_packing(&mut writer, explained)?;
         } else {
-            self.send_while_packing(next)?;
+            self.send_while_packing(|| {
+                self.check_cancelled()?;
+                writer.next_pack().map_err(explained)
+            })?;
         }
         Ok(writer.finish()?)
+    }
+
+    /// Writes packs as they are filled, so that the disk has most of one when it is full. No second pack has to be held for it.
+    fn write_while_packing<I, R>(
+        &self,
+        writer: &mut PackWriter<I, R>,
+        explained: impl Fn(PackError) -> PushError,
+    ) -> Result<(), PushError>
+    where
+        I: Iterator<Item = io::Result<BlobSource<R>>>,
+        R: Read,
+    {
+        // One that waits is enough: it brings all there is to disk.
+        let (sender, written) = sync_channel(1);
+        thread::scope(move |scope| {
+            scope.spawn(move || written.iter().for_each(|()| self.cache.write_back()));
+            let mut file = None;
+            let mut unsynced = 0;
+            loop {
+                self.check_cancelled()?;
+                match writer.step().map_err(&explained)? {
+                    Step::Filled => unsynced += self.grow(&mut file, writer.filling(), PIECE)?,
+                    Step::Pack(pack) => {
+                        unsynced += self.grow(&mut file, &pack.bytes, 1)?;
+                        self.end_pack(pack, file.take())?;
+                    }
+                    Step::End => return Ok(()),
+                }
+                if unsynced >= WORTH_SYNCING {
+                    unsynced = 0;
+                    let _one_waits: Result<(), TrySendError<()>> = sender.try_send(());
+                }
+            }
+        })
+    }
+
+    /// Adds to a file what it has not of these bytes, if that is as much as `least`. Returns how much that was.
+    fn grow<'s>(
+        &'s self,
+        file: &mut Option<SourceWriter<'s>>,
+        bytes: &[u8],
+        least: usize,
+    ) -> Result<usize, PushError> {
+        let there = file.as_ref().map_or(0, SourceWriter::length);
+        let rest = bytes.get(usize::try_from(there).unwrap_or(usize::MAX)..);
+        let Some(rest) = rest.filter(|rest| rest.len() >= least) else {
+            return Ok(0);
+        };
+        if file.is_none() {
+            *file = self.cache.begin_file()?;
+        }
+        let Some(file) = file else { return Ok(0) };
+        file.append(rest)?;
+        Ok(rest.len())
     }
 
     /// Sends one pack while the next one is filled.
@@ -154,11 +211,19 @@ impl Session<'_> {
 
     /// Sends a pack, unless an earlier push has done so.
     fn send_pack(&self, pack: Pack) -> Result<(), PushError> {
+        self.end_pack(pack, None)
+    }
+
+    /// Sends a pack, unless an earlier push has done so. `file` has its bytes already.
+    fn end_pack(&self, pack: Pack, file: Option<SourceWriter<'_>>) -> Result<(), PushError> {
         let name = CacheName::Pack(pack.digest);
         let bytes = pack.bytes.len() as u64;
         let was_there = self.cache.exists(&name)?;
         if !was_there {
-            self.cache.write(&name, &Bytes::from(pack.bytes))?;
+            match file {
+                Some(file) => file.finish(&name)?,
+                None => self.cache.write(&name, &Bytes::from(pack.bytes))?,
+            }
             self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
             self.packs.fetch_add(1, Ordering::Relaxed);
         }

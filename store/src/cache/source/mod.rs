@@ -23,11 +23,13 @@ mod clock;
 mod policy;
 mod reader;
 mod requests;
+mod writer;
 
 pub use clock::{Clock, SystemClock};
 pub use policy::Policy;
 pub use reader::SourceReader;
 pub use requests::{Source, Statistics};
+pub use writer::SourceWriter;
 
 use std::{sync::Arc, time::Duration};
 

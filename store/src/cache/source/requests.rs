@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Clock, Policy, SourceError, SourceReader, SystemClock,
+    Clock, Policy, SourceError, SourceReader, SourceWriter, SystemClock,
     breaker::{Breaker, Permit},
 };
 use crate::cache::{
@@ -158,8 +158,14 @@ impl Source {
     /// Writes a file; see [`Backend::write`].
     pub fn write(&self, name: &CacheName, bytes: &Bytes) -> Result<(), SourceError> {
         self.request(None, || self.backend.write(name, bytes.clone()))?;
-        self.written(name, bytes);
+        self.written(name, bytes.len() as u64);
         Ok(())
+    }
+
+    /// Begins a file whose name is not known yet; see [`Backend::begin`].
+    pub fn begin_file(&self) -> Result<Option<SourceWriter<'_>>, SourceError> {
+        let inner = self.request(None, || self.backend.begin())?;
+        Ok(inner.map(|inner| SourceWriter::new(self, inner)))
     }
 
     /// Writes a file that is still what it was before; see [`Backend::replace`]. An answer that was lost may make the next try find its own bytes, and say that it
@@ -173,16 +179,21 @@ impl Source {
         let replace = || self.backend.replace(name, bytes.clone(), before);
         let replaced = self.request(None, replace)?;
         if replaced == Replaced::Written {
-            self.written(name, bytes);
+            self.written(name, bytes.len() as u64);
         }
         Ok(replaced)
     }
 
-    fn written(&self, name: &CacheName, bytes: &Bytes) {
+    pub(super) fn written(&self, name: &CacheName, bytes: u64) {
         let mut state = self.state();
-        state.statistics.bytes_written += bytes.len() as u64;
+        state.statistics.bytes_written += bytes;
         // What was corrupt is replaced.
         state.quarantine.remove(name);
+    }
+
+    /// Begins what [`flush`](Self::flush) ends; see [`Backend::write_back`].
+    pub fn write_back(&self) {
+        self.backend.write_back();
     }
 
     /// Makes what was written visible and durable; see [`Backend::flush`].
