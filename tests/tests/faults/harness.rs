@@ -46,18 +46,32 @@ const FAILURES: &[(&str, Fault)] = &[
 const KILL_STEP: usize = 11;
 
 /// Runs an operation with every fault at every point.
+pub(crate) fn run(name: &str) -> TestResult {
+    run_each(name, |_| (1, 1))
+}
+
+/// Runs an operation at every point, with one fault after another in turn; with every fault at every point by `tests/run --full`. For an operation whose points take long.
+pub(crate) fn run_in_turn(name: &str) -> TestResult {
+    if is_full() {
+        return run(name);
+    }
+    let kinds = FAILURES.len() as u64;
+    run_each(name, |number| (number + 1, kinds))
+}
+
+/// Runs an operation with each kind of fault: from which point on, and at each how manyth, `points` says for the number of the kind.
 #[expect(
     clippy::print_stdout,
     reason = "the numbers are what a reader of the log wants"
 )]
-pub(crate) fn run(name: &str) -> TestResult {
+fn run_each(name: &str, points: impl Fn(u64) -> (u64, u64)) -> TestResult {
     let operation = find(name)?;
     let prepared = StoreDirectory::new();
     (operation.prepare)(&open(prepared.path())?)?;
-    for (kind, _) in FAILURES {
-        let points = run_with(operation, kind, prepared.path())?;
-        println!("{name}: {points} points with {kind}, all clean");
-        if points == 0 {
+    for ((kind, _), number) in FAILURES.iter().zip(0..) {
+        let tried = run_with(operation, kind, prepared.path(), points(number))?;
+        println!("{name}: {tried} points with {kind}, all clean");
+        if tried == 0 {
             return Err(format!("{name} has no points").into());
         }
     }
@@ -82,7 +96,7 @@ pub(crate) fn run_after_kills(killed: &str, name: &str) -> TestResult {
             break;
         }
         for kind in ["EIO", "die"] {
-            points += run_with(operation, kind, directory.path())
+            points += run_with(operation, kind, directory.path(), (1, 1))
                 .map_err(|error| format!("after {killed} died at operation {nth}: {error}"))?;
         }
         kills += 1;
@@ -94,11 +108,16 @@ pub(crate) fn run_after_kills(killed: &str, name: &str) -> TestResult {
     Ok(())
 }
 
-/// Runs an operation with one kind of fault at every point, and returns how many there are.
-fn run_with(operation: &Operation, kind: &str, prepared: &Path) -> TestResult<u64> {
+/// Runs an operation with one kind of fault, from the `first` point on at each `step`th, and returns at how many that was.
+fn run_with(
+    operation: &Operation,
+    kind: &str,
+    prepared: &Path,
+    (first, step): (u64, u64),
+) -> TestResult<u64> {
     let name = operation.name;
     let mut points = 0;
-    for nth in 1.. {
+    for nth in (first..).step_by(usize::try_from(step)?) {
         let directory = StoreDirectory::new();
         copy(prepared, directory.path())?;
         let code = child(name, kind, nth, directory.path())?;

@@ -8,7 +8,7 @@
 //! * nothing is left over of unfinished work;
 //! * the same operation, tried again, succeeds.
 //!
-//! The numbers of points are printed. CI tries every point; the store is small.
+//! The numbers of points are printed. CI tries every point; the store is small. Where points take long, each is tried with one kind of fault in turn, and with all of them in a full run.
 
 mod caching;
 mod collecting;
@@ -21,7 +21,7 @@ mod pushing;
 mod signing;
 mod upkeep;
 
-use harness::{TestResult, run, run_after_kills};
+use harness::{TestResult, run, run_after_kills, run_in_turn};
 
 /// What this test program does as a child process. Nothing when the tests run as such.
 #[test]
@@ -151,7 +151,7 @@ fn a_push_to_a_cache_that_others_use_survives_every_fault() -> TestResult {
 
 #[test]
 fn collecting_a_cache_survives_every_fault() -> TestResult {
-    run("collect-cache")
+    run_in_turn("collect-cache")
 }
 
 #[test]
