@@ -300,6 +300,17 @@ impl TestEnv {
         run(&mut self.command(arguments))
     }
 
+    /// The store paths of what `target` needs when it runs, itself included, as `pith tree` tells with these flags.
+    #[must_use]
+    pub fn closure(&self, target: &str, flags: &[&str]) -> Vec<String> {
+        let tree = self.pith(&[&["tree", target, "--json", "-q"], flags].concat());
+        let tree = tree.expect_success().json();
+        let objects = tree["objects"].as_array().expect("a list").iter();
+        objects
+            .map(|one| one["path"].as_str().expect("a path").to_owned())
+            .collect()
+    }
+
     /// Runs another program to its end, in the scenario's directory.
     #[must_use]
     pub fn tool(&self, program: &str, arguments: &[&str]) -> Finished {

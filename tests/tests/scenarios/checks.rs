@@ -118,21 +118,11 @@ fn write_collection(env: &TestEnv) -> String {
     env.path("collection").to_str().expect("a text").to_owned()
 }
 
-/// The store paths that `target` needs when it runs, itself first.
-fn closure(env: &TestEnv, target: &str, flags: &[&str]) -> Vec<String> {
-    let tree = env.pith(&[&["tree", target, "--json", "-q"], flags].concat());
-    let tree = tree.expect_success().json();
-    let objects = tree["objects"].as_array().expect("a list").iter();
-    objects
-        .map(|one| one["path"].as_str().expect("a path").to_owned())
-        .collect()
-}
-
 #[test]
 fn an_override_reaches_every_closure_and_leaves_nothing_of_the_old() {
     let env = TestEnv::with_seed();
     let collection = write_collection(&env);
-    let closure = |target: &str| closure(&env, target, &["--collection", &collection]);
+    let closure = |target: &str| env.closure(target, &["--collection", &collection]);
     let old: Vec<String> = closure("base");
     assert!(closure("left").contains(&old[0]) && closure("right").contains(&old[0]));
     env.write(
@@ -190,7 +180,7 @@ fn openssl_is_patched_under_curl_and_nginx_at_once() {
     }
     let env = TestEnv::with_shared_store();
     // A package without openssl stays what it is.
-    let closures = || ["curl", "nginx", "jq"].map(|target| closure(&env, target, &[]));
+    let closures = || ["curl", "nginx", "jq"].map(|target| env.closure(target, &[]));
     let openssl = |closure: &[String]| -> Vec<String> {
         let found = closure.iter().filter(|path| path.contains("-openssl-"));
         found.cloned().collect()

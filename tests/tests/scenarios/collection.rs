@@ -1,8 +1,10 @@
-//! Servers of the collection do their work in images of only their closure, as an ordinary user
+//! Servers and tools of the collection do their work in images of only their closure, as an ordinary user
 //! on a root that nobody may write.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, pipe};
+use std::path::Path;
 use std::process::Child;
 use std::thread;
 
@@ -246,4 +248,58 @@ func main() {
     let version = version.expect_success().stdout;
     assert!(version.starts_with("go version go1."), "{version}");
     assert_eq!(said.expect_success().stdout, "{\"answer\":42} <nil>\n");
+}
+
+/// Takes as long as glibc takes to compile.
+#[test]
+fn one_line_of_a_recipe_makes_a_program_run_with_glibc_from_source() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    let real =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/collection/hello/recipe.star");
+    let recipe = fs::read_to_string(real).expect("the collection has hello");
+    let line = "    name = \"hello\",\n";
+    assert!(recipe.contains(line), "{recipe}");
+    let recipe = recipe.replace(line, &format!("{line}    libc = \"glibc-source\",\n"));
+    let image = r#"
+image(
+    name = "level-1",
+    packages = [hello, package("glibc-source").bin],
+    entrypoint = ["/bin/hello"],
+    files = {"/etc/text": "あ"},
+)
+"#;
+    env.write("project/pith.star", &(recipe + image));
+    let said = env.pith(&["run", "-q", "hello"]).expect_success();
+    assert_eq!(said.stdout, "Hello, world!\n");
+    let closure = env.closure("hello", &[]);
+    let names = closure.iter().filter_map(|path| path.split_once('-'));
+    let names: BTreeSet<&str> = names.map(|(_, name)| name).collect();
+    assert_eq!(names, BTreeSet::from(["glibc-source-2.36", "hello-2.10"]));
+
+    let image = pack_and_load(&env, "level-1");
+    let run = |options: &[&str], command: &[&str]| {
+        let options = [
+            &["--network=none", "--read-only"],
+            options,
+            &[&image],
+            command,
+        ]
+        .concat();
+        env.podman_run(&options)
+    };
+    let hello = run(&[], &[]);
+    // Without a variable that says where they are: a locale, and a conversion that is a module.
+    let locale = ["--entrypoint", "/bin/locale", "--env", "LC_ALL=C.UTF-8"];
+    let locale = run(&locale, &["charmap"]);
+    let iconv = run(
+        &["--entrypoint", "/bin/iconv"],
+        &["-f", "UTF-8", "-t", "UTF-7", "/etc/text"],
+    );
+    env.remove_image(&image);
+    assert_eq!(hello.expect_success().stdout, "Hello, world!\n");
+    assert_eq!(locale.expect_success().stdout, "UTF-8\n");
+    assert_eq!(iconv.expect_success().stdout, "+MEI-");
 }
