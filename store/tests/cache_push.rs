@@ -566,6 +566,7 @@ fn what_somebody_deleted_from_a_cache_comes_back() -> TestResult {
         assert!(cache.read(&bundle).is_ok() && cache.read(&lost).is_ok());
     }
     // What is no bundle is replaced as well.
+    fs::remove_file(cache.path().join(bundle.to_string()))?;
     fs::write(cache.path().join(bundle.to_string()), "nonsense")?;
     push(&store, &cache.open()?, Some(&key("a")?), &[&program])?;
     cache.check()
