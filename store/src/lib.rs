@@ -18,6 +18,7 @@
 //! * [`gc`]: which objects nothing keeps, and how they go
 //! * [`profile`]: sets of installed packages, with generations
 //! * [`net`]: clients for HTTP
+//! * [`registry`]: OCI registries
 //! * [`cache`]: objects shared between machines
 //! * [`export`]: a closure as one stream
 
@@ -36,6 +37,7 @@ pub mod net;
 pub mod object;
 pub mod pool;
 pub mod profile;
+pub mod registry;
 pub mod scan;
 mod space;
 mod sys;

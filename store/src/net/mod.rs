@@ -9,8 +9,10 @@
 //!
 //! Not responsible for: retries, or what an answer means.
 
+mod back_off;
 mod body;
 mod client;
+mod credentials;
 mod error;
 mod io;
 mod options;
@@ -18,11 +20,15 @@ mod text;
 mod wire;
 
 pub use client::client_builder;
+pub use credentials::{Credentials, Plaintext};
 pub use options::{NetOptions, Proxies, Timeouts};
 pub use text::{ContentRange, chain, content_range, retry_after, without_credentials};
 
+pub(crate) use back_off::{back_off, jitter};
 pub(crate) use body::{Body, Pieces};
+pub(crate) use credentials::is_loopback;
 pub(crate) use io::Io;
+pub(crate) use text::{is_failing, log_in_scheme};
 pub(crate) use wire::{Answer, Authorization, Patience, Request, Wire, client};
 
 use std::time::Duration;

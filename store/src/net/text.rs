@@ -2,8 +2,11 @@
 
 use std::{error::Error, time::Duration};
 
-use reqwest::header::{CONTENT_RANGE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
 use url::Url;
+
+/// Longest name of a way to log in that is shown.
+const MAX_SCHEME: usize = 32;
 
 /// The whole chain of causes in one line, without repeating what a cause says already.
 #[must_use]
@@ -76,6 +79,20 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
+/// Statuses by which a server says that it did not manage: time-out, too early, and its own failures.
+pub(crate) const fn is_failing(code: u16) -> bool {
+    matches!(code, 408 | 425 | 500 | 502 | 504)
+}
+
+/// The first way to log in that the server offers.
+pub(crate) fn log_in_scheme(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(WWW_AUTHENTICATE)?.to_str().ok()?;
+    let scheme = text.split([' ', ',']).next()?;
+    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let shown = !scheme.is_empty() && scheme.len() <= MAX_SCHEME && scheme.chars().all(is_token);
+    shown.then(|| scheme.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +128,17 @@ mod tests {
             "bytes 5-9",
         ] {
             assert_eq!(range(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_way_to_log_in_is_shown_only_if_it_is_one() {
+        for text in ["\u{1b}[31m x", "", "a\u{7f}", &"x".repeat(33)] {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = text.parse() {
+                headers.insert(WWW_AUTHENTICATE, value);
+            }
+            assert_eq!(log_in_scheme(&headers), None, "{text:?}");
         }
     }
 }

@@ -110,6 +110,9 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     /// How many bytes the body has, if the server said so.
     pub(crate) length: Option<u64>,
+    /// The first bytes of what a server says that did not do what it was asked.
+    pub(crate) problem: Vec<u8>,
+    /// Of an answer that is no refusal.
     pub(crate) body: Body,
 }
 
@@ -146,11 +149,12 @@ impl Wire {
         let mut authorization = request.authorization.as_ref();
         for _ in 0..=MAX_REDIRECTS {
             let mut response = self.io.wait(self.exchange(request, &url, authorization))?;
+            let mut problem = Vec::new();
             if response.status().as_u16() >= 300 {
-                self.io.wait(drain(&mut response));
+                self.io.wait(drain(&mut response, &mut problem));
             }
             let Some(next) = redirect(request, &url, &response)? else {
-                return Ok(self.answer(response));
+                return Ok(self.answer(response, problem));
             };
             if next.origin() != url.origin() {
                 authorization = None;
@@ -163,11 +167,12 @@ impl Wire {
         })
     }
 
-    fn answer(&self, response: Response) -> Answer {
+    fn answer(&self, response: Response, problem: Vec<u8>) -> Answer {
         Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             length: response.content_length(),
+            problem,
             body: Body::new(Arc::clone(&self.io), response, self.patience),
         }
     }
@@ -266,13 +271,12 @@ async fn upload(
     }
 }
 
-/// Reads what nobody wants. Who cannot send that either loses the connection, nothing else.
-async fn drain(response: &mut Response) {
+/// Reads a refusal. Who cannot send that either loses the connection, nothing else.
+async fn drain(response: &mut Response, problem: &mut Vec<u8>) {
     let all = async {
-        let mut read = 0;
         while let Ok(Some(piece)) = response.chunk().await {
-            read += piece.len();
-            if read > MAX_ERROR {
+            problem.extend_from_slice(&piece);
+            if problem.len() > MAX_ERROR {
                 return;
             }
         }

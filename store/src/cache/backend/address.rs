@@ -2,11 +2,11 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use url::{Host, Url};
+use url::Url;
 use zeroize::Zeroizing;
 
-use super::Credentials;
 use crate::net::without_credentials;
+use crate::net::{Credentials, is_loopback};
 
 /// Where a cache is. Printed without credentials; parsing what was printed gives the same address without them.
 ///
@@ -313,16 +313,6 @@ pub(in crate::cache) fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether an address leads to this very machine, so that nobody can listen.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
-    }
-}
-
 /// What may be shown of a text that could not be parsed.
 fn shown(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {
@@ -428,24 +418,6 @@ mod tests {
         ] {
             let error = text.parse::<CacheUrl>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn loopback_is_this_machine_alone() {
-        for (text, expected) in [
-            ("http://127.0.0.1", true),
-            ("http://127.9.9.9:1", true),
-            ("http://[::1]", true),
-            ("http://localhost", true),
-            ("http://127.0.0.1.example", false),
-            ("http://localhost.example", false),
-            ("http://10.0.0.1", false),
-        ] {
-            let Place::Http(url) = parsed(text).place else {
-                panic!("{text} is no http address");
-            };
-            assert_eq!(is_loopback(&url), expected, "{text}");
         }
     }
 

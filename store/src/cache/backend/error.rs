@@ -2,16 +2,13 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::header::HeaderMap;
 
 use super::BackendError;
 use crate::{
-    net::{NetError, retry_after},
+    net::{NetError, is_failing, log_in_scheme, retry_after},
     sys::FileError,
 };
-
-/// Longest name of a way to log in that is shown.
-const MAX_SCHEME: usize = 32;
 
 /// What a cache wants before it does what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,7 +187,7 @@ impl BackendError {
             401 => Self::Denied {
                 file,
                 need: Need::Credentials {
-                    scheme: scheme(headers),
+                    scheme: log_in_scheme(headers),
                 },
             },
             403 => Self::Denied {
@@ -219,22 +216,10 @@ impl BackendError {
     }
 }
 
-/// Statuses by which a server says that it did not manage: time-out, too early, and its own failures.
-const fn is_failing(code: u16) -> bool {
-    matches!(code, 408 | 425 | 500 | 502 | 504)
-}
-
-/// The first way to log in that the server offers.
-fn scheme(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(WWW_AUTHENTICATE)?.to_str().ok()?;
-    let scheme = text.split([' ', ',']).next()?;
-    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let shown = !scheme.is_empty() && scheme.len() <= MAX_SCHEME && scheme.chars().all(is_token);
-    shown.then(|| scheme.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use reqwest::header::WWW_AUTHENTICATE;
+
     use super::*;
 
     #[test]
@@ -261,16 +246,5 @@ mod tests {
                 "the server of `F` answered 418 false",
             ]
         );
-    }
-
-    #[test]
-    fn the_name_of_a_way_to_log_in_is_shown_only_if_it_is_one() {
-        for text in ["\u{1b}[31m x", "", "a\u{7f}", &"x".repeat(33)] {
-            let mut headers = HeaderMap::new();
-            if let Ok(value) = text.parse() {
-                headers.insert(WWW_AUTHENTICATE, value);
-            }
-            assert_eq!(scheme(&headers), None, "{text:?}");
-        }
     }
 }

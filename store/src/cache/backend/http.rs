@@ -14,12 +14,11 @@ use url::Url;
 
 use super::{
     Backend, BackendError, BackendOptions, CacheUrl, Corruption, FileKind, ListedFile, Plaintext,
-    address::is_loopback,
     exact::{After, Exact},
 };
 use crate::{
     cache::format::CacheName,
-    net::{Answer, Authorization, Body, NetError, Request, Wire, content_range},
+    net::{Answer, Authorization, Body, NetError, Request, Wire, content_range, is_loopback},
 };
 
 /// How many bytes are read in vain at most when a server sends the whole file in the place of a part: as many as a pack may have.

@@ -16,7 +16,6 @@ mod exact;
 mod http;
 mod kind;
 mod oci;
-mod oci_login;
 mod oci_manifest;
 mod open;
 mod options;
@@ -25,13 +24,14 @@ mod s3_settings;
 mod s3_wire;
 mod staging;
 
+pub use crate::net::{Credentials, Plaintext};
 pub(super) use address::percent_decode;
 pub use address::{CacheUrl, CacheUrlError};
 pub(super) use directory::Directory;
 pub use error::{Corruption, ErrorClass, Need};
 pub use kind::FileKind;
 pub use open::open_backend;
-pub use options::{BackendOptions, Credentials, Plaintext};
+pub use options::BackendOptions;
 pub use s3_settings::S3Settings;
 
 use std::{

@@ -13,15 +13,13 @@ use std::{
 use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
-use url::Url;
 
 use super::{
-    Backend, BackendError, BackendOptions, CacheUrl, Corruption, FileKind, ListedFile, Plaintext,
-    address::Repository,
-    http::{ask_for, is_there, part, unreachable, whole, wire},
-    oci_login::{Login, Scope},
+    Backend, BackendError, BackendOptions, CacheUrl, Corruption, FileKind, ListedFile, Need,
+    address::Repository as Place,
+    http::{ask_for, is_there, part, whole},
     oci_manifest::{
         Content, EMPTY_BLOB, EMPTY_DIGEST, Layer, MANIFEST_TYPE, MAX_INLINE, MAX_MANIFEST, decode,
         encode, sha256, tag,
@@ -29,7 +27,8 @@ use super::{
 };
 use crate::{
     cache::format::CacheName,
-    net::{Answer, Request, Wire},
+    net::{Answer, Request},
+    registry::{RegistryError, RegistryOptions, Repository, Scope},
 };
 
 /// Packs whose place is remembered; each costs some 150 bytes.
@@ -38,10 +37,7 @@ const MAX_REMEMBERED: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Oci {
     url: CacheUrl,
-    /// `…/v2/<repository>/`.
-    base: Url,
-    wire: Wire,
-    login: Login,
+    repository: Repository,
     /// Where packs lie, which never changes.
     packs: Mutex<BTreeMap<CacheName, Layer>>,
     /// Whether the blob that every manifest names is known to be there.
@@ -51,34 +47,24 @@ pub(super) struct Oci {
 impl Oci {
     pub(super) fn open(
         url: &CacheUrl,
-        repository: &Repository,
+        place: &Place,
         options: &BackendOptions,
     ) -> Result<Self, BackendError> {
-        let scheme = match options.plaintext {
-            Plaintext::Allowed => "http",
-            Plaintext::Denied => "https",
+        let registry = RegistryOptions {
+            net: options.net.clone(),
+            answer: options.answer,
+            stored: options.stored,
+            credentials: options
+                .credentials
+                .clone()
+                .or_else(|| url.credentials.clone()),
+            plaintext: options.plaintext,
         };
-        let Repository { registry, name, .. } = repository;
-        let base = Url::parse(&format!("{scheme}://{registry}/v2/{name}/")).map_err(|_| {
-            BackendError::Settings {
-                cache: url.to_string(),
-                reason: "the registry has no address".to_owned(),
-            }
-        })?;
-        let credentials = options
-            .credentials
-            .clone()
-            .or_else(|| url.credentials.clone());
+        let repository = Repository::open(&place.registry, &place.name, &registry)
+            .map_err(|error| backend_error(url, error))?;
         Ok(Self {
             url: url.clone(),
-            login: Login::new(
-                url.to_string(),
-                name.clone(),
-                credentials,
-                options.plaintext,
-            ),
-            wire: wire(url, options)?,
-            base,
+            repository,
             packs: Mutex::default(),
             has_empty_blob: Mutex::default(),
         })
@@ -88,47 +74,15 @@ impl Oci {
         format!("{}/{name}", self.url)
     }
 
-    /// The address of something of the repository, which is made of digests and tags alone.
-    fn address(&self, kind: &str, what: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{kind}/{what}", self.base.path()));
-        url
-    }
-
     fn manifest_request(&self, method: Method, reference: &str) -> Request {
-        let mut request = Request::new(method, self.address("manifests", reference));
-        request
-            .headers
-            .insert(ACCEPT, HeaderValue::from_static(MANIFEST_TYPE));
-        request
+        self.repository
+            .manifest_request(method, reference, MANIFEST_TYPE)
     }
 
     /// Sends a request; when the registry wants to know who asks, once more with that.
     fn send(&self, request: &Request, scope: Scope, file: &str) -> Result<Answer, BackendError> {
-        let mut request = request.clone();
-        // Only the registry itself is told who asks, wherever it sends an upload.
-        let is_ours = request.url.origin() == self.base.origin();
-        let known = self.login.current(scope).filter(|_| is_ours);
-        request.authorization = known.as_ref().map(|known| known.header.clone());
-        let sent = |request: &Request| {
-            let answer = self.wire.send(request);
-            answer.map_err(|source| unreachable(file.to_owned(), source))
-        };
-        let answer = sent(&request)?;
-        if answer.status != 401 || !is_ours {
-            return Ok(answer);
-        }
-        let used = known.map(|known| known.number);
-        match self
-            .login
-            .log_in(&self.wire, &answer.headers, scope, used, file)?
-        {
-            None => Ok(answer),
-            Some(header) => {
-                request.authorization = Some(header);
-                sent(&request)
-            }
-        }
+        let answer = self.repository.send(request, scope, file);
+        answer.map_err(|error| backend_error(&self.url, error))
     }
 
     /// Reads the manifest of a file.
@@ -159,48 +113,15 @@ impl Oci {
 
     /// Makes sure of a blob: begins an upload and ends it with all of the bytes.
     fn upload(&self, bytes: Bytes, digest: &str, file: &str) -> Result<(), BackendError> {
-        let mut begin = Request::new(Method::POST, self.address("blobs", "uploads/"));
-        begin
-            .headers
-            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        let answer = self.send(&begin, Scope::Push, file)?;
-        if answer.status != 202 {
-            return Err(self.refused(&answer, file, "be written to"));
-        }
-        let location = answer
-            .headers
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok())
-            .and_then(|location| begin.url.join(location).ok());
-        let Some(mut location) = location.map(|location| self.upgraded(location)) else {
-            return Err(BackendError::Corrupt {
-                file: file.to_owned(),
-                problem: Corruption::Manifest {
-                    reason: "has no place to upload to",
-                },
-            });
-        };
-        location.query_pairs_mut().append_pair("digest", digest);
-        let mut request = Request::new(Method::PUT, location);
-        request.headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        );
-        request.body = Some(bytes);
-        let answer = self.send(&request, Scope::Push, file)?;
-        match answer.status {
-            201 | 204 => Ok(()),
-            _ => Err(self.refused(&answer, file, "be written to")),
-        }
-    }
-
-    /// Registries behind a proxy that does their TLS often do not know that they are spoken to over `https`.
-    fn upgraded(&self, mut location: Url) -> Url {
-        if self.base.scheme() == "https" && location.scheme() == "http" {
-            // Cannot fail: both schemes are special ones with a host.
-            let _changed: Result<(), ()> = location.set_scheme("https");
-        }
-        location
+        let uploaded = self.repository.upload_once(bytes, digest, file);
+        uploaded.map_err(|error| match error {
+            // A repository that is not there is made by writing to it, so 404 is no way to say that a file is absent.
+            RegistryError::Absent { .. } => self.unsupported("be written to"),
+            RegistryError::Refused {
+                code: 405 | 501, ..
+            } => self.unsupported("be written to"),
+            error => backend_error(&self.url, error),
+        })
     }
 
     /// Makes sure of the empty object that stands in the place of a config. Registries refuse manifests that name what they do not have.
@@ -212,9 +133,8 @@ impl Oci {
         if *is_there_already {
             return Ok(());
         }
-        let request = Request::new(Method::HEAD, self.address("blobs", EMPTY_DIGEST));
-        let answer = self.send(&request, Scope::Push, file)?;
-        if !is_there(&answer, file.to_owned())? {
+        let found = self.repository.find_blob(EMPTY_DIGEST, file);
+        if !found.map_err(|error| backend_error(&self.url, error))? {
             self.upload(Bytes::from_static(EMPTY_BLOB), EMPTY_DIGEST, file)?;
         }
         *is_there_already = true;
@@ -223,17 +143,21 @@ impl Oci {
 
     fn refused(&self, answer: &Answer, file: &str, action: &'static str) -> BackendError {
         match answer.status {
-            // A repository that is not there is made by writing to it, so 404 is no way to say that a file is absent.
-            404 | 405 | 501 => BackendError::Unsupported {
-                cache: self.url.to_string(),
-                action,
-            },
+            404 | 405 | 501 => self.unsupported(action),
             code => BackendError::from_status(file.to_owned(), code, &answer.headers),
         }
     }
 
+    fn unsupported(&self, action: &'static str) -> BackendError {
+        BackendError::Unsupported {
+            cache: self.url.to_string(),
+            action,
+        }
+    }
+
     fn blob(&self, layer: &Layer, range: Option<&Range<u64>>) -> Request {
-        let mut request = Request::new(Method::GET, self.address("blobs", &layer.digest));
+        let mut request =
+            Request::new(Method::GET, self.repository.address("blobs", &layer.digest));
         if let Some(range) = range {
             ask_for(&mut request, range);
         }
@@ -390,12 +314,15 @@ impl Backend for Oci {
 
     fn is_writable(&self) -> Result<bool, BackendError> {
         let file = self.url.to_string();
-        let request = Request::new(Method::POST, self.address("blobs", "uploads/"));
+        let address = self.repository.address("blobs", "uploads/");
+        let mut request = Request::new(Method::POST, address);
+        request
+            .headers
+            .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         let answer = self.send(&request, Scope::Push, &file)?;
-        let location = answer.headers.get(LOCATION).and_then(|at| at.to_str().ok());
-        if let Some(location) = location.and_then(|location| request.url.join(location).ok()) {
+        if let Some(location) = self.repository.location(&request.url, &answer) {
             // An upload that is not taken back expires.
-            let request = Request::new(Method::DELETE, self.upgraded(location));
+            let request = Request::new(Method::DELETE, location);
             drop(self.send(&request, Scope::Push, &file));
         }
         match answer.status {
@@ -403,5 +330,53 @@ impl Backend for Oci {
             401 | 403 | 404 | 405 => Ok(false),
             code => Err(BackendError::from_status(file, code, &answer.headers)),
         }
+    }
+}
+
+/// What a registry's failure is for the cache.
+fn backend_error(url: &CacheUrl, error: RegistryError) -> BackendError {
+    let manifest = |file, reason| BackendError::Corrupt {
+        file,
+        problem: Corruption::Manifest { reason },
+    };
+    match error {
+        RegistryError::Absent { what } => BackendError::Absent { file: what },
+        RegistryError::LogIn { what, scheme } => BackendError::Denied {
+            file: what,
+            need: Need::Credentials { scheme },
+        },
+        RegistryError::Forbidden { what, .. } => BackendError::Denied {
+            file: what,
+            need: Need::Permission,
+        },
+        RegistryError::TooLarge { what } => BackendError::Refused {
+            file: what,
+            code: 413,
+        },
+        RegistryError::Busy {
+            what,
+            code,
+            retry_after,
+        } => BackendError::Busy {
+            file: what,
+            code,
+            retry_after,
+        },
+        RegistryError::Unreachable { what, source } => {
+            BackendError::Unreachable { file: what, source }
+        }
+        RegistryError::Refused { what, code, .. } => BackendError::Refused { file: what, code },
+        RegistryError::Answer { what, problem } => manifest(what, problem),
+        RegistryError::Digest { what, .. } => {
+            manifest(what, "names another digest than that of the bytes")
+        }
+        RegistryError::Lost { what } => manifest(what, "has lost its upload"),
+        RegistryError::Plaintext { .. } => BackendError::Plaintext {
+            cache: url.to_string(),
+        },
+        RegistryError::Settings { reason, .. } => BackendError::Settings {
+            cache: url.to_string(),
+            reason: reason.to_owned(),
+        },
     }
 }

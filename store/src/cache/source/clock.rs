@@ -1,10 +1,7 @@
 //! Time and chance, which tests replace.
 
 use std::{
-    collections::hash_map::RandomState,
-    fmt,
-    hash::{BuildHasher as _, Hasher as _},
-    thread,
+    fmt, thread,
     time::{Duration, Instant},
 };
 
@@ -42,6 +39,6 @@ impl Clock for SystemClock {
     }
 
     fn jitter(&self) -> u32 {
-        u32::try_from(RandomState::new().build_hasher().finish() % 1001).unwrap_or(0)
+        crate::net::jitter()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cache::backend::BackendError;
+use crate::{cache::backend::BackendError, net::back_off};
 
 /// How often and how long a cache is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +52,7 @@ impl Policy {
         if tried >= self.tries || !error.is_transient() {
             return None;
         }
-        let longest = self.base.saturating_mul(1 << (tried.max(1) - 1).min(10));
-        let pause = longest.saturating_mul(jitter.min(1000)) / 1000;
+        let pause = back_off(self.base, tried, jitter);
         match error {
             // All that were told the same time do not come back at once.
             BackendError::Busy {

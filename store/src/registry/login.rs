@@ -3,7 +3,10 @@
 //! The registry's challenge is that of RFC 9110, 11.6.1; the token's request that of Docker's "Token Authentication Specification", which all registries
 //! speak.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use reqwest::{
     Method,
@@ -14,18 +17,17 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    BackendError, Credentials, Need, Plaintext,
-    address::is_loopback,
-    http::{unreachable, whole},
+    RegistryError,
+    answer::{message, whole},
 };
-use crate::net::{Authorization, Request, Wire};
+use crate::net::{Authorization, Credentials, Plaintext, Request, Wire, is_loopback};
 
 /// Bytes of an answer with a token at most.
 const MAX_ANSWER: u64 = 1 << 20;
 
 /// What is going to be done, for which a token has to be good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     Pull,
     Push,
 }
@@ -41,7 +43,7 @@ pub(super) struct Known {
 
 #[derive(Debug)]
 pub(super) struct Login {
-    cache: String,
+    registry: String,
     repository: String,
     credentials: Option<Credentials>,
     plaintext: Plaintext,
@@ -52,6 +54,8 @@ pub(super) struct Login {
 struct State {
     known: Option<Known>,
     count: u64,
+    /// Other repositories of the registry, which a token for pushing is good to read for too.
+    sources: BTreeSet<String>,
 }
 
 /// What a registry wants.
@@ -72,7 +76,7 @@ struct TokenAnswer {
 
 impl Login {
     pub(super) fn new(
-        cache: String,
+        registry: String,
         repository: String,
         credentials: Option<Credentials>,
         plaintext: Plaintext,
@@ -88,14 +92,20 @@ impl Login {
                 _ => None,
             },
             count: 1,
+            sources: BTreeSet::new(),
         };
         Self {
-            cache,
+            registry,
             repository,
             credentials,
             plaintext,
             state: Mutex::new(state),
         }
+    }
+
+    /// Has tokens for pushing, from the next one on, be good for reading other repositories of the registry too.
+    pub(super) fn add_sources(&self, repositories: impl IntoIterator<Item = String>) {
+        self.state().sources.extend(repositories);
     }
 
     /// Returns the header to try first.
@@ -111,8 +121,8 @@ impl Login {
         answer: &HeaderMap,
         scope: Scope,
         used: Option<u64>,
-        file: &str,
-    ) -> Result<Option<Authorization>, BackendError> {
+        what: &str,
+    ) -> Result<Option<Authorization>, RegistryError> {
         // Held while the token is asked for: the others want the same one.
         let mut state = self.state();
         let is_newer = |known: &&Known| {
@@ -128,7 +138,15 @@ impl Login {
             }
             (Some(Challenge::Basic), Some(credentials)) => self.header(credentials)?,
             (Some(Challenge::Bearer { realm, service }), _) => {
-                self.fetch_token(wire, &realm, service.as_deref(), scope, file)?
+                let mut url = self.token_url(&realm, service.as_deref(), scope)?;
+                if scope == Scope::Push {
+                    let scopes = state
+                        .sources
+                        .iter()
+                        .map(|source| ("scope", format!("repository:{source}:pull")));
+                    url.query_pairs_mut().extend_pairs(scopes);
+                }
+                self.fetch_token(wire, url, what)?
             }
         };
         let number = state.count;
@@ -141,23 +159,16 @@ impl Login {
         Ok(Some(header))
     }
 
-    fn fetch_token(
+    fn token_url(
         &self,
-        wire: &Wire,
         realm: &str,
         service: Option<&str>,
         scope: Scope,
-        file: &str,
-    ) -> Result<Authorization, BackendError> {
-        let settings = |reason: &str| BackendError::Settings {
-            cache: self.cache.clone(),
-            reason: reason.to_owned(),
-        };
+    ) -> Result<Url, RegistryError> {
         let mut url = Url::parse(realm)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| settings("the registry names no address to log in at"))?;
-        let is_private = url.scheme() == "https" || is_loopback(&url);
+            .ok_or_else(|| self.settings("the registry names no address to log in at"))?;
         let actions = match scope {
             Scope::Pull => "pull",
             Scope::Push => "pull,push",
@@ -168,48 +179,65 @@ impl Login {
                 "scope",
                 &format!("repository:{}:{actions}", self.repository),
             );
+        Ok(url)
+    }
+
+    fn fetch_token(
+        &self,
+        wire: &Wire,
+        url: Url,
+        what: &str,
+    ) -> Result<Authorization, RegistryError> {
+        let is_private = url.scheme() == "https" || is_loopback(&url);
         let mut request = Request::new(Method::GET, url);
         if let Some(credentials) = &self.credentials {
             if !is_private && self.plaintext == Plaintext::Denied {
-                return Err(BackendError::Plaintext {
-                    cache: self.cache.clone(),
+                return Err(RegistryError::Plaintext {
+                    registry: self.registry.clone(),
                 });
             }
             request.authorization = Some(self.header(credentials)?);
         }
         let answer = wire
             .send(&request)
-            .map_err(|source| unreachable(file.to_owned(), source))?;
+            .map_err(|source| RegistryError::Unreachable {
+                what: what.to_owned(),
+                source,
+            })?;
         // Where one logs in, 400 and 404 say nothing else either.
         if matches!(answer.status, 400..=404) {
-            return Err(BackendError::Denied {
-                file: file.to_owned(),
-                need: if self.credentials.is_none() {
-                    Need::Credentials { scheme: None }
-                } else {
-                    Need::Permission
-                },
+            let what = what.to_owned();
+            return Err(if self.credentials.is_none() {
+                RegistryError::LogIn { what, scheme: None }
+            } else {
+                RegistryError::Forbidden {
+                    what,
+                    message: message(&answer.problem),
+                }
             });
         }
-        let text = Zeroizing::new(whole(answer, MAX_ANSWER, file.to_owned())?);
+        let text = Zeroizing::new(whole(answer, MAX_ANSWER, what)?);
         let token: TokenAnswer = serde_json::from_slice(&text)
-            .map_err(|_| settings("the registry's log-in does not answer with a token"))?;
+            .map_err(|_| self.settings("the registry's log-in does not answer with a token"))?;
         token
             .token
             .or(token.access_token)
             .map(|token| Credentials::Bearer(Zeroizing::new(token)))
             .and_then(|token| token.authorization())
-            .ok_or_else(|| settings("the registry's log-in answers without a token"))
+            .ok_or_else(|| self.settings("the registry's log-in answers without a token"))
     }
 
-    fn header(&self, credentials: &Credentials) -> Result<Authorization, BackendError> {
-        credentials
-            .authorization()
-            .ok_or_else(|| BackendError::Settings {
-                cache: self.cache.clone(),
-                reason: "the token or the password has characters that no header can have"
-                    .to_owned(),
-            })
+    fn header(&self, credentials: &Credentials) -> Result<Authorization, RegistryError> {
+        credentials.authorization().ok_or_else(|| {
+            self.settings("the token or the password has characters that no header can have")
+        })
+    }
+
+    fn settings(&self, reason: &'static str) -> RegistryError {
+        RegistryError::Settings {
+            registry: self.registry.clone(),
+            reason,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -311,7 +339,7 @@ mod tests {
         headers.append(WWW_AUTHENTICATE, challenge);
         let result = login.log_in(&wire, &headers, Scope::Pull, None, "F");
         assert!(
-            matches!(result, Err(BackendError::Plaintext { .. })),
+            matches!(result, Err(RegistryError::Plaintext { .. })),
             "{result:?}"
         );
     }
