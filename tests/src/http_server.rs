@@ -364,3 +364,49 @@ pub fn part_reply(asked: &Asked, file: &[u8]) -> Reply {
         ),
     }
 }
+
+/// Asks the server at `address` what a client asked, and returns what it says; 502 where it says nothing.
+#[must_use]
+pub fn pass_on(address: &str, asked: &Asked) -> Reply {
+    let fetch = || -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(address)?;
+        write!(
+            stream,
+            "{} {} HTTP/1.1\r\nConnection: close\r\n",
+            asked.method, asked.path
+        )?;
+        for (name, value) in asked
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != "connection")
+        {
+            write!(stream, "{name}: {value}\r\n")?;
+        }
+        stream.write_all(b"\r\n")?;
+        stream.write_all(&asked.body)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = fetch().unwrap_or_default();
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap_or(0);
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(502);
+    let mut reply = Reply::new(status, answer.get(end + 4..).unwrap_or_default());
+    for line in head.lines().skip(1) {
+        if let Some((name, value)) = line.split_once(": ")
+            && !["content-length", "connection", "transfer-encoding"]
+                .contains(&name.to_ascii_lowercase().as_str())
+        {
+            reply = reply.with(name, value);
+        }
+    }
+    reply
+}

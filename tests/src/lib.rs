@@ -3,6 +3,7 @@
 pub mod debian_repository;
 mod env;
 pub mod http_server;
+pub mod other_servers;
 mod podman;
 mod random;
 mod server;

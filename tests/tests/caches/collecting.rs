@@ -16,14 +16,14 @@ use store::{
     },
     testing::TempStore,
 };
-use tests::http_server::FileTree;
+use tests::{http_server::FileTree, other_servers::Registry};
 
 use crate::{
     TestResult, oci, open,
     pushing::{Open, add, pull, push, source},
     s3,
     serve::Served,
-    servers::{Moto, Registry},
+    servers::Moto,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

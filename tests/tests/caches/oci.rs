@@ -4,13 +4,15 @@ use bytes::Bytes;
 use store::cache::backend::{
     BackendError, BackendOptions, Corruption, Credentials, ErrorClass, Need, Plaintext,
 };
-use tests::http_server::{Asked, HttpServer, Reply};
+use tests::{
+    http_server::{Asked, HttpServer, Reply, pass_on},
+    other_servers::Registry,
+};
 
 use crate::{
     TestResult,
     conformance::{Cache, conforms},
     noise, object, open, pack,
-    servers::Registry,
 };
 
 pub(crate) fn options() -> BackendOptions {
@@ -92,52 +94,6 @@ fn small_files_cost_one_request_and_packs_one_each_after_the_first() -> TestResu
         assert_eq!(count() - before, expected);
     }
     Ok(())
-}
-
-/// Asks the registry what a client asked.
-fn pass_on(address: &str, asked: &Asked) -> Reply {
-    use std::io::{Read as _, Write as _};
-    let fetch = || -> std::io::Result<Vec<u8>> {
-        let mut stream = std::net::TcpStream::connect(address)?;
-        write!(
-            stream,
-            "{} {} HTTP/1.1\r\nConnection: close\r\n",
-            asked.method, asked.path
-        )?;
-        for (name, value) in asked
-            .headers
-            .iter()
-            .filter(|(name, _)| *name != "connection")
-        {
-            write!(stream, "{name}: {value}\r\n")?;
-        }
-        stream.write_all(b"\r\n")?;
-        stream.write_all(&asked.body)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = fetch().unwrap_or_default();
-    let end = answer
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .unwrap_or(0);
-    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .unwrap_or(502);
-    let mut reply = Reply::new(status, answer.get(end + 4..).unwrap_or_default());
-    for line in head.lines().skip(1) {
-        if let Some((name, value)) = line.split_once(": ")
-            && !["content-length", "connection", "transfer-encoding"]
-                .contains(&name.to_ascii_lowercase().as_str())
-        {
-            reply = reply.with(name, value);
-        }
-    }
-    reply
 }
 
 #[test]

@@ -18,11 +18,12 @@ use store::{
     testing::{TempStore, add_tree, memory_tree},
     trust::{self, PolicyRules, SecretKey, TrustedKey},
 };
+use tests::other_servers::Registry;
 
 use crate::{
     TestResult, noise, oci, open, s3,
     serve::Served,
-    servers::{Moto, Nginx, Registry},
+    servers::{Moto, Nginx},
 };
 
 /// Opens a cache anew, as another process would.

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use tests::{TestEnv, http_server::FileTree, is_root};
+use tests::{TestEnv, http_server::FileTree, is_root, other_servers::Registry};
 
 use crate::{
     TestResult,
     s3::make_bucket,
     serve_command::{self, token},
-    servers::{Moto, Nginx, Registry},
+    servers::{Moto, Nginx},
 };
 
 /// Whoever pulls, when root can choose.
