@@ -18,6 +18,22 @@ pub enum Event<'a> {
         /// How many.
         tar_bytes: u64,
     },
+    /// Layers are about to be made and sent to a registry.
+    Sending {
+        /// The image.
+        name: &'a str,
+        /// How many.
+        layers: usize,
+        /// The bytes of the files in them.
+        file_bytes: u64,
+    },
+    /// The image is in the registry.
+    Pushed {
+        /// The image.
+        name: &'a str,
+        /// Whether it was there already.
+        unchanged: bool,
+    },
     /// The output is complete and in its place.
     Written {
         /// Where.

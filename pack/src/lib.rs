@@ -5,6 +5,7 @@ mod event;
 mod image;
 pub mod layer;
 pub mod oci;
+pub mod registry;
 pub mod rootfs;
 mod sink;
 mod start;

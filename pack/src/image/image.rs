@@ -280,17 +280,34 @@ impl<'a> Image<'a> {
         if wanted.is_empty() {
             return Ok(());
         }
+        let objects = wanted
+            .iter()
+            .flat_map(|&index| self.layers[index].objects());
+        (self.events)(Event::Started {
+            layers: wanted.len(),
+            file_bytes: objects.map(|object| object.size_bytes).sum(),
+        });
+        self.encode_with(self.options.threads, wanted, known, receive)
+    }
+
+    /// Does what [`encode`](Self::encode) does, on so many threads, and does not say that it begins.
+    pub(crate) fn encode_with<E: From<LayerError>>(
+        &self,
+        threads: Option<NonZero<usize>>,
+        wanted: &[usize],
+        known: &mut KnownLayers,
+        receive: &mut dyn FnMut(Encoded<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let compression = self.options.compression;
         let layers: Vec<(usize, &Layer)> = wanted
             .iter()
             .map(|&index| (index, &self.layers[index]))
             .collect();
-        let objects = layers.iter().flat_map(|(_, layer)| layer.objects());
-        (self.events)(Event::Started {
-            layers: layers.len(),
-            file_bytes: objects.map(|object| object.size_bytes).sum(),
-        });
-        self.encoder(compression).encode(&layers, &mut |encoded| {
+        let encoder = Encoder {
+            threads,
+            ..self.encoder(compression)
+        };
+        encoder.encode(&layers, &mut |encoded| {
             if let Encoded::End(index, digests) = encoded {
                 let recipe = self.layers[index].recipe();
                 let diff_id = self.memo.find_diff_id(recipe);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::OciError;
 
 const DEFAULT_REGISTRY: &str = "docker.io";
+const DEFAULT_REGISTRY_HOST: &str = "registry-1.docker.io";
 const DEFAULT_NAMESPACE: &str = "library";
 const DEFAULT_TAG: &str = "latest";
 /// Limits of the grammar.
@@ -39,6 +40,14 @@ impl ImageName {
     /// Returns the registry's host, with the port if there is one.
     pub fn registry(&self) -> &str {
         &self.registry
+    }
+
+    /// Returns where the registry is: for docker.io, which is a web site, the host of its registry.
+    pub fn registry_host(&self) -> &str {
+        match self.registry.as_str() {
+            DEFAULT_REGISTRY => DEFAULT_REGISTRY_HOST,
+            host => host,
+        }
     }
 
     /// Returns the repository, all components.

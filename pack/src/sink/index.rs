@@ -6,15 +6,15 @@ use crate::{
 };
 
 /// What `index.json` says of an image, and the document that this leads to where there are several platforms.
-pub(super) struct Entry {
-    pub(super) descriptor: Descriptor,
+pub(crate) struct Entry {
+    pub(crate) descriptor: Descriptor,
     /// The index of the manifests; without one the entry is the only manifest's.
-    pub(super) index: Option<Vec<u8>>,
+    pub(crate) index: Option<Vec<u8>>,
 }
 
 impl Entry {
     /// Joins the manifests of `image` and, in their order, of `others`.
-    pub(super) fn new(image: &Image<'_>, others: &[Image<'_>], manifests: &[Descriptor]) -> Self {
+    pub(crate) fn new(image: &Image<'_>, others: &[Image<'_>], manifests: &[Descriptor]) -> Self {
         if let [only] = manifests {
             return Self {
                 descriptor: image.index_entry(only),

@@ -23,6 +23,7 @@ use thiserror::Error;
 use crate::{layer::LayerError, oci::Digest};
 
 pub use format::{Format, UnknownFormat};
+pub(crate) use index::Entry as IndexEntry;
 
 /// What came of writing an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

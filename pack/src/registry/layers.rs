@@ -1,0 +1,208 @@
+//! The layers of one image, several at once, each sent while it is made.
+
+use std::{
+    num::NonZero,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use bytes::Bytes;
+use store::registry::{Begun, RegistryError, Upload};
+
+use super::{
+    PushError,
+    parallel::{Halt, for_each},
+    places,
+    push::Push,
+};
+use crate::{
+    Event, Image,
+    image::KnownLayers,
+    layer::{Encoded, LayerDigests},
+};
+
+/// Questions to a registry at the same time; they cost nothing but their way.
+const QUESTIONS: usize = 8;
+/// How often a layer is sent again from its beginning after the registry lost it.
+const MAX_RESTARTS: u32 = 3;
+
+impl Push<'_, '_> {
+    /// Makes sure that the repository has the layers of `image`, of which `known` is known. Returns what they are.
+    pub(super) fn send_layers(
+        &self,
+        image: &Image<'_>,
+        known: KnownLayers,
+    ) -> Result<Vec<LayerDigests>, PushError> {
+        let missing = self.find_missing(&known)?;
+        let objects = missing
+            .iter()
+            .flat_map(|&index| image.layers()[index].objects());
+        let file_bytes = objects.map(|object| object.size_bytes).sum();
+        if !missing.is_empty() {
+            (image.events)(Event::Sending {
+                name: &self.what,
+                layers: missing.len(),
+                file_bytes,
+            });
+        }
+        let workers = self.options.uploads.clamp(1, missing.len().max(1));
+        let threads = image
+            .options
+            .threads
+            .or_else(|| thread::available_parallelism().ok())
+            .and_then(|all| NonZero::new(all.get() / workers))
+            .unwrap_or(NonZero::<usize>::MIN);
+        let layers = Mutex::new(known);
+        for_each(&missing, workers, &|&index, stop| {
+            let known = lock(&layers).clone();
+            let layer = LayerToSend {
+                push: self,
+                image,
+                index,
+                threads,
+                stop,
+            };
+            let digests = layer.send(known)?;
+            lock(&layers)[index] = Some(digests);
+            self.note_present(&digests.digest);
+            Ok(())
+        })?;
+        let layers = layers.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(layers.into_iter().flatten().collect())
+    }
+
+    /// Returns the indices of the layers that the repository does not have, or of which nothing is known.
+    fn find_missing(&self, known: &KnownLayers) -> Result<Vec<usize>, PushError> {
+        let asked: Vec<LayerDigests> = known.iter().flatten().copied().collect();
+        for_each(&asked, QUESTIONS, &|layer, _| {
+            self.is_present(&layer.digest)?;
+            Ok(())
+        })?;
+        let present = self.present();
+        let is_missing = |known: &Option<LayerDigests>| {
+            known.is_none_or(|layer| !present.contains(&layer.digest))
+        };
+        let indices = known.iter().enumerate();
+        Ok(indices
+            .filter(|(_, known)| is_missing(known))
+            .map(|(index, _)| index)
+            .collect())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A layer that the repository does not have.
+struct LayerToSend<'a, 'i> {
+    push: &'a Push<'a, 'i>,
+    image: &'a Image<'i>,
+    index: usize,
+    threads: NonZero<usize>,
+    /// Whether something else has failed.
+    stop: &'a AtomicBool,
+}
+
+impl<'a> LayerToSend<'a, '_> {
+    fn send(&self, known: KnownLayers) -> Result<LayerDigests, Halt> {
+        let mut begun = match known[self.index] {
+            Some(layer) => self.mount(&layer)?,
+            None => None,
+        };
+        let mut restarts = 0;
+        loop {
+            let upload = match begun.take() {
+                Some(Begun::Mounted) => {
+                    if let Some(layer) = known[self.index] {
+                        self.push.mounted_blobs.fetch_add(1, Ordering::Relaxed);
+                        return Ok(layer);
+                    }
+                    continue;
+                }
+                Some(Begun::Upload(upload)) => upload,
+                None => match self.begin(None)? {
+                    Begun::Upload(upload) => upload,
+                    Begun::Mounted => continue,
+                },
+            };
+            match self.stream(upload, known.clone()) {
+                Err(Halt::Failed(PushError::Registry {
+                    source: RegistryError::Lost { .. },
+                    ..
+                })) if restarts < MAX_RESTARTS => restarts += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// Asks the registry to take the layer from where it was seen before; `None` if that is nowhere.
+    fn mount(&self, layer: &LayerDigests) -> Result<Option<Begun<'a>>, Halt> {
+        let push = self.push;
+        let sources = places::find(&self.image.memo, &layer.digest, push.name);
+        let Some(source) = sources.first() else {
+            return Ok(None);
+        };
+        let digest = layer.digest.to_string();
+        match self.begin(Some((&digest, source))) {
+            Ok(begun) => Ok(Some(begun)),
+            // Whoever may not read there may still write here.
+            Err(Halt::Failed(PushError::Registry { source, .. })) if !source.is_transient() => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn begin(&self, mount: Option<(&str, &str)>) -> Result<Begun<'a>, Halt> {
+        let push = self.push;
+        let begun = push.repository.begin_upload(mount, &push.what);
+        begun.map_err(|source| push.failed(source).into())
+    }
+
+    /// Makes the layer and sends it meanwhile.
+    fn stream(&self, upload: Upload<'a>, mut known: KnownLayers) -> Result<LayerDigests, Halt> {
+        let push = self.push;
+        let failed = |source| Halt::from(push.failed(source));
+        let mut upload = Some(upload);
+        let mut chunk = Vec::new();
+        let mut result = None;
+        let mut receive = |encoded: Encoded<'_>| {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Halt::Stopped);
+            }
+            match (encoded, &mut upload) {
+                (Encoded::Bytes(mut bytes), Some(upload)) => {
+                    while chunk.len() + bytes.len() >= push.options.chunk_bytes {
+                        let room = push.options.chunk_bytes - chunk.len();
+                        chunk.extend_from_slice(&bytes[..room]);
+                        bytes = &bytes[room..];
+                        let full = Bytes::from(std::mem::take(&mut chunk));
+                        upload.append(&full).map_err(failed)?;
+                    }
+                    chunk.extend_from_slice(bytes);
+                }
+                (Encoded::End(_, digests), _) => {
+                    if let Some(upload) = upload.take() {
+                        let rest = Bytes::from(std::mem::take(&mut chunk));
+                        let digest = digests.digest.to_string();
+                        upload.finish(rest, &digest).map_err(failed)?;
+                    }
+                    push.count_sent(digests.size_bytes);
+                    push.encoded_bytes
+                        .fetch_add(digests.tar_size_bytes, Ordering::Relaxed);
+                    result = Some(digests);
+                }
+                _ => {}
+            }
+            Ok(())
+        };
+        let threads = Some(self.threads);
+        self.image
+            .encode_with(threads, &[self.index], &mut known, &mut receive)?;
+        result.ok_or(Halt::Stopped)
+    }
+}
