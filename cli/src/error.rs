@@ -122,6 +122,7 @@ statuses! {
     crate::output::OutputError => Failed,
     pack::ImageError => Failed,
     pack::SinkError => Failed,
+    pack::registry::PushError => Failed,
     pack::oci::OciError => Usage,
     crate::select::SelectError => Failed,
     crate::settings::SettingsError => Usage,

@@ -8,6 +8,8 @@ use recipes::build::StepError;
 use recipes::source::archive::ArchiveError;
 use recipes::source::local::LocalError;
 use recipes::source::{AttemptError, FetchError, MirrorError};
+use store::net::NetError;
+use store::registry::RegistryError;
 use store::{
     AddError, ClosureError, DbError, OpenError, ReadOnlyReason, RebuildError, RootError,
     VerifyError,
@@ -125,6 +127,9 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ImageError::Start(error)) = find_type(error) {
         return Some(not_starting(error));
     }
+    if let Some(error) = find_type(error) {
+        return of_registry(error);
+    }
     match find_type(error) {
         Some(RebuildError::InUse { .. }) => Some("try again when it is done"),
         _ => None,
@@ -149,6 +154,40 @@ fn find_type<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option
     error
         .downcast_ref::<E>()
         .or_else(|| Some(error.downcast_ref::<Box<E>>()?.as_ref()))
+}
+
+fn of_registry(error: &RegistryError) -> Option<&'static str> {
+    match error {
+        RegistryError::LogIn { .. } => Some(
+            "`podman login REGISTRY` keeps a user and a password where pith finds them; so does `docker login`",
+        ),
+        RegistryError::Forbidden { .. } => {
+            Some("the user who is logged in needs the right to push to this repository")
+        }
+        RegistryError::Absent { .. } => {
+            Some("is this a registry, and does the repository exist there?")
+        }
+        RegistryError::TooLarge { .. } => Some(
+            "`--max-layers N` with a larger N makes smaller layers; or raise the limit of the proxy before the registry",
+        ),
+        RegistryError::Busy { .. } => {
+            Some("try again later: what was sent already is not sent again")
+        }
+        RegistryError::Unreachable {
+            source: NetError::Certificate { .. } | NetError::Unreachable { .. },
+            ..
+        } => Some("`--insecure` speaks http to a registry that has no https"),
+        RegistryError::Unreachable { .. } => {
+            Some("try again: what was sent already is not sent again")
+        }
+        RegistryError::Plaintext { .. } => {
+            Some("`--insecure` sends them all the same, and everybody on the way can read them")
+        }
+        RegistryError::Digest { .. } => Some(
+            "something between here and the registry changes what is sent, or the registry is broken",
+        ),
+        _ => None,
+    }
 }
 
 fn of_database(error: &DbError) -> Option<&'static str> {

@@ -16,6 +16,7 @@ mod output;
 mod platform;
 mod program;
 mod realise;
+mod registry;
 mod restore;
 mod select;
 mod settings;

@@ -9,7 +9,8 @@ mod registry_auth;
 mod secrets;
 
 pub(crate) use failures::tell_failures;
-pub(crate) use open::{open_cache, open_caches};
+pub(crate) use open::{open_cache, open_caches, proxies};
+pub(crate) use secrets::registry_credentials;
 
 use std::io;
 use std::path::PathBuf;

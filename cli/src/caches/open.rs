@@ -10,7 +10,7 @@ use super::CacheError;
 use super::secrets::{credentials, s3};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::settings::{CacheEntry, CacheUse, Settings};
+use crate::settings::{CacheEntry, CacheUse, Settings, Variables};
 
 /// Opens the caches that the user wants to be asked, in their order; none with `--no-cache`, and offline none that is not a directory. Asks nobody.
 pub(crate) fn open_caches(context: &Context) -> Result<Vec<Arc<Source>>, CommandError> {
@@ -36,15 +36,20 @@ pub(crate) fn open_cache(context: &Context, url: &CacheUrl) -> Result<Source, Co
     open(settings, &settings.caches.entry(url), Policy::patient())
 }
 
+/// The proxies that the user's environment names.
+pub(crate) fn proxies(variables: &Variables) -> Proxies {
+    Proxies {
+        http: variables.http_proxy.clone(),
+        https: variables.https_proxy.clone(),
+        direct: variables.no_proxy.clone(),
+    }
+}
+
 fn open(settings: &Settings, entry: &CacheEntry, policy: Policy) -> Result<Source, CommandError> {
     let variables = &settings.variables;
     let options = BackendOptions {
         net: NetOptions {
-            proxies: Proxies {
-                http: variables.http_proxy.clone(),
-                https: variables.https_proxy.clone(),
-                direct: variables.no_proxy.clone(),
-            },
+            proxies: proxies(variables),
             ..BackendOptions::default().net
         },
         credentials: credentials(entry, variables).map_err(CommandError::failed)?,

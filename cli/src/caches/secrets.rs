@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use store::cache::backend::{CacheUrl, Credentials, S3Settings};
+use store::cache::backend::{Credentials, S3Settings};
 use zeroize::Zeroizing;
 
 use super::{CredentialError, netrc, registry_auth};
@@ -42,7 +42,11 @@ pub(super) fn credentials(
             variables.cache_token.clone()
         }
         ("http" | "https", Some(host)) => from_netrc(host, variables),
-        ("oci", _) => from_registry_files(&entry.url, variables),
+        ("oci", _) => {
+            let text = entry.url.to_string();
+            let repository = text.strip_prefix("oci://");
+            repository.and_then(|repository| registry_credentials(repository, variables))
+        }
         _ => None,
     })
 }
@@ -57,9 +61,8 @@ fn from_netrc(host: &str, variables: &Variables) -> Option<Credentials> {
     netrc::find(&read(&path)?, host)
 }
 
-fn from_registry_files(url: &CacheUrl, variables: &Variables) -> Option<Credentials> {
-    let text = url.to_string();
-    let repository = text.strip_prefix("oci://")?;
+/// Returns who one is in the registry of a repository, `registry.example/name`, by the files of docker and podman.
+pub(crate) fn registry_credentials(repository: &str, variables: &Variables) -> Option<Credentials> {
     let below = |base: &Option<PathBuf>, rest: &str| base.as_ref().map(|base| base.join(rest));
     let files = [
         variables.registry_auth_file.clone(),

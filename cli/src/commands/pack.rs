@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pack::oci::Platform as ImagePlatform;
-use pack::{Compression, Format, Image, ImageReport, PackOptions, SinkError, Written};
+use pack::registry::{PushOptions, Pushed};
+use pack::{Compression, Format, Image, ImageName, ImageReport, PackOptions, SinkError, Written};
 use recipes::model::Platform;
 use serde::Serialize;
+use store::net::Plaintext;
+use store::registry::Repository;
 
 use crate::context::Context;
 use crate::debian::lock_for_all;
@@ -16,6 +19,7 @@ use crate::image::{declared_spec, default_spec};
 use crate::output::{PackProgress, human_bytes, plural};
 use crate::platform::asked_platforms;
 use crate::realise::{RealiseOptions, realise};
+use crate::registry::{open_registry, parse_reference};
 use crate::select::{Selection, Want, select_all};
 use crate::target::{Subject, Target};
 
@@ -30,9 +34,15 @@ pub(crate) struct PackArgs {
     /// archive (also oci-archive, docker-archive), oci, tar, dir or bundle
     #[arg(short, long, value_name = "FORMAT", default_value = "archive")]
     format: Format,
-    /// Where to write it; NAME.tar, or NAME for a directory, by default
+    /// Where to write it; NAME.tar, or NAME for a directory, by default, and nowhere with `--push`
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// Send it to a registry, `registry.example/team/app:1.0`, straight from the store; may be repeated
+    #[arg(long = "push", value_name = "REF", value_parser = parse_reference)]
+    pushes: Vec<ImageName>,
+    /// Speak http to registries elsewhere too: everybody on the way can read and change what is sent
+    #[arg(long, requires = "pushes")]
+    insecure: bool,
     /// The name and tag of the image; the first target's name and `latest` by default
     #[arg(short, long, value_name = "NAME[:TAG]")]
     name: Option<String>,
@@ -58,12 +68,18 @@ pub(crate) struct PackArgs {
 /// The report of `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
-    output: String,
-    format: String,
+    /// Where it was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
     manifest: Option<String>,
     /// Bytes of tar that were made from the store; 0 when the output was there already.
     bytes_read: u64,
     unchanged: bool,
+    /// The registries that have it now, in the order of the command line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pushed: Vec<Pushed>,
     /// The image, where it is for one platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<ImageReport>,
@@ -75,8 +91,12 @@ struct Report {
 /// Builds, packs and prints where the image is.
 pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
     let platforms = asked_platforms(&args.platforms);
+    let registries = open_registries(args, context)?;
+    let is_written = registries.is_empty() || args.output.is_some();
     if platforms.len() > 1 {
-        check_format(args.format)?;
+        if is_written {
+            check_format(args.format)?;
+        }
         lock_targets(args, context, &platforms)?;
     }
     let store = context.open_store()?;
@@ -111,16 +131,49 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     let Some((image, others)) = images.split_first() else {
         return Ok(());
     };
-    let file = match args.format {
-        Format::Archive | Format::DockerArchive | Format::Tar => format!("{title}.tar"),
-        Format::Oci | Format::Directory | Format::Bundle => title,
+    let written = if is_written {
+        let file = match args.format {
+            Format::Archive | Format::DockerArchive | Format::Tar => format!("{title}.tar"),
+            Format::Oci | Format::Directory | Format::Bundle => title,
+        };
+        let output = context
+            .directory()
+            .join(args.output.as_deref().unwrap_or(Path::new(&file)));
+        Some(image.write_with(others, args.format, &output)?)
+    } else {
+        None
     };
-    let output = context
-        .directory()
-        .join(args.output.as_deref().unwrap_or(Path::new(&file)));
-    let written = image.write_with(others, args.format, &output)?;
+    let mut pushed = Vec::with_capacity(registries.len());
+    for (name, registry) in args.pushes.iter().zip(&registries) {
+        pushed.push(image.push_with(others, name, registry, &PushOptions::default())?);
+    }
     let reports: Vec<ImageReport> = images.iter().map(Image::report).collect();
-    report(args, context, reports, &written)
+    let outcome = Outcome {
+        images: reports,
+        written,
+        pushed,
+    };
+    report(args, context, outcome)
+}
+
+/// What came of packing.
+struct Outcome {
+    images: Vec<ImageReport>,
+    written: Option<Written>,
+    pushed: Vec<Pushed>,
+}
+
+/// Opens the registries that the image goes to, so that nothing is built in vain.
+fn open_registries(args: &PackArgs, context: &Context) -> Result<Vec<Repository>, CommandError> {
+    let plaintext = if args.insecure {
+        Plaintext::Allowed
+    } else {
+        Plaintext::Denied
+    };
+    args.pushes
+        .iter()
+        .map(|name| open_registry(context, name, plaintext))
+        .collect()
 }
 
 /// Refuses, before anything is built, a format that cannot hold several platforms.
@@ -157,13 +210,13 @@ fn title_of(selection: &Selection) -> String {
     }
 }
 
-fn report(
-    args: &PackArgs,
-    context: &Context,
-    mut images: Vec<ImageReport>,
-    written: &Written,
-) -> Result<(), CommandError> {
-    let output = written.path.display().to_string();
+fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), CommandError> {
+    let Outcome {
+        mut images,
+        written,
+        pushed,
+    } = outcome;
+    let output = written.as_ref().map(|w| w.path.display().to_string());
     let printer = context.printer();
     if printer.is_json() {
         let image = if images.len() == 1 {
@@ -171,12 +224,21 @@ fn report(
         } else {
             None
         };
+        let digest = written.as_ref().and_then(|w| w.manifest_digest);
+        let digest = digest.or_else(|| Some(pushed.first()?.manifest_digest));
+        let all_there = written.as_ref().is_none_or(|w| w.unchanged)
+            && pushed.iter().all(|pushed| pushed.unchanged);
         printer.json(&Report {
+            format: output.as_ref().map(|_| args.format.to_string()),
             output,
-            format: args.format.to_string(),
-            manifest: written.manifest_digest.map(|digest| digest.to_string()),
-            bytes_read: written.encoded_bytes,
-            unchanged: written.unchanged,
+            manifest: digest.map(|digest| digest.to_string()),
+            bytes_read: written.as_ref().map_or(0, |w| w.encoded_bytes)
+                + pushed
+                    .iter()
+                    .map(|pushed| pushed.encoded_bytes)
+                    .sum::<u64>(),
+            unchanged: all_there,
+            pushed,
             image,
             images,
         })?;
@@ -204,8 +266,33 @@ fn report(
             plural(image.layers.len(), "layer"),
         ));
     }
-    printer.result(&output)?;
+    if let Some(output) = output {
+        printer.result(&output)?;
+    }
+    for (name, pushed) in args.pushes.iter().zip(&pushed) {
+        printer.note(&pushed_note(pushed));
+        let digest = pushed.manifest_digest;
+        let place = format!("{}/{}", name.registry(), name.repository());
+        printer.result(&format!("{place}@{digest}"))?;
+    }
     Ok(())
+}
+
+/// What a push cost.
+fn pushed_note(pushed: &Pushed) -> String {
+    let name = &pushed.name;
+    if pushed.unchanged {
+        return format!("`{name}` is this image already");
+    }
+    let mut text = format!(
+        "`{name}`: sent {}, {}",
+        plural(pushed.sent_blobs, "blob"),
+        human_bytes(pushed.sent_bytes)
+    );
+    if pushed.mounted_blobs > 0 {
+        let _ = write!(text, "; {} from other repositories", pushed.mounted_blobs);
+    }
+    text
 }
 
 /// The layers, the lowest first, each with its store paths.

@@ -25,26 +25,19 @@ impl<'a> PackProgress<'a> {
     pub(crate) fn show(&self, event: &Event<'_>) {
         match event {
             Event::Started { layers, file_bytes } => {
-                let text = format!(
-                    "packing {}, {}",
-                    plural(*layers, "layer"),
-                    human_bytes(*file_bytes)
+                self.begin(
+                    &format!("packing {}", plural(*layers, "layer")),
+                    *file_bytes,
                 );
-                if self.printer.is_interactive() {
-                    let style = ProgressStyle::with_template(
-                        "{prefix} {bar:24} {bytes}/{total_bytes} {bytes_per_sec:.dim}",
-                    );
-                    self.bar
-                        .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                    self.bar.set_prefix(text);
-                    self.bar.set_length(*file_bytes);
-                    drop(self.printer.bars().add(self.bar.clone()));
-                } else {
-                    self.printer.note(&text);
-                }
             }
+            Event::Sending {
+                layers, file_bytes, ..
+            } => self.begin(
+                &format!("sending {}", plural(*layers, "layer")),
+                *file_bytes,
+            ),
             Event::Encoded { tar_bytes } => self.bar.inc(*tar_bytes),
-            Event::Written { .. } => self.bar.finish_and_clear(),
+            Event::Written { .. } | Event::Pushed { .. } => self.bar.finish_and_clear(),
             Event::Unchanged { path } => {
                 self.bar.finish_and_clear();
                 self.printer
@@ -52,5 +45,22 @@ impl<'a> PackProgress<'a> {
             }
             _ => {}
         }
+    }
+
+    fn begin(&self, text: &str, file_bytes: u64) {
+        let text = format!("{text}, {}", human_bytes(file_bytes));
+        if !self.printer.is_interactive() {
+            self.printer.note(&text);
+            return;
+        }
+        let style = ProgressStyle::with_template(
+            "{prefix} {bar:24} {bytes}/{total_bytes} {bytes_per_sec:.dim}",
+        );
+        self.bar
+            .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_prefix(text);
+        self.bar.reset();
+        self.bar.set_length(file_bytes);
+        drop(self.printer.bars().add(self.bar.clone()));
     }
 }

@@ -23,6 +23,7 @@ mod keys;
 mod platforms;
 mod profile;
 mod read_only_store;
+mod registry;
 mod reproducible;
 mod sandbox_levels;
 mod script_apps;
