@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use crate::{OBJECTS, report, time};
 
-/// More programs to measure, with colons between them. For the one of Debian sid on an older Debian: a script that starts it with its own libraries,
-/// `exec SID/usr/lib64/ld-linux-x86-64.so.2 --argv0 nix --library-path SID/usr/lib/x86_64-linux-gnu SID/usr/bin/nix "$@"`, where
-/// `mmdebstrap --aptopt='Acquire::Check-Valid-Until "false"' --variant=extract --include=nix-bin sid SID` made `SID`.
+/// More programs to measure, with colons between them. `tests/run --full` makes one for the nix of Debian sid.
 const PROGRAMS: &str = "PITH_BENCH_NIX";
 
 /// One program, and where it keeps what it makes.
