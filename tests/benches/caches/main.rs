@@ -195,9 +195,20 @@ impl Bench {
 fn measure() {
     let bench = Bench::new();
     let (pushed, packs) = measure_push(&bench);
-    let pulled = measure_pull(&bench, packs);
-    peer::measure(bench.place.path(), &bench.file("trees"), pushed, pulled);
-    for number in 0..ROUNDS {
+    measure_pull(&bench, packs);
+    let mut pulls = ROUNDS..;
+    let mut stores = 0..ROUNDS;
+    peer::measure(
+        bench.place.path(),
+        &bench.file("trees"),
+        pushed,
+        &mut || {
+            let number = pulls.next().unwrap();
+            stores.end = number + 1;
+            bench.pull(number).took
+        },
+    );
+    for number in stores {
         make_writable(&bench.file(&format!("pulled-{number}"))).unwrap();
     }
     drop(bench);
@@ -232,7 +243,7 @@ fn measure_push(bench: &Bench) -> (Duration, u64) {
     (pushed, outcome.packs)
 }
 
-fn measure_pull(bench: &Bench, packs: u64) -> Duration {
+fn measure_pull(bench: &Bench, packs: u64) {
     let mut last = None;
     let pulled = median(|number| last.insert(bench.pull(number)).took);
     let outcome = last.unwrap();
@@ -265,7 +276,6 @@ fn measure_pull(bench: &Bench, packs: u64) -> Duration {
         "the first pull",
         Some(pulled),
     );
-    pulled
 }
 
 fn shell(command: &str) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::{OBJECTS, report, time};
+use crate::{OBJECTS, median, report, time};
 
 /// More programs to measure, with colons between them. `tests/run --full` makes one for the nix of Debian sid.
 const PROGRAMS: &str = "PITH_BENCH_NIX";
@@ -46,8 +46,13 @@ impl Nix<'_> {
     }
 }
 
-/// Measures all programs that there are.
-pub(crate) fn measure(place: &Path, trees: &Path, pushed: Duration, pulled: Duration) {
+/// Measures all programs that there are, beside a push that took `pushed` and further pulls of ours.
+pub(crate) fn measure(
+    place: &Path,
+    trees: &Path,
+    pushed: Duration,
+    pull: &mut dyn FnMut() -> Duration,
+) {
     let named = env::var(PROGRAMS).unwrap_or_default();
     let named = named.split(':').filter(|name| !name.is_empty());
     for (number, program) in ["nix"].into_iter().chain(named).enumerate() {
@@ -55,14 +60,20 @@ pub(crate) fn measure(place: &Path, trees: &Path, pushed: Duration, pulled: Dura
         std::fs::create_dir(place).unwrap();
         let nix = Nix { program, place };
         match nix.version() {
-            Some(version) => measure_one(&nix, &version, trees, (pushed, pulled)),
+            Some(version) => measure_one(&nix, &version, trees, pushed, pull),
             None => report("push 30 objects", pushed, program, None),
         }
     }
 }
 
-/// Measures each compression once: with xz a push takes long.
-fn measure_one(nix: &Nix<'_>, version: &str, trees: &Path, (pushed, pulled): (Duration, Duration)) {
+/// Measures each compression: a push once, since with xz it takes long, and pulls in turn with ours, since the disk is not the same from one second to the next.
+fn measure_one(
+    nix: &Nix<'_>,
+    version: &str,
+    trees: &Path,
+    pushed: Duration,
+    pull: &mut dyn FnMut() -> Duration,
+) {
     let from = nix.store("store");
     let mut paths = Vec::new();
     for number in 0..OBJECTS {
@@ -88,13 +99,18 @@ fn measure_one(nix: &Nix<'_>, version: &str, trees: &Path, (pushed, pulled): (Du
             &format!("{version}, {compression}"),
             Some(push),
         );
-        let to = nix.store(&format!("pulled-{compression}"));
-        let pull = copy(&["copy", "--from", &cache, "--to", &to, "--no-check-sigs"]);
+        let mut own = Vec::new();
+        let pulled = median(|number| {
+            own.push(pull());
+            let to = nix.store(&format!("pulled-{compression}-{number}"));
+            copy(&["copy", "--from", &cache, "--to", &to, "--no-check-sigs"])
+        });
+        own.sort();
         report(
             "pull 30 objects (goal 0.7 x)",
-            pulled,
+            own[own.len() / 2],
             &format!("{version} back, {compression}"),
-            Some(pull),
+            Some(pulled),
         );
     }
 }
