@@ -107,24 +107,27 @@ impl Collection {
 
     /// Returns the names of the packages: the folders with a `recipe.star`; sorted.
     pub fn packages(&self) -> Result<Vec<String>, ReadError> {
+        let mut names = Vec::new();
         match &self.files {
-            Files::Embedded(files) => Ok(files
-                .iter()
-                .filter_map(|file| file.path.strip_suffix("/recipe.star"))
-                .filter(|folder| !folder.contains('/'))
-                .map(str::to_owned)
-                .collect()),
+            Files::Embedded(files) => names.extend(
+                files
+                    .iter()
+                    .filter_map(|file| file.path.strip_suffix("/recipe.star"))
+                    .filter(|folder| !folder.contains('/'))
+                    .map(str::to_owned),
+            ),
             Files::Directory(root) => {
-                let mut names = Vec::new();
                 for entry in read_directory(root)? {
                     let has_recipe = root.join(&entry).join("recipe.star").is_file();
                     if has_recipe && super::label::check_path(&entry).is_ok() {
                         names.push(entry);
                     }
                 }
-                Ok(names)
             }
         }
+        // `glibc-source/recipe.star` comes before `glibc/recipe.star`, and the names do not.
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Returns the labels of all recipe files and of those in `lib/`, for hints.
