@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Patience;
+
 /// How patient a transfer is.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -46,4 +48,28 @@ pub struct NetOptions {
     pub proxies: Proxies,
     /// Certificates, in PEM, that are trusted beside the machine's.
     pub extra_roots: Vec<u8>,
+}
+
+impl NetOptions {
+    /// Those of a client that is as patient with what moves as `patience`.
+    pub(crate) fn of(patience: Patience) -> Self {
+        Self {
+            timeouts: Timeouts {
+                stall: patience.stall,
+                min_bytes: patience.min_bytes,
+                ..Timeouts::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// The patience of such a client, with what connections do not know: how long answers may take to begin.
+    pub(crate) const fn patience(&self, answer: Duration, stored: Duration) -> Patience {
+        Patience {
+            answer,
+            stored,
+            stall: self.timeouts.stall,
+            min_bytes: self.timeouts.min_bytes,
+        }
+    }
 }

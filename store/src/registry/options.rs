@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::net::{Credentials, NetOptions, Patience, Plaintext, Timeouts};
+use crate::net::{Credentials, NetOptions, Patience, Plaintext};
 
 /// How a registry is used.
 #[derive(Clone, Debug)]
@@ -23,14 +23,7 @@ impl Default for RegistryOptions {
     fn default() -> Self {
         let patience = Patience::default();
         Self {
-            net: NetOptions {
-                timeouts: Timeouts {
-                    stall: patience.stall,
-                    min_bytes: patience.min_bytes,
-                    ..Timeouts::default()
-                },
-                ..NetOptions::default()
-            },
+            net: NetOptions::of(patience),
             // Registries ask others for the rights of a user before they answer.
             answer: Duration::from_secs(30),
             stored: patience.stored,
@@ -42,11 +35,6 @@ impl Default for RegistryOptions {
 
 impl RegistryOptions {
     pub(super) const fn patience(&self) -> Patience {
-        Patience {
-            answer: self.answer,
-            stored: self.stored,
-            stall: self.net.timeouts.stall,
-            min_bytes: self.net.timeouts.min_bytes,
-        }
+        self.net.patience(self.answer, self.stored)
     }
 }

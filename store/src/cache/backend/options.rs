@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::S3Settings;
-use crate::net::{Credentials, NetOptions, Patience, Plaintext, Timeouts};
+use crate::net::{Credentials, NetOptions, Patience, Plaintext};
 
 /// How a cache is used.
 #[derive(Clone, Debug)]
@@ -26,14 +26,7 @@ impl Default for BackendOptions {
     fn default() -> Self {
         let patience = Patience::default();
         Self {
-            net: NetOptions {
-                timeouts: Timeouts {
-                    stall: patience.stall,
-                    min_bytes: patience.min_bytes,
-                    ..Timeouts::default()
-                },
-                ..NetOptions::default()
-            },
+            net: NetOptions::of(patience),
             answer: patience.answer,
             stored: patience.stored,
             credentials: None,
@@ -45,11 +38,6 @@ impl Default for BackendOptions {
 
 impl BackendOptions {
     pub(super) const fn patience(&self) -> Patience {
-        Patience {
-            answer: self.answer,
-            stored: self.stored,
-            stall: self.net.timeouts.stall,
-            min_bytes: self.net.timeouts.min_bytes,
-        }
+        self.net.patience(self.answer, self.stored)
     }
 }
