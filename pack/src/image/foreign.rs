@@ -2,6 +2,8 @@
 
 use std::{fs::File, io::Read, path::Path};
 
+use store::elf;
+
 use super::{ImageError, sets::RootSets};
 use crate::{
     layer::StoredObject,
@@ -12,7 +14,6 @@ use crate::{
 
 /// The beginning of an ELF file up to `e_machine` (System V ABI, "ELF Header").
 const HEAD_BYTES: usize = 20;
-const MAGIC: &[u8] = b"\x7fELF";
 /// `EI_DATA` and its value for the byte order of both processors.
 const BYTE_ORDER: (usize, u8) = (5, 1);
 const MACHINE: usize = 18;
@@ -71,6 +72,6 @@ fn machine_of(file: &Path) -> Option<u16> {
     let mut head = [0; HEAD_BYTES];
     File::open(file).ok()?.read_exact(&mut head).ok()?;
     let little = head[BYTE_ORDER.0] == BYTE_ORDER.1;
-    (head.starts_with(MAGIC) && little)
+    (head.starts_with(&elf::MAGIC) && little)
         .then(|| u16::from_le_bytes([head[MACHINE], head[MACHINE + 1]]))
 }

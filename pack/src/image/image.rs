@@ -20,7 +20,7 @@ use crate::{
         StoredObject,
     },
     oci::{Descriptor, Digest, ImageConfig, ImageName, Platform, index_entry, to_canonical_json},
-    rootfs::RootTree,
+    rootfs::{RootTree, User},
     start::{Start, StartError, View},
 };
 
@@ -85,6 +85,7 @@ pub struct Image<'a> {
     /// Ascending by store path.
     pub(crate) objects: Vec<Arc<StoredObject>>,
     requested: Vec<StorePath>,
+    pub(crate) user: User,
     config: ImageConfig,
     annotations: BTreeMap<String, String>,
     pub(crate) options: PackOptions,
@@ -169,6 +170,7 @@ impl<'a> Image<'a> {
             name: spec.name.clone(),
             config: assemble::config(spec, &root, &layers),
             annotations: assemble::annotations(spec, &requested_infos),
+            user: root.user,
             root: root.tree,
             layers,
             requested: parts.requested.to_vec(),

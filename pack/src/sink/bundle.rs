@@ -13,10 +13,7 @@ use super::{
     SinkError, Written,
     directory::{Wanted, put_tree, wanted},
 };
-use crate::{
-    Image,
-    oci::{ImageConfig, to_canonical_json},
-};
+use crate::{Image, oci::to_canonical_json};
 
 const DIRECTORY_MODE: u32 = 0o755;
 const FILE_MODE: u32 = 0o644;
@@ -88,10 +85,9 @@ impl Caller {
 }
 
 fn runtime_config(image: &Image<'_>, caller: Caller) -> Vec<u8> {
-    let config = image.config();
-    let run = &config.config;
+    let run = &image.config().config;
     let (uid, gid) = if caller.is_root() {
-        numbers(config)
+        (image.user.uid(), image.user.gid())
     } else {
         (0, 0)
     };
@@ -112,13 +108,6 @@ fn runtime_config(image: &Image<'_>, caller: Caller) -> Vec<u8> {
         "mounts": mounts(caller),
         "linux": linux(caller),
     }))
-}
-
-/// The numbers of the image's user, which this crate writes as `uid:gid`.
-fn numbers(config: &ImageConfig) -> (u32, u32) {
-    let user = config.config.user.as_str();
-    let (uid, gid) = user.split_once(':').unwrap_or((user, user));
-    (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0))
 }
 
 fn mounts(caller: Caller) -> Value {

@@ -10,11 +10,7 @@ use std::{
 
 use store::elf::{self, Requests};
 
-use super::{
-    StartError,
-    program::Start,
-    view::{Thing, View},
-};
+use super::{StartError, program::Start, view::Thing};
 
 /// Where loaders look last. Debian's has a directory for each architecture.
 const USUAL: [&str; 8] = [
@@ -32,7 +28,6 @@ const CACHE: &str = "/etc/ld.so.cache";
 
 /// One walk over the libraries of a program.
 pub(super) struct Libraries<'a> {
-    view: &'a View<'a>,
     start: &'a Start<'a>,
     /// Where the loader is, if the program has one.
     loader: Option<PathBuf>,
@@ -47,7 +42,6 @@ pub(super) struct Libraries<'a> {
 impl<'a> Libraries<'a> {
     pub(super) fn new(start: &'a Start<'a>, loader: Option<PathBuf>) -> Self {
         Self {
-            view: &start.view,
             start,
             loader,
             found: BTreeSet::new(),
@@ -125,7 +119,7 @@ impl<'a> Libraries<'a> {
     }
 
     fn load(&self, path: &Path, machine: u16) -> Result<Option<(PathBuf, Requests)>, StartError> {
-        let Some((real, Thing::File { bytes, .. })) = self.view.resolve(path) else {
+        let Some((real, Thing::File { bytes, .. })) = self.start.view.resolve(path) else {
             return Ok(None);
         };
         let requests = elf::read_file(bytes.open()?);
@@ -137,7 +131,8 @@ impl<'a> Libraries<'a> {
     fn cached(&mut self, name: &[u8]) -> Result<Vec<PathBuf>, StartError> {
         if self.cache.is_none() {
             let mut cache = Vec::new();
-            if let Some((_, Thing::File { bytes, .. })) = self.view.resolve(Path::new(CACHE)) {
+            if let Some((_, Thing::File { bytes, .. })) = self.start.view.resolve(Path::new(CACHE))
+            {
                 let read = bytes.open()?.read_to_end(&mut cache);
                 read.map_err(|source| bytes.error(source))?;
             }
