@@ -717,6 +717,7 @@ image(
     annotations = {"org.example.team": "web"},
     executables = {"/start": app.out},
     health_check = {"command": [app.out + "/bin/app", "--ping"], "interval": 10, "retries": 2},
+    layers = {"second": ["zlib*", "libfoo"], "base": ("glibc",)},
 )
 "#,
         ),
@@ -790,6 +791,33 @@ fn project_comes_before_the_collection() -> TestResult {
     assert_eq!(check.command.len(), 2);
     assert_eq!((check.interval, check.retries), (Some(10), Some(2)));
     assert_eq!((check.timeout, check.start_period), (None, None));
+    let layers = [("second", vec!["zlib*", "libfoo"]), ("base", vec!["glibc"])];
+    let found = image.layers.iter();
+    let found = found.map(|(name, patterns)| (name.as_str(), patterns.clone()));
+    assert!(found.eq(layers.map(|(name, patterns)| {
+        let patterns = patterns.into_iter().map(str::to_owned);
+        (name, patterns.collect::<Vec<_>>())
+    })));
+    Ok(())
+}
+
+#[test]
+fn image_with_layers_of_nothing_is_refused() -> TestResult {
+    for (layers, expected) in [
+        (
+            "{\"base\": []}",
+            "`layers` of `image` has `base` without a name",
+        ),
+        (
+            "{\"base\": [\"\"]}",
+            "`layers` of `image` has `base` without a name",
+        ),
+        ("[\"glibc\"]", "`layers` of `image` must be a dict"),
+    ] {
+        let recipe = format!("image(name = \"app\", packages = [], layers = {layers})\n");
+        let error = error_with(&[("collection/x/recipe.star", &recipe)])?;
+        assert!(error.contains(expected), "{error}");
+    }
     Ok(())
 }
 

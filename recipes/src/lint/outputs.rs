@@ -14,8 +14,13 @@ const NOT_RUN: [&str; 4] = ["dev", "doc", "man", "info"];
 const TOOLCHAIN: [&str; 3] = ["/usr/lib/gcc/", "/usr/bin/gcc", "/build/source"];
 /// Directories of documents below `share`.
 const DOCUMENTS: [&str; 4] = ["doc", "info", "man", "gtk-doc"];
+/// Letters of a kernel's release at least, to be looked for: `6.1.0-18` is, `6.1` is not.
+const SHORTEST: usize = 8;
 /// How much of a file is in memory at a time.
 const CHUNK: usize = 1 << 20;
+
+/// A text that must not occur, the rule that says so, and what finds it.
+type Search<'a> = (Rule, &'a str, Finder<'a>);
 
 /// A file of an output that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,17 +30,27 @@ pub struct FileProblem {
     /// The path below the output.
     pub file: String,
     /// What stands in the file, where that is the problem.
-    pub text: Option<&'static str>,
+    pub text: Option<String>,
 }
 
 /// Looks at every file of an output that is really at `root`; sorted. Links are not followed.
-pub fn check_files(output: &str, root: &Path) -> Result<Vec<FileProblem>, (PathBuf, io::Error)> {
+///
+/// `kernel` is the release of the kernel on which it may have been built, as `uname -r` prints it: a sandbox cannot hide it.
+pub fn check_files(
+    output: &str,
+    root: &Path,
+    kernel: &str,
+) -> Result<Vec<FileProblem>, (PathBuf, io::Error)> {
     if NOT_RUN.contains(&output) {
         return Ok(Vec::new());
     }
-    let finders: Vec<(&'static str, Finder<'static>)> = TOOLCHAIN
-        .iter()
-        .map(|text| (*text, Finder::new(text.as_bytes())))
+    let toolchain = TOOLCHAIN.iter().map(|text| (Rule::ToolchainPath, *text));
+    // A short one would be found by chance.
+    let kernel = Some(kernel).filter(|text| text.len() >= SHORTEST);
+    let kernel = kernel.map(|text| (Rule::KernelRelease, text));
+    let finders: Vec<Search<'_>> = toolchain
+        .chain(kernel)
+        .map(|(rule, text)| (rule, text, Finder::new(text.as_bytes())))
         .collect();
     let mut problems = Vec::new();
     let mut pending = vec![PathBuf::new()];
@@ -61,12 +76,12 @@ pub fn check_files(output: &str, root: &Path) -> Result<Vec<FileProblem>, (PathB
                 text: None,
             });
         } else if metadata.is_file()
-            && let Some(text) = search(&path, &finders).map_err(failed)?
+            && let Some((rule, text)) = search(&path, &finders).map_err(failed)?
         {
             problems.push(FileProblem {
-                rule: Rule::ToolchainPath,
+                rule,
                 file,
-                text: Some(text),
+                text: Some(text.to_owned()),
             });
         }
     }
@@ -88,14 +103,11 @@ fn misplaced(file: &str) -> Option<Rule> {
     }
 }
 
-/// Returns the first of the texts that the file at `path` has in it.
-fn search(
-    path: &Path,
-    finders: &[(&'static str, Finder<'static>)],
-) -> io::Result<Option<&'static str>> {
+/// Returns the first of the texts that the file at `path` has in it, and the rule that it breaks.
+fn search<'a>(path: &Path, finders: &[Search<'a>]) -> io::Result<Option<(Rule, &'a str)>> {
     let longest = finders
         .iter()
-        .map(|(text, _)| text.len())
+        .map(|(_, text, _)| text.len())
         .max()
         .unwrap_or(1);
     let mut file = File::open(path)?;
@@ -107,9 +119,9 @@ fn search(
         let read = file.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)?;
         let found = finders
             .iter()
-            .find(|(_, finder)| finder.find(&chunk).is_some());
-        if let Some((text, _)) = found {
-            return Ok(Some(text));
+            .find(|(.., finder)| finder.find(&chunk).is_some());
+        if let Some((rule, text, _)) = found {
+            return Ok(Some((*rule, text)));
         }
         if read == 0 {
             return Ok(None);
@@ -147,10 +159,23 @@ mod tests {
             fs::write(root.join(name), bytes).unwrap();
         }
         fs::write(root.join("d"), vec![b'/'; 2 * CHUNK]).unwrap();
-        let found = check_files("out", root).unwrap();
+        let found = check_files("out", root, "6.1").unwrap();
         let files: Vec<&str> = found.iter().map(|one| one.file.as_str()).collect();
         assert_eq!(files, ["a", "b", "c"]);
-        assert!(check_files("dev", root).unwrap().is_empty());
-        assert_eq!(check_files("out", &root.join("a")).unwrap().len(), 1);
+        assert!(check_files("dev", root, "6.1").unwrap().is_empty());
+        assert_eq!(check_files("out", &root.join("a"), "6.1").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_kernel_of_the_build_is_found() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("config"), "osvers='6.1.0-18-amd64'").unwrap();
+        let rules = |kernel| -> Vec<Rule> {
+            let found = check_files("out", place.path(), kernel).unwrap();
+            found.iter().map(|one| one.rule).collect()
+        };
+        assert_eq!(rules("6.1.0-18-amd64"), [Rule::KernelRelease]);
+        assert!(rules("6.1.0-21-amd64").is_empty());
+        assert!(rules("6.1.0").is_empty());
     }
 }

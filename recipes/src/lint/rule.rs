@@ -42,6 +42,7 @@ pub enum Rule {
     StaticInOut,
     DocsInOut,
     ToolchainPath,
+    KernelRelease,
     SeedReference,
     NotReproducible,
     SmokeFailed,
@@ -160,6 +161,12 @@ const TABLE: &[Row] = &[
         "toolchain-path",
         Error,
         "the text is of the machine that built it and means nothing elsewhere: leave it out by a flag, a patch or `remove`",
+    ),
+    (
+        Rule::KernelRelease,
+        "kernel-release",
+        Error,
+        "another machine has another kernel, and other bits: tell the build what to write instead of asking `uname`",
     ),
     (
         Rule::SeedReference,
