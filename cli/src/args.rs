@@ -94,6 +94,7 @@ pub(crate) enum Command {
     Diff(commands::diff::DiffArgs),
     Log(commands::log::LogArgs),
     Debian(commands::debian::DebianArgs),
+    Image(commands::image::ImageArgs),
     Cache(commands::cache::CacheArgs),
     Key(commands::key::KeyArgs),
     Serve(commands::serve::ServeArgs),

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +23,7 @@ use crate::error::{CommandError, ExitStatus};
 use crate::output::BuildProgress;
 use crate::realise::{RealiseOptions, build_options, seconds_now};
 use crate::select::Selection;
+use crate::whole_file::write_whole;
 
 /// The lock file of a project.
 pub(crate) const LOCK_FILE: &str = "debian.lock";
@@ -35,14 +35,6 @@ const INDEX_AGE: Duration = Duration::from_secs(3600);
 #[derive(Debug, Error)]
 #[error("cannot read `{}`", path.display())]
 struct ReadError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-/// A lock file could not be written.
-#[derive(Debug, Error)]
-#[error("cannot write `{}`", path.display())]
-struct WriteError {
     path: PathBuf,
     source: io::Error,
 }
@@ -326,7 +318,7 @@ fn resolve_now(
         .collect();
     let lock = index.resolve(&context.open_store()?, &request, &architectures, max_age)?;
     if let Some(path) = &path {
-        write_lock(path, &lock.to_text())?;
+        write_whole(path, &lock.to_text())?;
         let note = format!("wrote `{}`", path.display());
         context.printer().note(&note);
     }
@@ -400,21 +392,5 @@ pub(crate) fn packages_of_debian(
     Ok(Selection::Output {
         package,
         output: OutputRef::default_of(set),
-    })
-}
-
-/// Writes a lock file in one step.
-pub(crate) fn write_lock(path: &Path, text: &str) -> Result<(), CommandError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(directory)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(|source| {
-        let path = path.to_path_buf();
-        CommandError::failed(WriteError { path, source })
     })
 }

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 
+use pack::existing::ExistingError;
 use recipes::build::{BuildError, FailureKind, StepError};
 use recipes::plan::Goal;
 
+use crate::caches::CredentialError;
 use crate::hint;
 use sandbox::{Missing, SandboxError};
 use store::profile::ProfileError;
@@ -122,8 +124,10 @@ statuses! {
     crate::output::OutputError => Failed,
     pack::ImageError => Failed,
     pack::SinkError => Failed,
+    pack::existing::SourceError => Failed,
     pack::registry::PushError => Failed,
     pack::oci::OciError => Usage,
+    pack::sign::SignError => Failed,
     crate::select::SelectError => Failed,
     crate::settings::SettingsError => Usage,
     crate::target::TargetError => Usage,
@@ -139,6 +143,40 @@ statuses! {
     store::RepairError => Failed,
     store::RootError => Failed,
     store::VerifyError => Failed,
+    store::serve::ListenError => Failed,
+}
+
+impl From<CredentialError> for CommandError {
+    fn from(error: CredentialError) -> Self {
+        let hint = match &error {
+            CredentialError::HelperName { .. } | CredentialError::HelperStart { .. } => {
+                "`credHelpers` and `credsStore` in `~/.docker/config.json` name the programs that are asked"
+            }
+            CredentialError::HelperToken { .. } => {
+                "`podman login REGISTRY` keeps a user and a password where pith finds them"
+            }
+            _ => return Self::failed(error),
+        };
+        Self::failed(error).hint(hint)
+    }
+}
+
+impl From<ExistingError> for CommandError {
+    fn from(error: ExistingError) -> Self {
+        let status = match error {
+            ExistingError::Damaged { .. }
+            | ExistingError::Missing { .. }
+            | ExistingError::Document { .. } => ExitStatus::Damaged,
+            _ => ExitStatus::Failed,
+        };
+        let is_choice = matches!(error, ExistingError::Choice { .. });
+        let error = Self::new(status, error);
+        if is_choice {
+            error.hint("`PATH:TAG` is the one with that tag")
+        } else {
+            error
+        }
+    }
 }
 
 impl From<ProfileError> for CommandError {

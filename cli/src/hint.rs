@@ -162,7 +162,7 @@ fn of_registry(error: &RegistryError) -> Option<&'static str> {
             "`podman login REGISTRY` keeps a user and a password where pith finds them; so does `docker login`",
         ),
         RegistryError::Forbidden { .. } => {
-            Some("the user who is logged in needs the right to push to this repository")
+            Some("the user who is logged in needs the right to do that in this repository")
         }
         RegistryError::Absent { .. } => {
             Some("is this a registry, and does the repository exist there?")

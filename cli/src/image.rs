@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pack::layer::LayerRule;
 use pack::oci::HealthCheck;
 use pack::{FileSpec, ImageName, ImageSpec};
 use recipes::model::{ImageDeclaration, Piece, Platform, Protocol, Text};
@@ -72,6 +73,12 @@ pub(crate) fn declared_spec(
         stop_signal: image.stop_signal.clone(),
         links: image.links.as_ref().map(map),
         files: files.collect(),
+        layer_rules: (image.layers.iter())
+            .map(|(name, patterns)| LayerRule {
+                name: name.clone(),
+                patterns: patterns.clone(),
+            })
+            .collect(),
         ..default_spec(name, platform)?
     };
     if let Some(user) = &image.user {

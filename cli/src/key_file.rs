@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use pack::sign::ImageKey;
 use store::trust::{PublicKey, SecretKey, TrustError};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -140,6 +141,22 @@ pub(crate) fn read_public(path: &Path) -> Result<PublicKey, KeyFileError> {
         path: path.into(),
         source,
     })
+}
+
+/// Reads the public key of a file that may also hold it in PEM, which has no name: the key is then called as the file.
+pub(crate) fn read_image_key(path: &Path) -> Result<ImageKey, KeyFileError> {
+    let text = read(path)?;
+    if !text.starts_with("-----BEGIN") {
+        return read_public(path).map(ImageKey::from);
+    }
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
+    let name = stem.unwrap_or_default().parse();
+    let name = name.or_else(|_| "key".parse());
+    name.and_then(|name| ImageKey::from_pem(name, &text))
+        .map_err(|source| KeyFileError::Parse {
+            path: path.into(),
+            source,
+        })
 }
 
 /// Reads the secret key of a file.

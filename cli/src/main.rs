@@ -1,16 +1,19 @@
 //! The `pith` command: parse, run, report, exit; no logic of its own.
 
 mod args;
+mod budget;
 mod caches;
 mod commands;
 mod context;
 mod debian;
+mod engine;
 mod error;
 mod hint;
 mod image;
 mod inside;
 mod key_file;
 mod launch;
+mod layers;
 mod link;
 mod output;
 mod platform;
@@ -23,6 +26,7 @@ mod settings;
 mod size;
 mod system;
 mod target;
+mod whole_file;
 
 use std::env;
 use std::panic;

@@ -1,8 +1,12 @@
 //! Registries as commands use them: an image's name with the credentials that are at hand for it.
 
+use std::fmt::Write as _;
+
+use clap::Args;
 use pack::ImageName;
+use pack::existing::ImageReference;
 use pack::oci::OciError;
-use pack::registry::open_repository;
+use pack::registry::{Pushed, open_repository};
 use store::net::{NetOptions, Plaintext};
 use store::registry::{RegistryOptions, Repository, is_on_this_machine};
 use thiserror::Error;
@@ -10,6 +14,26 @@ use thiserror::Error;
 use crate::caches::{proxies, registry_credentials};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::output::{Printer, human_bytes, plural};
+
+/// How registries are asked.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// Speak http to registries elsewhere too: everybody on the way can read and change what is sent
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl RegistryArgs {
+    /// What may cross the network unencrypted.
+    pub(crate) const fn plaintext(&self) -> Plaintext {
+        if self.insecure {
+            Plaintext::Allowed
+        } else {
+            Plaintext::Denied
+        }
+    }
+}
 
 /// Why a registry is not asked.
 #[derive(Debug, Error)]
@@ -21,6 +45,11 @@ enum RegistryUseError {
 
 /// Reads the name of an image in a registry, also as skopeo has it.
 pub(crate) fn parse_reference(text: &str) -> Result<ImageName, OciError> {
+    text.strip_prefix("docker://").unwrap_or(text).parse()
+}
+
+/// Reads the name of an image that is in a registry, also as skopeo has it; it may have a digest.
+pub(crate) fn parse_existing(text: &str) -> Result<ImageReference, OciError> {
     text.strip_prefix("docker://").unwrap_or(text).parse()
 }
 
@@ -43,9 +72,42 @@ pub(crate) fn open_registry(
             proxies: proxies(variables),
             ..RegistryOptions::default().net
         },
-        credentials: registry_credentials(&place, variables),
+        credentials: registry_credentials(&place, variables)?,
         plaintext,
         ..RegistryOptions::default()
     };
     open_repository(name, &options).map_err(CommandError::failed)
+}
+
+/// Says what a push cost, and prints by which name the image is never another one.
+pub(crate) fn tell_pushed(
+    printer: &Printer,
+    name: &ImageName,
+    pushed: &Pushed,
+) -> Result<(), CommandError> {
+    printer.note(&pushed_note(pushed));
+    Ok(printer.result(&digest_reference(name, pushed))?)
+}
+
+/// The image in a registry by its digest, which stands for the same bytes for ever.
+pub(crate) fn digest_reference(name: &ImageName, pushed: &Pushed) -> String {
+    let place = format!("{}/{}", name.registry(), name.repository());
+    format!("{place}@{}", pushed.manifest_digest)
+}
+
+/// What a push cost.
+pub(crate) fn pushed_note(pushed: &Pushed) -> String {
+    let name = &pushed.name;
+    if pushed.unchanged {
+        return format!("`{name}` is this image already");
+    }
+    let mut text = format!(
+        "`{name}`: sent {}, {}",
+        plural(pushed.sent_blobs, "blob"),
+        human_bytes(pushed.sent_bytes)
+    );
+    if pushed.mounted_blobs > 0 {
+        let _ = write!(text, "; {} from other repositories", pushed.mounted_blobs);
+    }
+    text
 }

@@ -1,23 +1,29 @@
 #![doc = include_str!("../README.md")]
 
 mod attest;
+pub mod emit;
 mod event;
+pub mod existing;
 mod image;
 pub mod layer;
 pub mod oci;
 pub mod registry;
 pub mod rootfs;
+pub mod serve;
+pub mod sign;
 mod sink;
 mod start;
 mod validate;
 
+pub use emit::Emit;
 pub use event::Event;
 pub use image::{
-    FileSpec, Image, ImageError, ImageReport, ImageSpec, LayerReport, PackOptions, PathReport, Port,
+    FileSpec, Image, ImageError, ImageReport, ImageSpec, LayerReport, PackOptions, PathReport,
+    Port, StableReport,
 };
 pub use layer::Compression;
 pub use oci::ImageName;
 pub use rootfs::User;
-pub use sink::{Format, SinkError, UnknownFormat, Written};
+pub use sink::{Format, SinkError, UnknownFormat, Written, write_file};
 pub use start::StartError;
-pub use validate::{Mismatch, ValidateError, Validation, validate};
+pub use validate::{Mismatch, MismatchKind, Validation, validate, validate_image};

@@ -19,6 +19,7 @@
 //! * [`profile`]: sets of installed packages, with generations
 //! * [`net`]: clients for HTTP
 //! * [`registry`]: OCI registries
+//! * [`serve`]: what servers have in common
 //! * [`cache`]: objects shared between machines
 //! * [`export`]: a closure as one stream
 
@@ -39,6 +40,7 @@ pub mod pool;
 pub mod profile;
 pub mod registry;
 pub mod scan;
+pub mod serve;
 mod space;
 mod sys;
 #[cfg(any(test, feature = "testing"))]

@@ -1,13 +1,17 @@
 //! What the end-to-end scenarios share: a place of their own on disk and the `pith` binary in it.
 
 pub mod debian_repository;
+pub mod engines;
 mod env;
 pub mod http_server;
+mod machine_files;
+pub mod measure;
 pub mod other_servers;
 mod podman;
 mod random;
 mod server;
 
 pub use env::{Finished, TestEnv, binary, follow, is_full, is_root, run, shared_store};
+pub use machine_files::machine_files;
 pub use random::Random;
 pub use server::FileServer;

@@ -2,6 +2,7 @@
 //!
 //! Libraries read neither the environment nor a home directory; what tools usually read there is read here.
 
+mod credential_helper;
 mod failures;
 mod netrc;
 mod open;
@@ -14,6 +15,8 @@ pub(crate) use secrets::registry_credentials;
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -35,6 +38,60 @@ pub(crate) enum CredentialError {
         name: String,
         /// The cache's address.
         cache: String,
+    },
+    /// What is named as a program that keeps credentials is none.
+    #[error("`{name}` is not the name of a program that keeps credentials")]
+    HelperName {
+        /// The name.
+        name: String,
+    },
+    /// A program that keeps credentials cannot be started.
+    #[error("cannot ask `{program}` for the credentials for `{server}`")]
+    HelperStart {
+        /// The program.
+        program: String,
+        /// What it was to be asked for.
+        server: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It failed.
+    #[error("`{program}` has no credentials for `{server}`: {}", if said.is_empty() { status.to_string() } else { said.clone() })]
+    HelperFailed {
+        /// The program.
+        program: String,
+        /// What it was asked for.
+        server: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said.
+        said: String,
+    },
+    /// It does not answer.
+    #[error("`{program}` does not say within {} s what the credentials for `{server}` are", limit.as_secs())]
+    HelperSilent {
+        /// The program.
+        program: String,
+        /// What it was asked for.
+        server: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// It answers with something else.
+    #[error("the answer of `{program}` about `{server}` has no user and no secret")]
+    HelperAnswer {
+        /// The program.
+        program: String,
+        /// What it was asked for.
+        server: String,
+    },
+    /// It answers with what is good only for another protocol.
+    #[error("`{program}` has an identity token for `{server}`, and no password")]
+    HelperToken {
+        /// The program.
+        program: String,
+        /// What it was asked for.
+        server: String,
     },
 }
 

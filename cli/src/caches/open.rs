@@ -52,7 +52,7 @@ fn open(settings: &Settings, entry: &CacheEntry, policy: Policy) -> Result<Sourc
             proxies: proxies(variables),
             ..BackendOptions::default().net
         },
-        credentials: credentials(entry, variables).map_err(CommandError::failed)?,
+        credentials: credentials(entry, variables)?,
         plaintext: entry.plaintext,
         s3: s3(entry, variables),
         ..BackendOptions::default()

@@ -7,10 +7,17 @@ use serde::Deserialize;
 use store::cache::backend::Credentials;
 use zeroize::Zeroizing;
 
+/// Docker's own registry, as helpers have it.
+const DOCKER_SERVER: &str = "https://index.docker.io/v1/";
+
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct AuthFile {
     #[serde(default)]
     auths: BTreeMap<String, Auth>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    creds_store: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -18,9 +25,46 @@ struct Auth {
     auth: Option<String>,
 }
 
-/// Returns the login for a repository, `registry.example/name`: of the longest entry that it lies below. Programs that keep credentials are not started.
-pub(super) fn find(text: &str, repository: &str) -> Option<Credentials> {
+/// How a file says who one is in a registry.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Login {
+    /// In the file itself.
+    Here(Credentials),
+    /// By a program `docker-credential-<name>`, which is asked for a server.
+    Helper {
+        /// The last part of the program's name.
+        name: String,
+        /// What it is asked for.
+        server: String,
+    },
+}
+
+/// Returns the login for a repository, `registry.example/name`: by the program for its registry, else of the longest entry that it lies below, else by the program for
+/// all registries.
+pub(super) fn find(text: &str, repository: &str) -> Option<Login> {
     let file: AuthFile = serde_json::from_str(text).ok()?;
+    let host = repository.split('/').next().unwrap_or_default();
+    let helper = |name: &str| Login::Helper {
+        name: name.to_owned(),
+        server: match host {
+            "docker.io" => DOCKER_SERVER.to_owned(),
+            host => host.to_owned(),
+        },
+    };
+    let mut helpers = file.cred_helpers.iter();
+    if let Some((_, name)) = helpers.find(|(key, _)| place(key) == host) {
+        // An empty name keeps the program for all registries away from this one.
+        return (!name.is_empty()).then(|| helper(name));
+    }
+    if let Some(credentials) = find_here(&file, repository) {
+        return Some(Login::Here(credentials));
+    }
+    file.creds_store
+        .filter(|name| !name.is_empty())
+        .map(|name| helper(&name))
+}
+
+fn find_here(file: &AuthFile, repository: &str) -> Option<Credentials> {
     let found = file
         .auths
         .iter()
@@ -62,7 +106,7 @@ mod tests {
             "https://index.docker.io/v1/": { "auth": STANDARD.encode("d:4") },
             "empty.example": {},
             "bad.example": { "auth": "?" },
-        }, "credsStore": "x" })
+        } })
         .to_string();
         for (repository, expected) in [
             ("r.example:5000/x", Some(("a", "1"))),
@@ -74,12 +118,42 @@ mod tests {
             ("empty.example/x", None),
             ("bad.example/x", None),
         ] {
-            let expected = expected.map(|(user, password)| Credentials::Basic {
-                user: user.to_owned(),
-                password: Zeroizing::new(password.to_owned()),
+            let expected = expected.map(|(user, password)| {
+                Login::Here(Credentials::Basic {
+                    user: user.to_owned(),
+                    password: Zeroizing::new(password.to_owned()),
+                })
             });
             assert!(find(&text, repository) == expected, "{repository}");
         }
         assert!(find("{", "r.example:5000/x").is_none());
+    }
+
+    #[test]
+    fn the_helper_of_a_registry_comes_first_and_that_of_all_last() {
+        let text = serde_json::json!({
+            "auths": {
+                "a.example": { "auth": STANDARD.encode("a:1") },
+                "b.example": { "auth": STANDARD.encode("b:2") },
+                "c.example": {},
+            },
+            "credHelpers": { "a.example": "one", "d.example": "", "https://index.docker.io/v1/": "hub" },
+            "credsStore": "all",
+        })
+        .to_string();
+        for (repository, expected) in [
+            ("a.example/x", Some(("one", "a.example"))),
+            ("c.example/x", Some(("all", "c.example"))),
+            ("d.example/x", None),
+            ("e.example:5000/x", Some(("all", "e.example:5000"))),
+            ("docker.io/library/x", Some(("hub", DOCKER_SERVER))),
+        ] {
+            let expected = expected.map(|(name, server)| Login::Helper {
+                name: name.to_owned(),
+                server: server.to_owned(),
+            });
+            assert!(find(&text, repository) == expected, "{repository}");
+        }
+        assert!(matches!(find(&text, "b.example/x"), Some(Login::Here(_))));
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use store::cache::backend::{Credentials, S3Settings};
 use zeroize::Zeroizing;
 
-use super::{CredentialError, netrc, registry_auth};
+use super::registry_auth::{self, Login};
+use super::{CredentialError, credential_helper, netrc};
 use crate::settings::{CacheEntry, CredentialSource, Origin, Variables, read_variable};
 
 /// Returns who asks a server; `None` for nobody, and where the address says it.
@@ -44,8 +45,10 @@ pub(super) fn credentials(
         ("http" | "https", Some(host)) => from_netrc(host, variables),
         ("oci", _) => {
             let text = entry.url.to_string();
-            let repository = text.strip_prefix("oci://");
-            repository.and_then(|repository| registry_credentials(repository, variables))
+            match text.strip_prefix("oci://") {
+                Some(repository) => registry_credentials(repository, variables)?,
+                None => None,
+            }
         }
         _ => None,
     })
@@ -61,8 +64,11 @@ fn from_netrc(host: &str, variables: &Variables) -> Option<Credentials> {
     netrc::find(&read(&path)?, host)
 }
 
-/// Returns who one is in the registry of a repository, `registry.example/name`, by the files of docker and podman.
-pub(crate) fn registry_credentials(repository: &str, variables: &Variables) -> Option<Credentials> {
+/// Returns who one is in the registry of a repository, `registry.example/name`, by the files of docker and podman and the programs that they name.
+pub(crate) fn registry_credentials(
+    repository: &str,
+    variables: &Variables,
+) -> Result<Option<Credentials>, CredentialError> {
     let below = |base: &Option<PathBuf>, rest: &str| base.as_ref().map(|base| base.join(rest));
     let files = [
         variables.registry_auth_file.clone(),
@@ -70,10 +76,17 @@ pub(crate) fn registry_credentials(repository: &str, variables: &Variables) -> O
         below(&variables.docker_config, "config.json"),
         below(&variables.home, ".docker/config.json"),
     ];
-    let files = files.into_iter().flatten();
-    files
-        .filter_map(|path| read(&path))
-        .find_map(|text| registry_auth::find(&text, repository))
+    for text in files.into_iter().flatten().filter_map(|path| read(&path)) {
+        let found = match registry_auth::find(&text, repository) {
+            Some(Login::Here(credentials)) => Some(credentials),
+            Some(Login::Helper { name, server }) => credential_helper::ask(&name, &server)?,
+            None => None,
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 /// Returns region, server and credentials of a bucket: what the settings say of it, then `AWS_…`, then the files of a profile.

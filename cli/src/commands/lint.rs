@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use nix::sys::utsname::uname;
 use recipes::build::{Builder, Built};
 use recipes::lang::{Evaluator, LangError, Package, Problem};
 use recipes::lint::{Finding, RecipeText, Rule, Severity, check_files, check_recipe};
@@ -251,10 +252,12 @@ fn check_built(
         });
     };
     let seed = package.derivation.seed().map(OutputRef::store_name);
+    let kernel = uname().map_err(CommandError::failed)?;
+    let kernel = kernel.release().to_string_lossy();
     for output in &built.outputs {
         let failed = |(path, source)| CommandError::failed(LintError::Read { path, source });
         let problems =
-            check_files(&output.output, &store.real_path(&output.path)).map_err(failed)?;
+            check_files(&output.output, &store.real_path(&output.path), &kernel).map_err(failed)?;
         let mut rules = BTreeSet::new();
         for problem in &problems {
             // One line for each rule is enough to see what is to be done.
@@ -273,6 +276,7 @@ fn check_built(
             };
             let text = problem
                 .text
+                .as_ref()
                 .map_or(String::new(), |text| format!(", which has `{text}` in it"));
             let message = format!("has `{}` in `{}`{text}{more}", problem.file, output.output);
             found(problem.rule, message);

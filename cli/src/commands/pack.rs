@@ -4,23 +4,32 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pack::oci::Platform as ImagePlatform;
+use pack::oci::{ManifestType, OciError, Platform as ImagePlatform, Timestamp};
 use pack::registry::{PushOptions, Pushed};
-use pack::{Compression, Format, Image, ImageName, ImageReport, PackOptions, SinkError, Written};
+use pack::{
+    Compression, Emit, Format, Image, ImageName, ImageReport, LayerReport, PackOptions, SinkError,
+    Written,
+};
 use recipes::model::Platform;
 use serde::Serialize;
-use store::net::Plaintext;
 use store::registry::Repository;
+use thiserror::Error;
 
+use crate::budget::check_budget;
 use crate::context::Context;
 use crate::debian::lock_for_all;
+use crate::engine::{Engine, Loaded, load};
 use crate::error::{CommandError, ExitStatus};
 use crate::image::{declared_spec, default_spec};
+use crate::layers::LayerArgs;
 use crate::output::{PackProgress, human_bytes, plural};
 use crate::platform::asked_platforms;
 use crate::realise::{RealiseOptions, realise};
-use crate::registry::{open_registry, parse_reference};
+use crate::registry::{
+    RegistryArgs, digest_reference, open_registry, parse_reference, pushed_note,
+};
 use crate::select::{Selection, Want, select_all};
+use crate::size::Size;
 use crate::target::{Subject, Target};
 
 /// Pack the closure of targets into an image
@@ -31,36 +40,54 @@ pub(crate) struct PackArgs {
     /// An image that the project declares, or packages
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<String>,
-    /// archive (also oci-archive, docker-archive), oci, tar, dir or bundle
+    /// archive (also oci-archive, docker-archive), oci, tar, dir, bundle, squashfs, run or initramfs
     #[arg(short, long, value_name = "FORMAT", default_value = "archive")]
     format: Format,
-    /// Where to write it; NAME.tar, or NAME for a directory, by default, and nowhere with `--push`
+    /// Where to write it; NAME.tar, NAME.squashfs or the like, NAME for a directory, by default, and nowhere with `--push` or `--load`
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Send it to a registry, `registry.example/team/app:1.0`, straight from the store; may be repeated
     #[arg(long = "push", value_name = "REF", value_parser = parse_reference)]
     pushes: Vec<ImageName>,
-    /// Speak http to registries elsewhere too: everybody on the way can read and change what is sent
-    #[arg(long, requires = "pushes")]
-    insecure: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    /// Hand it to podman or docker through a pipe, without a file; may be repeated
+    #[arg(long = "load", value_name = "ENGINE")]
+    engines: Vec<Engine>,
     /// The name and tag of the image; the first target's name and `latest` by default
     #[arg(short, long, value_name = "NAME[:TAG]")]
     name: Option<String>,
     /// What it runs on, linux/amd64 or linux/arm64, this machine by default; several, in oci and archives, make an index
     #[arg(long = "platform", value_name = "PLATFORM")]
     platforms: Vec<ImagePlatform>,
-    /// At most N layers, 1 to 100
-    #[arg(long, value_name = "N", default_value_t = PackOptions::default().max_layers)]
-    max_layers: usize,
+    #[command(flatten)]
+    layers: LayerArgs,
     /// gzip, zstd or none
     #[arg(long, value_name = "COMPRESSION", default_value = "gzip")]
     compression: Compression,
+    /// The words of manifest and configuration, oci or docker: podman keeps health checks only of the latter
+    #[arg(long, value_name = "TYPE", default_value = "oci")]
+    manifest_type: ManifestType,
+    /// When the image claims to be made, 2026-11-22T10:00:00Z or seconds since 1970; $SOURCE_DATE_EPOCH or 1 by default
+    #[arg(long, value_name = "TIME")]
+    created: Option<Timestamp>,
+    /// Fail with exit status 3, before anything is written, when the files are more than SIZE, such as 20MB
+    #[arg(long, value_name = "SIZE")]
+    budget: Option<Size>,
+    /// Write the bill of materials that is in the image, SPDX 2.3, to PATH too
+    #[arg(long, value_name = "PATH")]
+    sbom: Option<PathBuf>,
+    /// Print a document that deploys the image, hardened: compose, k8s or systemd
+    ///
+    /// It names the image by its digest where it is pushed. Where it is, and in which file, goes to standard error then.
+    #[arg(long, value_name = "KIND")]
+    emit: Option<Emit>,
     /// Pack what cannot start, too
     ///
     /// Otherwise the program, its interpreter and the libraries that the loader will look for must be in the image.
     #[arg(long)]
     no_check: bool,
-    /// Show which store paths are in which layer
+    /// Show which store paths are in which layer, why, and how much of it changes
     #[arg(long)]
     explain: bool,
 }
@@ -80,6 +107,12 @@ struct Report {
     /// The registries that have it now, in the order of the command line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pushed: Vec<Pushed>,
+    /// The engines that have it now, in the order of the command line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    loaded: Vec<Loaded>,
+    /// What deploys the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<String>,
     /// The image, where it is for one platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<ImageReport>,
@@ -88,24 +121,33 @@ struct Report {
     images: Vec<ImageReport>,
 }
 
+/// `SOURCE_DATE_EPOCH` is not what its name says.
+#[derive(Debug, Error)]
+#[error("`SOURCE_DATE_EPOCH` is not a number of seconds")]
+struct BadEpoch(#[source] OciError);
+
+/// Something was asked for that exists for one platform only.
+#[derive(Debug, Error)]
+#[error("`{0}` is for an image for one platform")]
+struct OnePlatform(&'static str);
+
 /// Builds, packs and prints where the image is.
 pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
     let platforms = asked_platforms(&args.platforms);
     let registries = open_registries(args, context)?;
-    let is_written = registries.is_empty() || args.output.is_some();
+    let created = created(args, context)?;
     if platforms.len() > 1 {
-        if is_written {
-            check_format(args.format)?;
-        }
+        check_platforms(args)?;
         lock_targets(args, context, &platforms)?;
     }
     let store = context.open_store()?;
     let options = PackOptions {
         compression: args.compression,
-        max_layers: args.max_layers,
+        manifest_type: args.manifest_type,
         check_start: !args.no_check,
         ..PackOptions::default()
     };
+    let options = args.layers.apply(context, options)?;
     let progress = PackProgress::new(context.printer());
     let events = |event: pack::Event<'_>| progress.show(&event);
     let mut title = String::new();
@@ -114,12 +156,16 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         let evaluator = context.evaluator_for(platform);
         let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
         let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
+        if let Some(budget) = args.budget {
+            check_budget(&store.closure(&realised.paths)?, budget)?;
+        }
         title = selections.first().map(title_of).unwrap_or_default();
         let name = args.name.clone().unwrap_or_else(|| title.clone());
-        let spec = match selections.as_slice() {
+        let mut spec = match selections.as_slice() {
             [Selection::Image(image)] => declared_spec(image, &name, platform, &realised.paths)?,
             _ => default_spec(&name, platform)?,
         };
+        spec.created = created;
         images.push(Image::new(
             &store,
             &realised.paths,
@@ -128,13 +174,23 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             &events,
         )?);
     }
-    let Some((image, others)) = images.split_first() else {
-        return Ok(());
-    };
-    let written = if is_written {
-        let file = match args.format {
-            Format::Archive | Format::DockerArchive | Format::Tar => format!("{title}.tar"),
-            Format::Oci | Format::Directory | Format::Bundle => title,
+    let outcome = deliver(args, context, &images, &title, &registries)?;
+    report(args, context, outcome)
+}
+
+/// Brings the images to where they are wanted.
+fn deliver(
+    args: &PackArgs,
+    context: &Context,
+    images: &[Image<'_>],
+    title: &str,
+    registries: &[Repository],
+) -> Result<Outcome, CommandError> {
+    let (image, others) = images.split_first().expect("there is always a platform");
+    let written = if args.is_written() {
+        let file = match args.format.extension() {
+            Some(extension) => format!("{title}.{extension}"),
+            None => title.to_owned(),
         };
         let output = context
             .directory()
@@ -144,16 +200,54 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         None
     };
     let mut pushed = Vec::with_capacity(registries.len());
-    for (name, registry) in args.pushes.iter().zip(&registries) {
+    for (name, registry) in args.pushes.iter().zip(registries) {
         pushed.push(image.push_with(others, name, registry, &PushOptions::default())?);
     }
-    let reports: Vec<ImageReport> = images.iter().map(Image::report).collect();
-    let outcome = Outcome {
-        images: reports,
+    let mut loaded = Vec::with_capacity(args.engines.len());
+    for engine in &args.engines {
+        loaded.push(load(*engine, image)?);
+    }
+    if let Some(path) = &args.sbom {
+        image.write_sbom(&context.directory().join(path))?;
+    }
+    args.layers.write_plan(context, images)?;
+    let reference = match (args.pushes.first().zip(pushed.first()), loaded.first()) {
+        (Some((name, pushed)), _) => digest_reference(name, pushed),
+        (None, Some(loaded)) => loaded.name.clone(),
+        (None, None) => image.name().to_string(),
+    };
+    Ok(Outcome {
+        images: images.iter().map(Image::report).collect(),
+        document: args.emit.map(|emit| image.emit(emit, &reference)),
         written,
         pushed,
+        loaded,
+    })
+}
+
+impl PackArgs {
+    /// Whether there is an output on this disk.
+    fn is_written(&self) -> bool {
+        self.output.is_some() || (self.pushes.is_empty() && self.engines.is_empty())
+    }
+}
+
+/// The time that the image claims: that of the command line, else that of the environment, else always the same.
+fn created(args: &PackArgs, context: &Context) -> Result<Timestamp, CommandError> {
+    if let Some(created) = args.created {
+        return Ok(created);
+    }
+    let Some(epoch) = &context.settings().variables.source_date_epoch else {
+        return Ok(Timestamp::default());
     };
-    report(args, context, outcome)
+    let epoch = epoch.to_string_lossy();
+    let seconds = epoch.parse::<Timestamp>().and_then(|time| {
+        let is_number = epoch.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then_some(time).ok_or_else(|| OciError::Time {
+            text: epoch.to_string(),
+        })
+    });
+    seconds.map_err(|error| CommandError::new(ExitStatus::Usage, BadEpoch(error)))
 }
 
 /// What came of packing.
@@ -161,24 +255,30 @@ struct Outcome {
     images: Vec<ImageReport>,
     written: Option<Written>,
     pushed: Vec<Pushed>,
+    loaded: Vec<Loaded>,
+    document: Option<String>,
 }
 
 /// Opens the registries that the image goes to, so that nothing is built in vain.
 fn open_registries(args: &PackArgs, context: &Context) -> Result<Vec<Repository>, CommandError> {
-    let plaintext = if args.insecure {
-        Plaintext::Allowed
-    } else {
-        Plaintext::Denied
-    };
     args.pushes
         .iter()
-        .map(|name| open_registry(context, name, plaintext))
+        .map(|name| open_registry(context, name, args.registry.plaintext()))
         .collect()
 }
 
-/// Refuses, before anything is built, a format that cannot hold several platforms.
-fn check_format(format: Format) -> Result<(), CommandError> {
-    if format.holds_platforms() {
+/// Refuses, before anything is built, what cannot be had for several platforms.
+fn check_platforms(args: &PackArgs) -> Result<(), CommandError> {
+    let single = [
+        (!args.engines.is_empty()).then_some("--load"),
+        args.sbom.as_ref().map(|_| "--sbom"),
+    ];
+    if let Some(flag) = single.into_iter().flatten().next() {
+        let error = CommandError::new(ExitStatus::Usage, OnePlatform(flag));
+        return Err(error.hint("pack each platform by itself for that"));
+    }
+    let format = args.format;
+    if !args.is_written() || format.holds_platforms() {
         return Ok(());
     }
     let error = SinkError::OnePlatform { format };
@@ -202,7 +302,7 @@ fn lock_targets(
 }
 
 /// What an image is called after: the declared image, the package, or the store path's name.
-fn title_of(selection: &Selection) -> String {
+pub(crate) fn title_of(selection: &Selection) -> String {
     match selection {
         Selection::Image(image) => image.name.clone(),
         Selection::Output { package, .. } => package.name.clone(),
@@ -211,39 +311,17 @@ fn title_of(selection: &Selection) -> String {
 }
 
 fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), CommandError> {
-    let Outcome {
-        mut images,
-        written,
-        pushed,
-    } = outcome;
-    let output = written.as_ref().map(|w| w.path.display().to_string());
     let printer = context.printer();
     if printer.is_json() {
-        let image = if images.len() == 1 {
-            images.pop()
-        } else {
-            None
-        };
-        let digest = written.as_ref().and_then(|w| w.manifest_digest);
-        let digest = digest.or_else(|| Some(pushed.first()?.manifest_digest));
-        let all_there = written.as_ref().is_none_or(|w| w.unchanged)
-            && pushed.iter().all(|pushed| pushed.unchanged);
-        printer.json(&Report {
-            format: output.as_ref().map(|_| args.format.to_string()),
-            output,
-            manifest: digest.map(|digest| digest.to_string()),
-            bytes_read: written.as_ref().map_or(0, |w| w.encoded_bytes)
-                + pushed
-                    .iter()
-                    .map(|pushed| pushed.encoded_bytes)
-                    .sum::<u64>(),
-            unchanged: all_there,
-            pushed,
-            image,
-            images,
-        })?;
-        return Ok(());
+        return Ok(printer.json(&json_report(args, outcome))?);
     }
+    let Outcome {
+        images,
+        written,
+        pushed,
+        loaded,
+        document,
+    } = outcome;
     for image in &images {
         let mark = match images.as_slice() {
             [_] => String::new(),
@@ -251,6 +329,12 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
         };
         if args.explain {
             printer.result(&layers(image))?;
+        }
+        for kept in image.stable_paths.iter().flat_map(|stable| &stable.kept) {
+            printer.note(&format!(
+                "`{}` keeps its digest: {}",
+                kept.path, kept.reason
+            ));
         }
         let size = image
             .image_size_bytes
@@ -266,33 +350,64 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
             plural(image.layers.len(), "layer"),
         ));
     }
-    if let Some(output) = output {
-        printer.result(&output)?;
+    let say = |result: &str| match document {
+        None => printer.result(result),
+        Some(_) => {
+            printer.note(result);
+            Ok(())
+        }
+    };
+    if let Some(written) = &written {
+        say(&written.path.display().to_string())?;
     }
     for (name, pushed) in args.pushes.iter().zip(&pushed) {
         printer.note(&pushed_note(pushed));
-        let digest = pushed.manifest_digest;
-        let place = format!("{}/{}", name.registry(), name.repository());
-        printer.result(&format!("{place}@{digest}"))?;
+        say(&digest_reference(name, pushed))?;
+    }
+    for loaded in &loaded {
+        printer.note(&format!("{} has it", loaded.engine));
+        say(&loaded.name)?;
+    }
+    if let Some(document) = &document {
+        printer.result(document)?;
     }
     Ok(())
 }
 
-/// What a push cost.
-fn pushed_note(pushed: &Pushed) -> String {
-    let name = &pushed.name;
-    if pushed.unchanged {
-        return format!("`{name}` is this image already");
+/// What `--json` prints.
+fn json_report(args: &PackArgs, outcome: Outcome) -> Report {
+    let Outcome {
+        mut images,
+        written,
+        pushed,
+        loaded,
+        document,
+    } = outcome;
+    let image = if images.len() == 1 {
+        images.pop()
+    } else {
+        None
+    };
+    let digest = written.as_ref().and_then(|w| w.manifest_digest);
+    let digest = digest
+        .or_else(|| Some(pushed.first()?.manifest_digest))
+        .or_else(|| Some(loaded.first()?.manifest));
+    let all_there = written.as_ref().is_none_or(|w| w.unchanged)
+        && pushed.iter().all(|pushed| pushed.unchanged)
+        && loaded.is_empty();
+    let sent = pushed.iter().map(|pushed| pushed.encoded_bytes);
+    Report {
+        format: written.as_ref().map(|_| args.format.to_string()),
+        output: written.as_ref().map(|w| w.path.display().to_string()),
+        manifest: digest.map(|digest| digest.to_string()),
+        bytes_read: written.as_ref().map_or(0, |w| w.encoded_bytes) + sent.sum::<u64>(),
+        unchanged: all_there,
+        pushed,
+        loaded,
+        document,
+        image,
+        images,
     }
-    let mut text = format!(
-        "`{name}`: sent {}, {}",
-        plural(pushed.sent_blobs, "blob"),
-        human_bytes(pushed.sent_bytes)
-    );
-    if pushed.mounted_blobs > 0 {
-        let _ = write!(text, "; {} from other repositories", pushed.mounted_blobs);
-    }
-    text
 }
 
 /// The layers, the lowest first, each with its store paths.
@@ -302,9 +417,13 @@ fn layers(image: &ImageReport) -> String {
         let compressed = layer.size_bytes.map_or_else(String::new, |size| {
             format!(", {} compressed", human_bytes(size))
         });
+        let plan = layer.reason.as_deref().map_or_else(String::new, |reason| {
+            let weekly = human_bytes(weekly_bytes(layer));
+            format!(": {reason}; about {weekly} a week")
+        });
         let _ = writeln!(
             text,
-            "layer {} ({}{compressed})",
+            "layer {} ({}{compressed}){plan}",
             number + 1,
             human_bytes(layer.file_size_bytes)
         );
@@ -322,4 +441,14 @@ fn layers(image: &ImageReport) -> String {
         }
     }
     text
+}
+
+/// How much of a layer a client is expected to fetch in a week.
+fn weekly_bytes(layer: &LayerReport) -> u64 {
+    let size_bytes = layer.size_bytes.unwrap_or(layer.file_size_bytes);
+    let weekly = u128::from(size_bytes)
+        * u128::from(layer.weekly_change_per_million.unwrap_or_default())
+        / 1_000_000;
+    // The chance is at most one.
+    u64::try_from(weekly).unwrap_or(size_bytes)
 }

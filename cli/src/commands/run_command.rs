@@ -1,8 +1,8 @@
 //! From the parsed command line to the command's own function.
 
 use super::{
-    build, cache, completions, debian, diff, init, key, lint, log, pack, profile, run, search,
-    serve, shell, show, size, store, tree, why,
+    build, cache, completions, debian, diff, image, init, key, lint, log, pack, profile, run,
+    search, serve, shell, show, size, store, tree, why,
 };
 use crate::args::Command;
 use crate::context::Context;
@@ -27,6 +27,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Log(args) => log::log(&args, context),
         Command::Debian(args) => debian::debian(&args, context),
         Command::Cache(args) => cache::cache(&args, context),
+        Command::Image(args) => image::image(&args, context),
         Command::Key(args) => key::key(&args, context),
         Command::Serve(args) => serve::serve(&args, context),
         Command::Store(args) => return store::store(&args, context),

@@ -1,23 +1,19 @@
 //! `pith size`: what each store object of a closure adds to an image.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
 use store::{Closure, StorePath};
-use thiserror::Error;
 
+use crate::budget::{by_size, check_budget};
 use crate::context::Context;
-use crate::error::{CommandError, ExitStatus};
+use crate::error::CommandError;
 use crate::output::{human_bytes, plural};
 use crate::realise::{RealiseOptions, realise};
 use crate::select::{Want, select_all};
 use crate::size::Size;
-
-/// How many of the largest objects are named when the budget is exceeded.
-const NAMED: usize = 3;
 
 /// Show how large targets are with all that they need
 ///
@@ -48,15 +44,6 @@ struct Report {
     budget_bytes: Option<u64>,
 }
 
-/// The closure is larger than it may be.
-#[derive(Debug, Error)]
-#[error("{} in {} is more than the budget of {}", human_bytes(*size_bytes), plural(*objects, "store object"), human_bytes(*budget_bytes))]
-struct OverBudget {
-    size_bytes: u64,
-    objects: usize,
-    budget_bytes: u64,
-}
-
 /// Prints the objects of the closure, the largest first, and their sum.
 pub(crate) fn size(args: &SizeArgs, context: &Context) -> Result<(), CommandError> {
     let evaluator = context.evaluator();
@@ -64,16 +51,14 @@ pub(crate) fn size(args: &SizeArgs, context: &Context) -> Result<(), CommandErro
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let closure = store.closure(&realised.paths)?;
-    let mut objects: Vec<_> = closure
-        .infos()
-        .iter()
+    let objects: Vec<_> = by_size(&closure)
+        .into_iter()
         .map(|info| Entry {
             path: info.path.to_logical(),
             size_bytes: info.size_bytes,
             adds_bytes: closure.size_bytes() - size_without(&closure, &realised.paths, &info.path),
         })
         .collect();
-    objects.sort_by(|a, b| (Reverse(a.size_bytes), &a.path).cmp(&(Reverse(b.size_bytes), &b.path)));
     let report = Report {
         size_bytes: closure.size_bytes(),
         budget_bytes: args.budget.map(|budget| budget.bytes),
@@ -85,8 +70,8 @@ pub(crate) fn size(args: &SizeArgs, context: &Context) -> Result<(), CommandErro
         context.printer().result(&text(&report))?;
     }
     match args.budget {
-        Some(budget) if report.size_bytes > budget.bytes => Err(over_budget(&report, budget)),
-        _ => Ok(()),
+        Some(budget) => check_budget(&closure, budget),
+        None => Ok(()),
     }
 }
 
@@ -130,21 +115,4 @@ fn text(report: &Report) -> String {
         plural(report.objects.len(), "store object")
     );
     text
-}
-
-fn over_budget(report: &Report, budget: Size) -> CommandError {
-    let error = OverBudget {
-        size_bytes: report.size_bytes,
-        objects: report.objects.len(),
-        budget_bytes: budget.bytes,
-    };
-    let largest: Vec<String> = report
-        .objects
-        .iter()
-        .take(NAMED)
-        .map(|entry| format!("  {:>10}  {}", human_bytes(entry.size_bytes), entry.path))
-        .collect();
-    CommandError::new(ExitStatus::No, error)
-        .note(format!("the largest:\n{}", largest.join("\n")))
-        .hint("`pith why TARGET PATH` says what needs one of them, in which file")
 }

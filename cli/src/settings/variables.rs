@@ -105,6 +105,8 @@ pub(crate) struct Variables {
     pub(crate) registry_auth_file: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`.
     pub(crate) runtime_dir: Option<PathBuf>,
+    /// `SOURCE_DATE_EPOCH`: what images claim as the time they were made, as `pith pack --created`.
+    pub(crate) source_date_epoch: Option<OsString>,
     /// `AWS_…`.
     pub(crate) aws: AwsVariables,
     /// What `pith run` hands on to the program: `TERM`, `LANG`, `LC_ALL` and `TZ`.
@@ -149,6 +151,7 @@ impl Variables {
             docker_config: path("DOCKER_CONFIG"),
             registry_auth_file: path("REGISTRY_AUTH_FILE"),
             runtime_dir: path("XDG_RUNTIME_DIR"),
+            source_date_epoch: set("SOURCE_DATE_EPOCH"),
             aws: AwsVariables::from_environment(),
             passed_on: PASSED_ON
                 .iter()

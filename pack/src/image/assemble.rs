@@ -7,10 +7,10 @@ use store::{Component, PathInfo};
 use super::{ImageSpec, root::Root};
 use crate::{
     attest::CREATED,
-    layer::{Compression, FORMAT_VERSION, Layer, LayerDigests},
+    layer::{FORMAT_VERSION, Layer, LayerDigests, SlotMap},
     oci::{
-        ContainerConfig, Descriptor, Empty, History, ImageConfig, Manifest, RootFs, annotation,
-        media_type, to_canonical_json,
+        ContainerConfig, Descriptor, Digest, Empty, History, ImageConfig, Manifest, ManifestType,
+        RootFs, annotation, to_canonical_json,
     },
 };
 
@@ -28,28 +28,30 @@ pub(crate) struct Assembled {
 }
 
 impl Assembled {
-    /// Joins `config`, which has no diff ids yet, and the layers.
+    /// Joins `config`, which has no diff ids yet, and the layers, whose media type is given.
     pub(super) fn new(
         config: &ImageConfig,
         annotations: &BTreeMap<String, String>,
-        compression: Compression,
+        manifest_type: ManifestType,
+        layer_type: &str,
         layers: &[LayerDigests],
     ) -> Self {
         let mut config = config.clone();
         config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
         let layers: Vec<Descriptor> = layers
             .iter()
-            .map(|layer| layer.descriptor(compression))
+            .map(|layer| layer.descriptor(layer_type))
             .collect();
         let config = to_canonical_json(&config);
-        let config_descriptor = Descriptor::of(media_type::CONFIG, &config);
+        let config_descriptor = Descriptor::of(manifest_type.config(), &config);
         let manifest = Manifest::new(
+            manifest_type,
             config_descriptor.clone(),
             layers.clone(),
             annotations.clone(),
         );
         let manifest = to_canonical_json(&manifest);
-        let manifest_descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
+        let manifest_descriptor = Descriptor::of(manifest_type.manifest(), &manifest);
         Self {
             config,
             config_descriptor,
@@ -64,7 +66,7 @@ impl Assembled {
 pub(super) fn config(spec: &ImageSpec, root: &Root, layers: &[Layer]) -> ImageConfig {
     let members = |names: Vec<String>| names.into_iter().map(|name| (name, Empty {})).collect();
     ImageConfig {
-        created: Some(CREATED.to_owned()),
+        created: Some(spec.created.to_string()),
         platform: spec.platform.clone(),
         config: ContainerConfig {
             user: root.user.to_string(),
@@ -108,10 +110,15 @@ fn history(layer: &Layer) -> History {
     }
 }
 
-/// Returns the annotations of the manifest. `requested` are the packages that were asked for, in that order.
-pub(super) fn annotations(spec: &ImageSpec, requested: &[&PathInfo]) -> BTreeMap<String, String> {
+/// Returns the annotations of the manifest. `requested` are the packages that were asked for, in that order; `plan` is the digest of the plan file, and `slots` says which digests are replaced.
+pub(super) fn annotations(
+    spec: &ImageSpec,
+    requested: &[&PathInfo],
+    plan: Option<Digest>,
+    slots: Option<&SlotMap>,
+) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::from([
-        (annotation::CREATED.to_owned(), CREATED.to_owned()),
+        (annotation::CREATED.to_owned(), spec.created.to_string()),
         (
             annotation::TITLE.to_owned(),
             spec.name.base_name().to_owned(),
@@ -135,9 +142,20 @@ pub(super) fn annotations(spec: &ImageSpec, requested: &[&PathInfo]) -> BTreeMap
     if let Some(licenses) = licenses.filter(|licenses| !licenses.is_empty()) {
         annotations.insert(annotation::LICENSES.to_owned(), all_of(licenses));
     }
+    if let Some(plan) = plan {
+        annotations.insert(annotation::PLAN.to_owned(), plan.to_string());
+    }
+    if let Some(slots) = slots {
+        annotations.insert(annotation::SLOTS.to_owned(), slots.to_text());
+    }
+    // What the layers depend on is a fact, not a wish.
+    const FACTS: [&str; 3] = [
+        annotation::FORMAT_VERSION,
+        annotation::PLAN,
+        annotation::SLOTS,
+    ];
     let own = spec.annotations.iter();
-    // What the layers' bytes depend on is a fact, not a wish.
-    let own = own.filter(|(key, _)| *key != annotation::FORMAT_VERSION);
+    let own = own.filter(|(key, _)| !FACTS.contains(&key.as_str()));
     annotations.extend(own.map(|(key, value)| (key.clone(), value.clone())));
     annotations
 }

@@ -9,17 +9,22 @@ use std::{collections::BTreeMap, num::NonZero, path::Path, sync::Arc};
 use store::{Lease, PathInfo, StorePath};
 
 use super::{
-    Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, assemble, foreign,
+    Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, StableReport, assemble,
+    foreign,
     root::{Root, RootInputs},
     sets::RootSets,
+    stable::Stable,
 };
 use crate::{
     Event,
     layer::{
-        Compression, Encoded, Encoder, Layer, LayerDigests, LayerError, LayerPlan, Memo, PlanPath,
-        StoredObject,
+        Compression, Encoded, Encoder, Layer, LayerDigests, LayerError, LayerMode, LayerPlan, Memo,
+        PlanFile, PlanOptions, PlanPath, Renames, SlotMap, StoredObject, origin_of,
     },
-    oci::{Descriptor, Digest, ImageConfig, ImageName, Platform, index_entry, to_canonical_json},
+    oci::{
+        Descriptor, Digest, ImageConfig, ImageName, ManifestType, Platform, annotation,
+        index_entry, to_canonical_json,
+    },
     rootfs::{RootTree, User},
     start::{Start, StartError, View},
 };
@@ -29,8 +34,16 @@ use crate::{
 pub struct PackOptions {
     /// How layers are compressed.
     pub compression: Compression,
+    /// In whose words manifest and configuration are.
+    pub manifest_type: ManifestType,
     /// The largest number of layers, 1 to 100.
     pub max_layers: usize,
+    /// How store paths are divided into layers.
+    pub layers: LayerMode,
+    /// Change rates and layers of earlier images; their digest is written into the image.
+    pub plan: Option<PlanFile>,
+    /// Whether digests of store paths are replaced by what does not change when only something below changes ([`SlotMap`]). Only for layers, not for directories.
+    pub stable_paths: bool,
     /// Whether the program that the image runs must be one that starts: it, its interpreter and its libraries are in the image.
     pub check_start: bool,
     /// How many threads compress; as many as there are processors where it is `None`. No byte depends on it.
@@ -41,8 +54,12 @@ impl Default for PackOptions {
     fn default() -> Self {
         Self {
             compression: Compression::default(),
+            manifest_type: ManifestType::default(),
             // Pulls stop getting cheaper at about 14 layers, and each costs 70 to 110 ms to load.
             max_layers: 16,
+            layers: LayerMode::default(),
+            plan: None,
+            stable_paths: false,
             check_start: true,
             threads: None,
         }
@@ -82,11 +99,14 @@ pub struct Image<'a> {
     pub(crate) name: ImageName,
     pub(crate) root: RootTree,
     pub(crate) layers: Vec<Layer>,
+    plan: LayerPlan,
+    slots: Option<SlotMap>,
     /// Ascending by store path.
     pub(crate) objects: Vec<Arc<StoredObject>>,
     requested: Vec<StorePath>,
     pub(crate) user: User,
     config: ImageConfig,
+    sbom: Vec<u8>,
     annotations: BTreeMap<String, String>,
     pub(crate) options: PackOptions,
     pub(crate) memo: Memo,
@@ -105,22 +125,15 @@ impl<'a> Image<'a> {
         options: &PackOptions,
         events: &'a (dyn Fn(Event<'_>) + Sync),
     ) -> Result<Self, ImageError> {
+        layer_type(options)?;
         let mut infos = parts.infos;
         infos.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         infos.dedup_by(|a, b| a.path == b.path);
         let sets = RootSets::load(parts.requested, parts.real_path)?;
-        let objects: Vec<Arc<StoredObject>> = infos
-            .iter()
-            .map(|info| {
-                Arc::new(StoredObject {
-                    real: (parts.real_path)(&info.path),
-                    path: info.path.clone(),
-                    size_bytes: info.size_bytes,
-                    nodes: info.nodes,
-                    place: sets.place(&info.path),
-                })
-            })
-            .collect();
+        let mut objects = stored_objects(&infos, parts.real_path, &sets);
+        let memo = Memo::new(parts.layers_dir);
+        let (stable, slots) = Stable::new(options, &mut objects, &infos, &memo)?.unzip();
+        let objects: Vec<Arc<StoredObject>> = objects.into_iter().map(Arc::new).collect();
         let by_path: BTreeMap<&StorePath, (&Arc<StoredObject>, &PathInfo)> = objects
             .iter()
             .zip(&infos)
@@ -136,7 +149,7 @@ impl<'a> Image<'a> {
         }
 
         foreign::check(&spec.platform, requested.iter().map(|(o, _)| &***o), &sets)?;
-        let root = RootInputs {
+        let mut root = RootInputs {
             spec,
             requested: &requested.iter().map(|(o, _)| &***o).collect::<Vec<_>>(),
             objects: &objects.iter().map(|object| &**object).collect::<Vec<_>>(),
@@ -144,39 +157,41 @@ impl<'a> Image<'a> {
             sets: &sets,
         }
         .build()?;
+        let changed = stable.map(|stable| stable.change(&mut root, spec));
+        let changed = changed.transpose()?;
+        let spec = changed.as_ref().unwrap_or(spec);
         if options.check_start {
             check_start(&root, &objects, spec)?;
         }
-        let plan = LayerPlan::new(&plan_paths(&infos, parts.requested), options.max_layers)?;
-        let mut groups: Vec<Vec<Arc<StoredObject>>> = plan
-            .layers()
-            .iter()
-            .map(|paths| {
-                let objects = paths.iter().filter_map(|path| by_path.get(path));
-                objects.map(|(object, _)| Arc::clone(object)).collect()
-            })
-            .collect();
-        let mut layers = Vec::with_capacity(groups.len() + 1);
-        let shared = if options.max_layers == 1 {
-            groups.pop().unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        layers.extend(groups.into_iter().map(|group| Layer::new(group, None)));
-        layers.push(Layer::new(shared, Some(&root.tree)));
+        let plan_options = plan_options(spec, options);
+        let plan = LayerPlan::new(&plan_paths(&infos, parts.requested), &plan_options)
+            .map_err(LayerError::from)?;
+        let groups = plan.layers().iter().map(|layer| {
+            let objects = layer.paths.iter().filter_map(|path| by_path.get(path));
+            objects.map(|(object, _)| Arc::clone(object)).collect()
+        });
+        let layers = layers(groups.collect(), &root.tree, plan_options.is_single());
 
         let requested_infos: Vec<&PathInfo> = requested.iter().map(|(_, info)| *info).collect();
         Ok(Self {
             name: spec.name.clone(),
             config: assemble::config(spec, &root, &layers),
-            annotations: assemble::annotations(spec, &requested_infos),
+            annotations: assemble::annotations(
+                spec,
+                &requested_infos,
+                plan_digest(spec, options, &plan),
+                slots.as_ref(),
+            ),
+            plan,
+            slots,
             user: root.user,
+            sbom: root.sbom,
             root: root.tree,
             layers,
             requested: parts.requested.to_vec(),
             objects,
             options: options.clone(),
-            memo: Memo::new(parts.layers_dir),
+            memo,
             events,
             lease: None,
         })
@@ -187,9 +202,21 @@ impl<'a> Image<'a> {
         &self.name
     }
 
+    /// Returns the version of its only package, if it has one.
+    pub fn version(&self) -> Option<&str> {
+        self.annotations
+            .get(annotation::VERSION)
+            .map(String::as_str)
+    }
+
     /// Returns what it runs on.
     pub const fn platform(&self) -> &Platform {
         &self.config.platform
+    }
+
+    /// Returns in whose words manifest and configuration are.
+    pub(crate) const fn manifest_type(&self) -> ManifestType {
+        self.options.manifest_type
     }
 
     /// Returns how it is run, without its layers.
@@ -205,6 +232,11 @@ impl<'a> Image<'a> {
     /// Returns the generated entries of the root.
     pub const fn root(&self) -> &RootTree {
         &self.root
+    }
+
+    /// Returns the bill of materials: SPDX 2.3, JSON.
+    pub fn sbom(&self) -> &[u8] {
+        &self.sbom
     }
 
     /// Returns the digest of the manifest. Makes every layer that was never made before, and forgets its bytes again.
@@ -235,13 +267,32 @@ impl<'a> Image<'a> {
                     .chain([&assembled.config_descriptor, &assembled.manifest_descriptor]);
                 blobs.map(|blob| blob.size_bytes).sum()
             }),
+            stable_paths: self.slots.as_ref().map(StableReport::from),
             layers: layers
-                .map(|(layer, known)| self.report_layer(layer).with_digests(known.as_ref()))
+                .enumerate()
+                .map(|(index, (layer, known))| {
+                    let report = self.report_layer(index, layer);
+                    report.with_digests(known.as_ref())
+                })
                 .collect(),
         }
     }
 
-    fn report_layer(&self, layer: &Layer) -> LayerReport {
+    /// Returns what store paths are called in the image, where that is something else than in the store.
+    pub const fn slots(&self) -> Option<&SlotMap> {
+        self.slots.as_ref()
+    }
+
+    /// Puts the layers of this image into a plan file, from which later images take them.
+    pub fn record_plan(&self, file: &mut PlanFile) {
+        let digest = self.annotations.get(annotation::PLAN);
+        let digest = digest.and_then(|digest| digest.parse().ok());
+        let platform = self.config.platform.to_string();
+        file.record(self.name.repository(), &platform, &self.plan, digest);
+    }
+
+    fn report_layer(&self, index: usize, layer: &Layer) -> LayerReport {
+        let planned = self.plan.layers().get(index);
         let paths: Vec<PathReport> = layer
             .objects()
             .map(|object| PathReport {
@@ -256,6 +307,8 @@ impl<'a> Image<'a> {
             file_size_bytes: root_bytes + paths.iter().map(|path| path.size_bytes).sum::<u64>(),
             paths,
             generated,
+            reason: planned.map(|planned| planned.reason.to_string()),
+            weekly_change_per_million: planned.map(|planned| planned.chance.per_million()),
             diff_id: None,
             digest: None,
             size_bytes: None,
@@ -290,6 +343,24 @@ impl<'a> Image<'a> {
             file_bytes: objects.map(|object| object.size_bytes).sum(),
         });
         self.encode_with(self.options.threads, wanted, known, receive)
+    }
+
+    /// Says that all files of the image are about to be read, for one stream.
+    pub(crate) fn tell_one_started(&self) {
+        (self.events)(Event::Started {
+            layers: 1,
+            file_bytes: self.objects.iter().map(|object| object.size_bytes).sum(),
+        });
+    }
+
+    /// Returns how the image starts, with the given variables.
+    pub(crate) fn start<'b>(&'b self, env: &'b BTreeMap<String, String>) -> Start<'b> {
+        Start {
+            view: View::new(&self.root, self.objects.iter().map(|object| &**object)),
+            env,
+            working_directory: &self.config.config.working_dir,
+            platform: &self.config.platform,
+        }
     }
 
     /// Does what [`encode`](Self::encode) does, on so many threads, and does not say that it begins.
@@ -345,10 +416,14 @@ impl<'a> Image<'a> {
 
     /// Returns the configuration and the manifest for layers that are all known.
     pub(crate) fn assemble(&self, layers: &[LayerDigests]) -> Assembled {
+        let manifest_type = self.options.manifest_type;
+        let layer_type = layer_type(&self.options)
+            .expect("no image is made whose manifest cannot have its layers");
         Assembled::new(
             &self.config,
             &self.annotations,
-            self.options.compression,
+            manifest_type,
+            layer_type,
             layers,
         )
     }
@@ -369,6 +444,7 @@ impl<'a> Image<'a> {
             to_canonical_json(&self.annotations),
             self.name.to_string().into_bytes(),
             self.options.compression.to_string().into_bytes(),
+            self.options.manifest_type.to_string().into_bytes(),
         ] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(&part);
@@ -384,6 +460,33 @@ impl std::fmt::Debug for Image<'_> {
             .field("layers", &self.layers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the objects of the closure, in its order.
+fn stored_objects(
+    infos: &[PathInfo],
+    real_path: &dyn Fn(&StorePath) -> std::path::PathBuf,
+    sets: &RootSets,
+) -> Vec<StoredObject> {
+    let objects = infos.iter().map(|info| StoredObject {
+        real: real_path(&info.path),
+        path: info.path.clone(),
+        size_bytes: info.size_bytes,
+        nodes: info.nodes,
+        place: sets.place(&info.path),
+        slot: None,
+    });
+    objects.collect()
+}
+
+/// Returns the media type of the layers, which manifests of the wanted type may not have.
+fn layer_type(options: &PackOptions) -> Result<&'static str, ImageError> {
+    let (compression, manifest_type) = (options.compression, options.manifest_type);
+    let media_type = compression.media_type_in(manifest_type);
+    media_type.ok_or(ImageError::Compression {
+        compression,
+        manifest_type,
+    })
 }
 
 /// Refuses an image whose program would not start.
@@ -402,7 +505,7 @@ fn check_start(
     // After `CMD`, the program that says whether all is well.
     let health = (spec.health_check.as_ref()).and_then(|check| check.test.get(1));
     let mut programs = program.into_iter().chain(health);
-    programs.try_for_each(|program| start.check(program))
+    programs.try_for_each(|program| start.check(program).map(drop))
 }
 
 /// Returns the indices of the layers of which nothing is known.
@@ -410,6 +513,38 @@ pub(crate) fn missing(known: &KnownLayers) -> Vec<usize> {
     (0..known.len())
         .filter(|&index| known[index].is_none())
         .collect()
+}
+
+/// Returns the layers of groups of objects, and of the generated files: the last one, or the only one.
+fn layers(mut groups: Vec<Vec<Arc<StoredObject>>>, root: &RootTree, is_single: bool) -> Vec<Layer> {
+    let shared = if is_single {
+        groups.pop().unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let own = groups.into_iter().map(|group| Layer::new(group, None));
+    own.chain([Layer::new(shared, Some(root))]).collect()
+}
+
+fn plan_options(spec: &ImageSpec, options: &PackOptions) -> PlanOptions {
+    PlanOptions {
+        mode: options.layers,
+        rules: spec.layer_rules.clone(),
+        history: options.plan.clone().unwrap_or_default(),
+        image: (spec.name.repository().to_owned(), spec.platform.to_string()),
+        renames: if options.stable_paths {
+            Renames::Stable
+        } else {
+            Renames::Cascade
+        },
+        ..PlanOptions::new(options.max_layers)
+    }
+}
+
+/// Returns the digest of the plan file that the layers come from.
+fn plan_digest(spec: &ImageSpec, options: &PackOptions, plan: &LayerPlan) -> Option<Digest> {
+    let file = options.plan.as_ref()?;
+    file.digest_for(spec.name.repository(), &spec.platform.to_string(), plan)
 }
 
 fn plan_paths(infos: &[PathInfo], requested: &[StorePath]) -> Vec<PlanPath> {
@@ -422,6 +557,7 @@ fn plan_paths(infos: &[PathInfo], requested: &[StorePath]) -> Vec<PlanPath> {
                 .map(|reference| reference.path.clone())
                 .collect(),
             requested: requested.contains(&info.path),
+            origin: origin_of(info),
         })
         .collect()
 }

@@ -12,16 +12,22 @@ mod report;
 mod root;
 mod sets;
 mod spec;
+mod stable;
 
 use store::{ClosureError, LeaseError};
 use thiserror::Error;
 
-use crate::{layer::LayerError, rootfs::RootFsError, start::StartError};
+use crate::{
+    layer::{Compression, LayerError},
+    oci::ManifestType,
+    rootfs::RootFsError,
+    start::StartError,
+};
 
 pub(crate) use assemble::Assembled;
-pub(crate) use image::KnownLayers;
 pub use image::{Image, PackOptions};
-pub use report::{ImageReport, LayerReport, PathReport};
+pub(crate) use image::{KnownLayers, missing};
+pub use report::{ImageReport, LayerReport, PathReport, StableReport};
 pub use spec::{FileSpec, ImageSpec, Port};
 
 /// Why an image could not be put together.
@@ -39,6 +45,14 @@ pub enum ImageError {
     /// A layer could not be planned or made.
     #[error(transparent)]
     Layer(#[from] LayerError),
+    /// A manifest of this type cannot have layers that are compressed so.
+    #[error("manifests of type `{manifest_type}` have no layers in `{compression}`")]
+    Compression {
+        /// How the layers are compressed.
+        compression: Compression,
+        /// The type of the manifest.
+        manifest_type: ManifestType,
+    },
     /// The root could not be put together.
     #[error(transparent)]
     RootFs(#[from] RootFsError),

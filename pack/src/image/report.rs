@@ -4,7 +4,7 @@ use serde::Serialize;
 use store::StorePath;
 
 use crate::{
-    layer::LayerDigests,
+    layer::{KeptPath, LayerDigests, SlotMap},
     oci::{DiffId, Digest},
 };
 
@@ -25,6 +25,27 @@ pub struct ImageReport {
     pub image_size_bytes: Option<u64>,
     /// The layers, the lowest first.
     pub layers: Vec<LayerReport>,
+    /// Whose digests are replaced, where they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable_paths: Option<StableReport>,
+}
+
+/// What became of the digests of store paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StableReport {
+    /// How many are replaced.
+    pub replaced: usize,
+    /// The store paths that keep theirs, ascending.
+    pub kept: Vec<KeptPath>,
+}
+
+impl From<&SlotMap> for StableReport {
+    fn from(map: &SlotMap) -> Self {
+        Self {
+            replaced: map.len(),
+            kept: map.kept().to_vec(),
+        }
+    }
 }
 
 /// A layer in figures.
@@ -36,6 +57,10 @@ pub struct LayerReport {
     pub generated: bool,
     /// The sum of the sizes of its files.
     pub file_size_bytes: u64,
+    /// Why its store paths are together; `None` where there are none.
+    pub reason: Option<String>,
+    /// How likely its store paths are other ones after a week, in millionths.
+    pub weekly_change_per_million: Option<u64>,
     /// The digest of the tar, where it is known.
     pub diff_id: Option<DiffId>,
     /// The digest of the blob, where it is known.

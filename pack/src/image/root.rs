@@ -37,6 +37,8 @@ pub(super) struct Root {
     pub(super) user: User,
     pub(super) ports: BTreeSet<Port>,
     pub(super) stop_signal: Option<String>,
+    /// The bill of materials.
+    pub(super) sbom: Vec<u8>,
 }
 
 /// What a root is made from: the requested packages in the order of the request, and the whole closure in ascending order.
@@ -86,10 +88,10 @@ impl RootInputs<'_> {
         }
 
         self.add_directories(&mut tree)?;
-        let sbom = SpdxSubject {
+        let sbom = to_spdx(&SpdxSubject {
             name: spec.name.base_name(),
             infos: self.infos,
-        };
+        });
         let sbom_path = format!("/usr/share/sbom/{}.spdx.json", spec.name.base_name());
         let user = spec
             .user
@@ -101,7 +103,7 @@ impl RootInputs<'_> {
         let generated = etc_files(&user, &users, &groups)
             .into_iter()
             .map(|(path, text)| (path.to_owned(), text.into_bytes()))
-            .chain([(sbom_path, to_spdx(&sbom))]);
+            .chain([(sbom_path, sbom.clone())]);
         for (path, contents) in generated {
             let path = RootPath::parse(&path)?;
             if !tree.contains(&path) && occupant(self.objects, &path).is_none() {
@@ -125,6 +127,7 @@ impl RootInputs<'_> {
             user,
             ports: spec.ports.clone(),
             stop_signal: spec.stop_signal.clone(),
+            sbom,
         };
         root.take(main.filter(|_| spec.entrypoint.is_none()))?;
         Ok(root)

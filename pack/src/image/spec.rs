@@ -8,7 +8,8 @@ use std::{
 
 use super::ImageError;
 use crate::{
-    oci::{Architecture, HealthCheck, ImageName, Platform},
+    layer::LayerRule,
+    oci::{Architecture, HealthCheck, ImageName, Platform, Timestamp},
     rootfs::User,
 };
 
@@ -19,6 +20,8 @@ pub struct ImageSpec {
     pub name: ImageName,
     /// What it runs on.
     pub platform: Platform,
+    /// When the image claims to be made. The layers do not depend on it.
+    pub created: Timestamp,
     /// The program and its fixed arguments. `None`: the program of the first package that is called as the package is, or its only program; for a set of
     /// packages of a distribution, what the set says, with its arguments.
     pub entrypoint: Option<Vec<String>>,
@@ -46,6 +49,8 @@ pub struct ImageSpec {
     pub links: Option<BTreeMap<String, String>>,
     /// Files, path → contents. They replace generated ones such as `/etc/hosts`.
     pub files: BTreeMap<String, FileSpec>,
+    /// Layers that are asked for, before what the planner makes.
+    pub layer_rules: Vec<LayerRule>,
 }
 
 impl ImageSpec {
@@ -54,6 +59,7 @@ impl ImageSpec {
         Self {
             name,
             platform: Platform::linux(Architecture::Amd64),
+            created: Timestamp::default(),
             entrypoint: None,
             cmd: Vec::new(),
             env: BTreeMap::new(),
@@ -67,6 +73,7 @@ impl ImageSpec {
             stop_signal: None,
             links: None,
             files: BTreeMap::new(),
+            layer_rules: Vec::new(),
         }
     }
 }

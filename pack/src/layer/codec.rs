@@ -2,17 +2,21 @@
 //!
 //! The bytes of a piece depend on the piece and the [`Compression`] alone: a compressor that was used before gives the same bytes as a new one.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    io::{self, BufReader, Read},
+    str::FromStr,
+};
 
 use libdeflater::{CompressionLvl, Compressor};
 
 use super::LayerError;
-use crate::oci::media_type;
+use crate::oci::{ManifestType, media_type};
 
 /// libdeflate level 6: the size of `pigz -6` at a third of its CPU time.
-const GZIP_LEVEL: i32 = 6;
+pub(crate) const GZIP_LEVEL: i32 = 6;
 /// zstd level 3: smaller than gzip and more than twice as fast.
-const ZSTD_LEVEL: i32 = 3;
+pub(crate) const ZSTD_LEVEL: i32 = 3;
 
 /// How the layers of an image are compressed. Printed and parsed as `gzip`, `zstd` and `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -36,16 +40,33 @@ impl Compression {
         }
     }
 
+    /// Returns the media type of a layer compressed so in a manifest of this type; `None` where such manifests cannot have it.
+    pub const fn media_type_in(self, manifest_type: ManifestType) -> Option<&'static str> {
+        match (manifest_type, self) {
+            (ManifestType::Oci, _) => Some(self.media_type()),
+            (ManifestType::Docker, Self::Gzip) => Some(media_type::DOCKER_LAYER_GZIP),
+            (ManifestType::Docker, Self::None) => Some(media_type::DOCKER_LAYER),
+            (ManifestType::Docker, Self::Zstd) => None,
+        }
+    }
+
     /// Returns the compression of layers of `media_type`, docker's own types included.
     pub fn from_media_type(media_type: &str) -> Option<Self> {
         match media_type {
-            media_type::LAYER_GZIP | "application/vnd.docker.image.rootfs.diff.tar.gzip" => {
-                Some(Self::Gzip)
-            }
+            media_type::LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => Some(Self::Gzip),
             media_type::LAYER_ZSTD => Some(Self::Zstd),
-            media_type::LAYER | "application/vnd.docker.image.rootfs.diff.tar" => Some(Self::None),
+            media_type::LAYER | media_type::DOCKER_LAYER => Some(Self::None),
             _ => None,
         }
+    }
+
+    /// Returns what was compressed so, as a stream.
+    pub(crate) fn decode<'r>(self, blob: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
+        Ok(match self {
+            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(blob)),
+            Self::Zstd => Box::new(zstd::Decoder::new(blob)?),
+            Self::None => Box::new(BufReader::new(blob)),
+        })
     }
 }
 
@@ -135,8 +156,6 @@ impl PieceCompressor {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -43,9 +43,9 @@ pub struct LayerDigests {
 }
 
 impl LayerDigests {
-    /// Describes the blob.
-    pub fn descriptor(&self, compression: Compression) -> Descriptor {
-        Descriptor::new(compression.media_type(), self.digest, self.size_bytes)
+    /// Describes the blob, which a manifest calls by this media type.
+    pub fn descriptor(&self, media_type: &str) -> Descriptor {
+        Descriptor::new(media_type, self.digest, self.size_bytes)
     }
 }
 
@@ -314,7 +314,7 @@ mod tests {
     use store::{PathDigest, StorePath};
 
     use super::*;
-    use crate::layer::{FORMAT_VERSION, ObjectPlace, StoredObject};
+    use crate::layer::{FORMAT_VERSION, ObjectPlace, PlanError, StoredObject};
 
     /// Writes files below `root` and describes them as a store object with a made-up digest.
     fn object(root: &Path, seed: u8, files: &[(&[u8], &[u8])]) -> Arc<StoredObject> {
@@ -331,6 +331,7 @@ mod tests {
         }
         Arc::new(StoredObject {
             place: ObjectPlace::Store,
+            slot: None,
             path,
             real,
             size_bytes: files.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
@@ -376,7 +377,7 @@ mod tests {
 
     #[test]
     fn golden_digests_hold_for_this_format_version() {
-        assert_eq!(FORMAT_VERSION, 1, "a new version needs new digests");
+        assert_eq!(FORMAT_VERSION, 2, "a new version needs new digests");
         let directory = tempfile::tempdir().unwrap();
         let long = [b'l'; 180];
         let data = noise(PIECE_BYTES + 70_000);
@@ -391,6 +392,7 @@ mod tests {
         fs::set_permissions(first.real.join("a"), permissions).unwrap();
         let first = Arc::new(StoredObject {
             place: ObjectPlace::Store,
+            slot: None,
             path: first.path.clone(),
             real: first.real.clone(),
             size_bytes: first.size_bytes,
@@ -400,7 +402,7 @@ mod tests {
         let layer = Layer::of(vec![second, first], None, Some([b'g'; 512].into()));
         assert_eq!(
             layer.recipe().to_string(),
-            "d56d94d5d6f7738dcedd47a68e552d03d2468f8dffa448e928737172d2f9c7b0"
+            "4b4aa74f2f51dde1d3f5bef15d03951e47f67958c0352acfedf10929fe4346a5"
         );
         let expected = [
             (
@@ -561,11 +563,13 @@ mod tests {
             let result = encoder.encode(&[(0, &layer)], &mut |_| {
                 calls += 1;
                 if calls > fail_at {
-                    return Err(LayerError::LayerCount { asked: fail_at });
+                    return Err(LayerError::Plan(PlanError::LayerCount { asked: fail_at }));
                 }
                 Ok(())
             });
-            assert!(matches!(result, Err(LayerError::LayerCount { asked }) if asked == fail_at));
+            assert!(
+                matches!(result, Err(LayerError::Plan(PlanError::LayerCount { asked })) if asked == fail_at)
+            );
             assert_eq!(calls, fail_at + 1);
         }
     }

@@ -8,6 +8,7 @@ mod memo;
 mod piece;
 mod plan;
 mod recipe;
+mod slots;
 mod tar;
 mod walk;
 
@@ -17,19 +18,26 @@ use store::StorePath;
 use thiserror::Error;
 
 pub use codec::Compression;
+pub(crate) use codec::{GZIP_LEVEL, ZSTD_LEVEL};
 pub use encode::LayerDigests;
 pub(crate) use encode::{Encoded, Encoder};
 pub(crate) use memo::Memo;
-pub use plan::{LayerPlan, PlanPath};
+pub use plan::{
+    Chance, LayerMode, LayerPlan, LayerReason, LayerRule, PlanError, PlanFile, PlanOptions,
+    PlanPath, PlannedLayer, Renames, origin_of,
+};
 pub use recipe::{Layer, RecipeDigest};
-pub(crate) use recipe::{ObjectPlace, Segment, StoredObject, store_parents};
+pub(crate) use recipe::{ObjectPlace, Segment, Slot, StoredObject, store_parents};
+pub(crate) use slots::{Inspector, Originals, Patched, Rewrite};
+pub use slots::{KeptPath, SlotMap};
 pub(crate) use tar::{BLOCK, padding};
-pub use tar::{Entry, EntryKind, Member, TarError, TarReader, append_end, append_entry};
-pub(crate) use walk::{WalkKind, walk};
+pub use tar::{Dialect, Entry, EntryKind, Member, TarError, TarReader, append_end, append_entry};
+pub(crate) use walk::{WalkEntry, WalkKind, walk};
 
-/// The version of every rule that the bytes of a layer depend on: the rules of this page, and the exact versions of the two compressors. It stands in
+/// The version of every rule that the bytes of an image depend on: the rules of this page, which paths are in which layer where nothing is said about it, and the
+/// exact versions of the two compressors. It stands in
 /// each manifest's annotations and in each key of the memo, so a change of a rule cannot silently change a digest. Golden tests hold it to its word.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Where a store object is cut before it is compressed, and how much of it is in memory at a time.
 pub const PIECE_BYTES: usize = 4 << 20;
@@ -86,12 +94,17 @@ pub enum LayerError {
         /// The digest now.
         found: crate::oci::Digest,
     },
-    /// The number of layers is out of range.
-    #[error("an image has 1 to {max} layers, not {asked}", max = plan::MAX_LAYERS)]
-    LayerCount {
-        /// What was asked for.
-        asked: usize,
+    /// A file has a digest in a form that cannot be replaced, and it had not when it was looked at.
+    #[error(
+        "the digest of a store path in `{}` cannot be replaced as a whole", path.display()
+    )]
+    LeftOver {
+        /// The file, in the store or in the image.
+        path: PathBuf,
     },
+    /// The layers could not be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// A compressor refused its input, which only a lack of memory explains.
     #[error("cannot compress a piece of a layer with {compression}")]
     Compress {

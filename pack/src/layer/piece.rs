@@ -8,7 +8,10 @@ use std::{
 
 use super::{
     Entry, EntryKind, LayerError, ObjectPlace, PIECE_BYTES, Segment, StoredObject, WalkKind,
-    append_end, append_entry, padding, recipe::store_parents, walk,
+    append_end, append_entry, padding,
+    recipe::store_parents,
+    slots::{Patches, patch},
+    walk,
 };
 
 /// The mode of the directories above the store in an image.
@@ -85,9 +88,13 @@ impl<'a> PieceWriter<'a> {
                 }
                 return Ok(());
             };
+            let link;
             let kind = match &entry.kind {
                 WalkKind::Directory => EntryKind::Directory,
-                WalkKind::Symlink { target } => EntryKind::Symlink { target },
+                WalkKind::Symlink { target } => {
+                    link = object.target_in_image(&entry.real, target)?;
+                    EntryKind::Symlink { target: &link }
+                }
                 WalkKind::File { size_bytes, .. } => EntryKind::File {
                     size_bytes: *size_bytes,
                 },
@@ -95,7 +102,8 @@ impl<'a> PieceWriter<'a> {
             self.write_entry(&Entry { path, mode, kind })?;
             if let WalkKind::File { size_bytes, .. } = entry.kind {
                 found_bytes += size_bytes;
-                self.write_file(&entry.real, size_bytes)?;
+                let patches = object.patches_of(&entry.real)?;
+                self.write_file(&entry.real, size_bytes, &patches)?;
             }
             Ok::<_, Halt>(())
         })?;
@@ -130,8 +138,8 @@ impl<'a> PieceWriter<'a> {
         Ok(())
     }
 
-    /// Reads a file straight into the pieces, and the zeros after it.
-    fn write_file(&mut self, path: &Path, size_bytes: u64) -> Result<(), Halt> {
+    /// Reads a file straight into the pieces, with other digits where they are replaced, and the zeros after it.
+    fn write_file(&mut self, path: &Path, size_bytes: u64, patches: &Patches) -> Result<(), Halt> {
         let error = |source: io::Error| LayerError::Read {
             path: path.to_path_buf(),
             source,
@@ -144,6 +152,7 @@ impl<'a> PieceWriter<'a> {
         while rest > 0 {
             let room = (PIECE_BYTES - self.buffer.len()) as u64;
             let wanted = room.min(rest);
+            let (start, place) = (size_bytes - rest, self.buffer.len());
             let count = (&mut file)
                 .take(wanted)
                 .read_to_end(&mut self.buffer)
@@ -152,6 +161,11 @@ impl<'a> PieceWriter<'a> {
                 return Err(resized().into());
             }
             rest -= count;
+            let first = patches.partition_point(|(offset, _)| offset + 40 <= start);
+            let here = patches[first..].iter();
+            for (offset, digits) in here.take_while(|(offset, _)| *offset < start + count) {
+                patch(&mut self.buffer[place..], start, *offset, digits);
+            }
             self.exchange_if_full()?;
         }
         if file.read(&mut [0]).map_err(error)? != 0 {

@@ -1,12 +1,18 @@
 //! What a layer is made of: segments, and the digest of that list, by which the memo finds what the layer became.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use store::{STORE_DIR, StorePath};
 
 use super::{
-    Entry, EntryKind, FORMAT_VERSION, append_entry,
-    walk::{WalkEntry, WalkKind},
+    Entry, EntryKind, FORMAT_VERSION, LayerError, Rewrite, WalkEntry, WalkKind, append_entry,
+    slots::Patches,
 };
 
 use crate::rootfs::{ROOT_DIRECTORY, RootEntry, RootTree};
@@ -42,6 +48,17 @@ pub(crate) struct StoredObject {
     pub(crate) nodes: u64,
     /// Where it lies in the image.
     pub(crate) place: ObjectPlace,
+    /// What it is called in the image and which digests are replaced in it, where digests are replaced.
+    pub(crate) slot: Option<Slot>,
+}
+
+/// How an object is changed on its way into the image.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// The store path in the image.
+    pub(crate) path: StorePath,
+    /// What is replaced in its files.
+    pub(crate) rewrite: Rewrite,
 }
 
 /// Where a store object lies in an image.
@@ -54,6 +71,18 @@ pub(crate) enum ObjectPlace {
         /// Its directories, which others may have too, relative to the root; each before what is in it.
         directories: Vec<String>,
     },
+}
+
+impl Slot {
+    fn hash(&self, hasher: &mut blake3::Hasher) {
+        let pairs = self.rewrite.pairs();
+        hasher.update(b"s");
+        hasher.update(&(pairs.len() as u64).to_le_bytes());
+        for (old, new) in pairs {
+            hasher.update(&old.to_digits());
+            hasher.update(&new.to_digits());
+        }
+    }
 }
 
 impl StoredObject {
@@ -78,10 +107,48 @@ impl StoredObject {
         }
     }
 
+    /// Returns the store path that the object has in the image.
+    pub(crate) fn in_image(&self) -> &StorePath {
+        self.slot.as_ref().map_or(&self.path, |slot| &slot.path)
+    }
+
+    /// Returns what is replaced in one of its files; reads it where that may be something.
+    pub(crate) fn patches_of(&self, file: &Path) -> Result<Patches, LayerError> {
+        let Some(slot) = &self.slot else {
+            return Ok(Patches::new());
+        };
+        let path = || file.to_path_buf();
+        let found = slot.rewrite.patches_of(file);
+        let found = found.map_err(|source| LayerError::Read {
+            path: path(),
+            source,
+        })?;
+        found.map_err(|_| LayerError::LeftOver { path: path() })
+    }
+
+    /// Returns the target that one of its links has in the image.
+    pub(crate) fn target_in_image<'t>(
+        &self,
+        link: &Path,
+        target: &'t [u8],
+    ) -> Result<Cow<'t, [u8]>, LayerError> {
+        let Some(slot) = &self.slot else {
+            return Ok(Cow::Borrowed(target));
+        };
+        let mut bytes = target.to_vec();
+        let result = slot.rewrite.apply(&mut bytes);
+        result.map_err(|_| LayerError::LeftOver {
+            path: link.to_path_buf(),
+        })?;
+        Ok(Cow::Owned(bytes))
+    }
+
     /// Returns where the object lies in an image, relative to the image's root.
     pub(crate) fn image_path(&self) -> Vec<u8> {
         match &self.place {
-            ObjectPlace::Store => self.path.to_logical().trim_start_matches('/').into(),
+            ObjectPlace::Store => (self.in_image().to_logical())
+                .trim_start_matches('/')
+                .into(),
             ObjectPlace::Root { .. } => Vec::new(),
         }
     }
@@ -103,7 +170,7 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A layer of store objects, ascending by store path, then generated entries.
+    /// A layer of store objects, ascending by their store paths in the image, then generated entries.
     pub(crate) fn new(objects: Vec<Arc<StoredObject>>, generated: Option<&RootTree>) -> Self {
         let directories = directories(&objects, generated);
         let generated = generated.map(|tree| tree.to_tar_without(&directories).into());
@@ -117,7 +184,7 @@ impl Layer {
         directories: Option<Arc<[u8]>>,
         generated: Option<Arc<[u8]>>,
     ) -> Self {
-        objects.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        objects.sort_unstable_by(|a, b| a.in_image().cmp(b.in_image()));
         let mut segments = Vec::with_capacity(objects.len() + 4);
         if objects
             .iter()
@@ -138,7 +205,7 @@ impl Layer {
         self.recipe
     }
 
-    /// Returns the store paths in the layer, ascending.
+    /// Returns the store paths in the layer, as the store has them; ascending by what they are called in the image.
     pub fn paths(&self) -> impl Iterator<Item = &StorePath> {
         self.objects().map(|object| &object.path)
     }
@@ -209,7 +276,11 @@ impl RecipeDigest {
                         ObjectPlace::Root { .. } => b"r",
                     });
                     hasher.update(&(path.len() as u64).to_le_bytes());
-                    hasher.update(path.as_bytes())
+                    hasher.update(path.as_bytes());
+                    if let Some(slot) = &object.slot {
+                        slot.hash(&mut hasher);
+                    }
+                    &mut hasher
                 }
                 Segment::Directories(tar) => {
                     hasher.update(b"d");

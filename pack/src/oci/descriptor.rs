@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Digest, Platform};
 
-/// The media types of OCI image-spec 1.1, media-types.md, that this crate writes and reads.
+/// The media types of OCI image-spec 1.1, media-types.md, and of docker's "image manifest version 2, schema 2", that this crate writes and reads.
 pub mod media_type {
     /// An index: `index.json`, or a list of manifests by platform.
     pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    /// An index under the name that docker has for it.
+    pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
     /// A manifest: one config and its layers.
     pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
     /// An image's configuration.
@@ -20,6 +22,14 @@ pub mod media_type {
     pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
     /// A layer, compressed with zstd.
     pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+    /// Docker's manifest.
+    pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    /// Docker's name for the configuration of an image.
+    pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+    /// Docker's name for a layer as it is.
+    pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+    /// Docker's name for a layer that is compressed with gzip.
+    pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 }
 
 /// Names a blob: its media type, size and digest. OCI image-spec 1.1, descriptor.md.

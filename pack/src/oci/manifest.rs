@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Descriptor, Platform, media_type};
+use super::{Descriptor, ManifestType, Platform, media_type};
 
 /// The annotation keys that this crate writes.
 pub mod annotation {
@@ -22,6 +22,10 @@ pub mod annotation {
     pub const VERSION: &str = "org.opencontainers.image.version";
     /// The version of every rule that layer bytes depend on ([`FORMAT_VERSION`](crate::layer::FORMAT_VERSION)).
     pub const FORMAT_VERSION: &str = "pith.pack.format-version";
+    /// The digest of the plan file that the layers were planned with, where there was one ([`PlanFile`](crate::layer::PlanFile)).
+    pub const PLAN: &str = "pith.pack.plan";
+    /// Where digests of store paths are replaced: a JSON object with the path in the store by the path in the image ([`SlotMap`](crate::layer::SlotMap)).
+    pub const SLOTS: &str = "pith.pack.slots";
 }
 
 /// One image: its configuration and its layers, the lowest first.
@@ -30,7 +34,7 @@ pub mod annotation {
 pub struct Manifest {
     /// Always 2.
     pub schema_version: u32,
-    /// [`media_type::MANIFEST`]; other writers may leave it out.
+    /// [`ManifestType::manifest`]; other writers may leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The configuration.
@@ -43,18 +47,22 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Joins a configuration and layers.
+    /// Joins a configuration and layers. Docker's manifests have no annotations.
     pub fn new(
+        manifest_type: ManifestType,
         config: Descriptor,
         layers: Vec<Descriptor>,
         annotations: BTreeMap<String, String>,
     ) -> Self {
         Self {
             schema_version: 2,
-            media_type: Some(media_type::MANIFEST.to_owned()),
+            media_type: Some(manifest_type.manifest().to_owned()),
             config,
             layers,
-            annotations,
+            annotations: match manifest_type {
+                ManifestType::Oci => annotations,
+                ManifestType::Docker => BTreeMap::new(),
+            },
         }
     }
 }
@@ -65,7 +73,7 @@ impl Manifest {
 pub struct Index {
     /// Always 2.
     pub schema_version: u32,
-    /// [`media_type::INDEX`]; other writers may leave it out.
+    /// [`media_type::INDEX`], or docker's word for it; other writers may leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The manifests.
@@ -73,12 +81,20 @@ pub struct Index {
 }
 
 impl Index {
-    /// Makes an index of `manifests`.
+    /// Makes an index of `manifests`, such as `index.json`.
     pub fn new(manifests: Vec<Descriptor>) -> Self {
         Self {
             schema_version: 2,
             media_type: Some(media_type::INDEX.to_owned()),
             manifests,
+        }
+    }
+
+    /// Makes the list of the manifests of one image, one for each platform.
+    pub fn of_platforms(manifest_type: ManifestType, manifests: Vec<Descriptor>) -> Self {
+        Self {
+            media_type: Some(manifest_type.index().to_owned()),
+            ..Self::new(manifests)
         }
     }
 }
@@ -122,8 +138,19 @@ impl Default for LayoutMarker {
 pub struct DockerManifest {
     /// The member of the archive that is the configuration.
     pub config: String,
-    /// Names in the familiar form, `hello:latest`.
+    /// Names in the familiar form, `hello:latest`; none where an image was saved by its id.
+    #[serde(default, deserialize_with = "or_default")]
     pub repo_tags: Vec<String>,
     /// The members that are the layers, the lowest first.
+    #[serde(default, deserialize_with = "or_default")]
     pub layers: Vec<String>,
+}
+
+/// `null` is what Go writes for what is empty.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

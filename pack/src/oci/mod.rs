@@ -8,7 +8,9 @@ mod config;
 mod descriptor;
 mod digest;
 mod manifest;
+mod manifest_type;
 mod name;
+mod time;
 
 use thiserror::Error;
 
@@ -18,9 +20,11 @@ pub use config::{
 };
 pub use descriptor::{Descriptor, media_type};
 pub use digest::{DiffId, Digest, DigestWriter};
-pub(crate) use manifest::index_entry;
 pub use manifest::{DockerManifest, Index, LayoutMarker, Manifest, annotation};
+pub(crate) use manifest::{index_entry, or_default};
+pub use manifest_type::{ManifestType, UnknownManifestType};
 pub use name::ImageName;
+pub use time::Timestamp;
 
 /// What is wrong with a text that should be one of the words of this folder.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -38,6 +42,14 @@ pub enum OciError {
         text: String,
         /// Which rule of the reference grammar it breaks.
         problem: &'static str,
+    },
+    /// The text is no time.
+    #[error(
+        "`{text}` is not a time; write it as `2026-11-22T10:00:00Z` or in whole seconds since 1970"
+    )]
+    Time {
+        /// The text.
+        text: String,
     },
     /// The text is no platform.
     #[error("`{text}` is not a platform; known are `linux/amd64` and `linux/arm64`")]

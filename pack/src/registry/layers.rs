@@ -9,11 +9,10 @@ use std::{
     thread,
 };
 
-use bytes::Bytes;
 use store::registry::{Begun, RegistryError, Upload};
 
 use super::{
-    PushError,
+    Chunks, PushError,
     parallel::{Halt, for_each},
     places,
     push::Push,
@@ -27,7 +26,7 @@ use crate::{
 /// Questions to a registry at the same time; they cost nothing but their way.
 const QUESTIONS: usize = 8;
 /// How often a layer is sent again from its beginning after the registry lost it.
-const MAX_RESTARTS: u32 = 3;
+pub(crate) const MAX_RESTARTS: u32 = 3;
 
 impl Push<'_, '_> {
     /// Makes sure that the repository has the layers of `image`, of which `known` is known. Returns what they are.
@@ -48,15 +47,15 @@ impl Push<'_, '_> {
                 file_bytes,
             });
         }
-        let workers = self.options.uploads.clamp(1, missing.len().max(1));
-        let threads = image
-            .options
-            .threads
-            .or_else(|| thread::available_parallelism().ok())
-            .and_then(|all| NonZero::new(all.get() / workers))
-            .unwrap_or(NonZero::<usize>::MIN);
+        let processors = image.options.threads;
+        let processors = processors.or_else(|| thread::available_parallelism().ok());
+        let processors = processors.map_or(1, NonZero::get);
+        // More at once than there are processors would only take memory.
+        let most = missing.len().min(processors).max(1);
+        let workers = self.options.uploads.clamp(1, most);
+        let threads = NonZero::new(processors / workers).unwrap_or(NonZero::<usize>::MIN);
         let layers = Mutex::new(known);
-        for_each(&missing, workers, &|&index, stop| {
+        for_each::<_, PushError>(&missing, workers, &|&index, stop| {
             let known = lock(&layers).clone();
             let layer = LayerToSend {
                 push: self,
@@ -77,7 +76,7 @@ impl Push<'_, '_> {
     /// Returns the indices of the layers that the repository does not have, or of which nothing is known.
     fn find_missing(&self, known: &KnownLayers) -> Result<Vec<usize>, PushError> {
         let asked: Vec<LayerDigests> = known.iter().flatten().copied().collect();
-        for_each(&asked, QUESTIONS, &|layer, _| {
+        for_each::<_, PushError>(&asked, QUESTIONS, &|layer, _| {
             self.is_present(&layer.digest)?;
             Ok(())
         })?;
@@ -108,7 +107,7 @@ struct LayerToSend<'a, 'i> {
 }
 
 impl<'a> LayerToSend<'a, '_> {
-    fn send(&self, known: KnownLayers) -> Result<LayerDigests, Halt> {
+    fn send(&self, known: KnownLayers) -> Result<LayerDigests, Halt<PushError>> {
         let mut begun = match known[self.index] {
             Some(layer) => self.mount(&layer)?,
             None => None,
@@ -140,7 +139,7 @@ impl<'a> LayerToSend<'a, '_> {
     }
 
     /// Asks the registry to take the layer from where it was seen before; `None` if that is nowhere.
-    fn mount(&self, layer: &LayerDigests) -> Result<Option<Begun<'a>>, Halt> {
+    fn mount(&self, layer: &LayerDigests) -> Result<Option<Begun<'a>>, Halt<PushError>> {
         let push = self.push;
         let sources = places::find(&self.image.memo, &layer.digest, push.name);
         let Some(source) = sources.first() else {
@@ -157,39 +156,35 @@ impl<'a> LayerToSend<'a, '_> {
         }
     }
 
-    fn begin(&self, mount: Option<(&str, &str)>) -> Result<Begun<'a>, Halt> {
+    fn begin(&self, mount: Option<(&str, &str)>) -> Result<Begun<'a>, Halt<PushError>> {
         let push = self.push;
         let begun = push.repository.begin_upload(mount, &push.what);
         begun.map_err(|source| push.failed(source).into())
     }
 
     /// Makes the layer and sends it meanwhile.
-    fn stream(&self, upload: Upload<'a>, mut known: KnownLayers) -> Result<LayerDigests, Halt> {
+    fn stream(
+        &self,
+        upload: Upload<'a>,
+        mut known: KnownLayers,
+    ) -> Result<LayerDigests, Halt<PushError>> {
         let push = self.push;
         let failed = |source| Halt::from(push.failed(source));
         let mut upload = Some(upload);
-        let mut chunk = Vec::new();
+        let mut chunks = Chunks::new(push.options.chunk_bytes);
         let mut result = None;
         let mut receive = |encoded: Encoded<'_>| {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Halt::Stopped);
             }
             match (encoded, &mut upload) {
-                (Encoded::Bytes(mut bytes), Some(upload)) => {
-                    while chunk.len() + bytes.len() >= push.options.chunk_bytes {
-                        let room = push.options.chunk_bytes - chunk.len();
-                        chunk.extend_from_slice(&bytes[..room]);
-                        bytes = &bytes[room..];
-                        let full = Bytes::from(std::mem::take(&mut chunk));
-                        upload.append(&full).map_err(failed)?;
-                    }
-                    chunk.extend_from_slice(bytes);
+                (Encoded::Bytes(bytes), Some(upload)) => {
+                    chunks.add(bytes, &mut |chunk| upload.append(&chunk).map_err(failed))?;
                 }
                 (Encoded::End(_, digests), _) => {
                     if let Some(upload) = upload.take() {
-                        let rest = Bytes::from(std::mem::take(&mut chunk));
                         let digest = digests.digest.to_string();
-                        upload.finish(rest, &digest).map_err(failed)?;
+                        upload.finish(chunks.rest(), &digest).map_err(failed)?;
                     }
                     push.count_sent(digests.size_bytes);
                     push.encoded_bytes

@@ -4,6 +4,7 @@
 //! registry where this store has pushed it before, else made and sent in chunks while it is made: there is no temporary file. The manifests come last, so a
 //! name never stands for an image of which something is missing. What was sent by a push that was killed is there for the next one, layer by layer.
 
+mod chunks;
 mod layers;
 mod open;
 mod parallel;
@@ -16,7 +17,10 @@ use thiserror::Error;
 
 use crate::{layer::LayerError, oci::Digest};
 
+pub(crate) use chunks::Chunks;
+pub(crate) use layers::MAX_RESTARTS;
 pub use open::open_repository;
+pub(crate) use parallel::{Halt, for_each};
 
 /// How an image is pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,29 +9,39 @@ use std::{
 };
 
 use super::PushError;
+use crate::layer::LayerError;
 
 /// Why work ended early.
 #[derive(Debug)]
-pub(super) enum Halt {
+pub(crate) enum Halt<E> {
     /// Something failed.
-    Failed(PushError),
+    Failed(E),
     /// Something else failed first.
     Stopped,
 }
 
-impl<E: Into<PushError>> From<E> for Halt {
+impl<E> From<E> for Halt<E> {
     fn from(error: E) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<LayerError> for Halt<PushError> {
+    fn from(error: LayerError) -> Self {
         Self::Failed(error.into())
     }
 }
 
+/// What is done for one job.
+type Work<'w, T, E> = dyn Fn(&T, &AtomicBool) -> Result<(), Halt<E>> + Sync + 'w;
+
 /// Does `work` for each of `jobs` on up to `threads` threads. Once one has failed, none is begun, and those at work see the flag that they are given; the
 /// first failure is returned.
-pub(super) fn for_each<T: Sync>(
+pub(crate) fn for_each<T: Sync, E: Send>(
     jobs: &[T],
     threads: usize,
-    work: &(dyn Fn(&T, &AtomicBool) -> Result<(), Halt> + Sync),
-) -> Result<(), PushError> {
+    work: &Work<'_, T, E>,
+) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let failure = Mutex::new(None);
@@ -62,13 +72,13 @@ pub(super) fn for_each<T: Sync>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::LayerError;
+    use crate::layer::PlanError;
 
     #[test]
     fn everything_is_done_once_and_nothing_more_after_a_failure() {
         let jobs: Vec<usize> = (0..100).collect();
         let done = Mutex::new(Vec::new());
-        let result = for_each(&jobs, 8, &|&job, _| {
+        let result = for_each::<_, PushError>(&jobs, 8, &|&job, _| {
             done.lock().unwrap().push(job);
             Ok(())
         });
@@ -78,16 +88,18 @@ mod tests {
         assert_eq!(done, jobs);
 
         let count = AtomicUsize::new(0);
-        let result = for_each(&jobs, 1, &|&job, _| {
+        let result = for_each::<_, PushError>(&jobs, 1, &|&job, _| {
             count.fetch_add(1, Ordering::Relaxed);
             if job == 3 {
-                return Err(LayerError::LayerCount { asked: 3 }.into());
+                return Err(LayerError::Plan(PlanError::LayerCount { asked: 3 }).into());
             }
             Ok(())
         });
         assert!(matches!(
             result,
-            Err(PushError::Layer(LayerError::LayerCount { asked: 3 }))
+            Err(PushError::Layer(LayerError::Plan(PlanError::LayerCount {
+                asked: 3
+            })))
         ));
         assert_eq!(count.into_inner(), 4);
     }

@@ -15,7 +15,7 @@ use super::{PushError, PushOptions, Pushed, places};
 use crate::{
     Event, Image,
     image::{Assembled, KnownLayers},
-    oci::{Digest, ImageName, media_type},
+    oci::{Digest, ImageName},
     sink::IndexEntry,
 };
 
@@ -107,12 +107,13 @@ impl<'i> Push<'_, 'i> {
             assembled.push(documents);
         }
         let top = self.top(&assembled);
+        let manifest_type = self.first.manifest_type();
         if !self.others.is_empty() {
             for documents in &assembled {
                 let digest = documents.manifest_descriptor.digest;
                 self.put_manifest(
                     &digest.to_string(),
-                    media_type::MANIFEST,
+                    manifest_type.manifest(),
                     &documents.manifest,
                     digest,
                 )?;
@@ -125,7 +126,7 @@ impl<'i> Push<'_, 'i> {
     fn top(&self, assembled: &[Assembled]) -> Top {
         if let [only] = assembled {
             return Top {
-                media_type: media_type::MANIFEST,
+                media_type: self.first.manifest_type().manifest(),
                 digest: only.manifest_descriptor.digest,
                 bytes: only.manifest.clone(),
             };
@@ -136,7 +137,7 @@ impl<'i> Push<'_, 'i> {
             .collect();
         let entry = IndexEntry::new(self.first, self.others, &manifests);
         Top {
-            media_type: media_type::INDEX,
+            media_type: self.first.manifest_type().index(),
             digest: entry.descriptor.digest,
             bytes: entry.index.unwrap_or_default(),
         }

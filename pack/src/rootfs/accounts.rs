@@ -82,6 +82,23 @@ pub(crate) fn etc_files(
     ]
 }
 
+/// Whether an image has a file by itself: one of those above, or a bill of materials.
+pub(crate) fn is_generated(path: &[u8]) -> bool {
+    const FILES: [&[u8]; 4] = [
+        b"etc/passwd",
+        b"etc/group",
+        b"etc/nsswitch.conf",
+        b"etc/hosts",
+    ];
+    FILES.contains(&path) || is_bill(path)
+}
+
+/// Whether a file of an image is a bill of materials.
+pub(crate) fn is_bill(path: &[u8]) -> bool {
+    let name = path.strip_prefix(b"usr/share/sbom/");
+    name.is_some_and(|name| name.ends_with(b".spdx.json") && !name.contains(&b'/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

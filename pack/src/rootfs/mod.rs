@@ -15,7 +15,7 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-pub(crate) use accounts::etc_files;
+pub(crate) use accounts::{etc_files, is_bill, is_generated};
 pub use path::RootPath;
 pub(crate) use programs::{Provided, find_programs, provides};
 pub(crate) use root_set::{ROOT_DIRECTORY, merged};

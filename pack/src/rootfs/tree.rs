@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{RootFsError, RootPath};
+use super::{RootFsError, RootPath, is_bill};
 use crate::layer::{Entry, EntryKind, append_entry, padding};
 
 /// The mode of generated directories.
@@ -90,6 +90,23 @@ impl RootTree {
     /// Returns the entries, each directory before what is in it.
     pub fn iter(&self) -> impl Iterator<Item = (&RootPath, &RootEntry)> {
         self.entries.iter().map(|(path, (entry, _))| (path, entry))
+    }
+
+    /// Changes the contents of files and the targets of links, bills of materials excepted: they say where things come from.
+    pub(crate) fn change<E>(
+        &mut self,
+        mut change: impl FnMut(&RootPath, &mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (path, (entry, _)) in &mut self.entries {
+            match entry {
+                RootEntry::File { contents, .. } if !is_bill(path.as_bytes()) => {
+                    change(path, contents)?;
+                }
+                RootEntry::Symlink { target } => change(path, target)?,
+                RootEntry::File { .. } | RootEntry::Directory { .. } => {}
+            }
+        }
+        Ok(())
     }
 
     /// Returns the sum of the sizes of the files.

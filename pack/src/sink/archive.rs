@@ -3,18 +3,21 @@
 //! docker, podman, containerd, skopeo (as `oci-archive:` and as `docker-archive:`) and, unpacked, umoci read it. Two details matter: without
 //! `manifest.json` no docker before containerd's image store loads it, and without entries for the directories some readers do not find the blobs.
 //!
-//! The layers come first, in order, because the documents need their digests. A layer's own header needs them as well: its place is left free and filled
-//! in when the layer is complete, so nothing is written twice and there is no temporary file besides the archive itself.
+//! The layers come first, in order, because the documents need their digests. A layer's own header needs them as well: where they are not known, its place is
+//! left free and filled in when the layer is complete, so nothing is written twice and there is no temporary file besides the archive itself. A reader at the
+//! other end of a pipe cannot be given a header later: for it, what is not known of a layer is found out first, by making the layer once more.
 
 use std::{
     collections::HashSet,
-    io::{Seek, SeekFrom, Write},
+    fs::File,
+    io::{ErrorKind, Seek, SeekFrom, Write},
     path::Path,
 };
 
 use super::{SinkError, Written, index::Entry as IndexEntry, place::NewFile, receipt::Receipts};
 use crate::{
     Image,
+    image::missing,
     layer::{
         BLOCK, Encoded, Entry, EntryKind, Layer, LayerDigests, RecipeDigest, append_end,
         append_entry, padding,
@@ -38,16 +41,31 @@ pub(super) fn write(
     }
     let mut new = NewFile::beside(path)?;
     let target = new.target().to_path_buf();
-    let mut archive = Archive {
-        file: new.file(),
-        target: &target,
-        position: 0,
-        layers: HashSet::new(),
-    };
-    for directory in ["blobs", BLOBS] {
-        archive.append_directory(directory)?;
-    }
+    let archive = Archive::begin(new.file(), &target)?;
+    let (digest, encoded_bytes) = write_members(archive, image, others)?;
+    receipts.finish(new, path, Some(digest), encoded_bytes)
+}
 
+impl Image<'_> {
+    /// Writes the image as an archive to a reader that takes it as it comes, such as `podman load`. Returns the digest of the manifest.
+    ///
+    /// A layer of which nothing is remembered is made twice, because its header comes before it.
+    pub fn stream(&self, out: &mut dyn Write) -> Result<Digest, SinkError> {
+        let mut known = self.find_layers();
+        let missing = missing(&known);
+        self.encode(&missing, &mut known, &mut |_| Ok::<_, SinkError>(()))?;
+        let archive = Archive::begin_at(Out::Stream(out))?;
+        let (digest, _) = write_members(archive, self, &[])?;
+        Ok(digest)
+    }
+}
+
+/// Writes the whole archive. Returns the digest of the manifest, or of the index of several, and how much tar was made.
+fn write_members(
+    mut archive: Archive<'_>,
+    image: &Image<'_>,
+    others: &[Image<'_>],
+) -> Result<(Digest, u64), SinkError> {
     let mut manifests = Vec::with_capacity(1 + others.len());
     let mut docker = Vec::new();
     let mut encoded_bytes = 0;
@@ -79,23 +97,17 @@ pub(super) fn write(
     }
     let marker = to_canonical_json(&LayoutMarker::default());
     archive.append_file("oci-layout", &marker)?;
-    let mut end = Vec::new();
-    append_end(&mut end);
-    archive.append(&end)?;
-    new.finish()?;
-
-    receipts.record(Some(digest));
-    Ok(Written {
-        path: path.to_path_buf(),
-        manifest_digest: Some(digest),
-        encoded_bytes,
-        unchanged: false,
-    })
+    archive.end()?;
+    Ok((digest, encoded_bytes))
 }
 
 /// Returns the path of a blob in a layout.
 pub(super) fn blob_path(digest: &Digest) -> String {
     format!("{BLOBS}/{}", digest.to_hex())
+}
+
+fn layer_header(layer: &LayerDigests) -> Vec<u8> {
+    file_header(&blob_path(&layer.digest), layer.size_bytes)
 }
 
 fn file_header(path: &str, size_bytes: u64) -> Vec<u8> {
@@ -109,16 +121,62 @@ fn file_header(path: &str, size_bytes: u64) -> Vec<u8> {
     header
 }
 
+/// Where an archive goes.
+enum Out<'a> {
+    File {
+        file: &'a mut File,
+        target: &'a Path,
+    },
+    Stream(&'a mut dyn Write),
+}
+
 /// The archive that is being written.
-struct Archive<'a> {
-    file: &'a mut std::fs::File,
-    target: &'a Path,
+pub(crate) struct Archive<'a> {
+    out: Out<'a>,
     position: u64,
     /// The recipes of the layers that are in it.
     layers: HashSet<RecipeDigest>,
 }
 
-impl Archive<'_> {
+impl<'a> Archive<'a> {
+    /// Begins an archive with its directories.
+    pub(crate) fn begin(file: &'a mut File, target: &'a Path) -> Result<Self, SinkError> {
+        Self::begin_at(Out::File { file, target })
+    }
+
+    fn begin_at(out: Out<'a>) -> Result<Self, SinkError> {
+        let mut archive = Self {
+            out,
+            position: 0,
+            layers: HashSet::new(),
+        };
+        for directory in ["blobs", BLOBS] {
+            archive.append_directory(directory)?;
+        }
+        Ok(archive)
+    }
+
+    /// Ends the archive.
+    pub(crate) fn end(mut self) -> Result<(), SinkError> {
+        let mut end = Vec::new();
+        append_end(&mut end);
+        self.append(&end)?;
+        match self.out {
+            Out::File { .. } => Ok(()),
+            Out::Stream(out) => out.flush().map_err(SinkError::Stream),
+        }
+    }
+
+    /// Begins a file of so many bytes, which are appended next.
+    pub(crate) fn begin_file(&mut self, path: &str, size_bytes: u64) -> Result<(), SinkError> {
+        self.append(&file_header(path, size_bytes))
+    }
+
+    /// Ends the file.
+    pub(crate) fn end_file(&mut self, size_bytes: u64) -> Result<(), SinkError> {
+        self.append(&[0; BLOCK][..padding(size_bytes)])
+    }
+
     /// Appends the layers that are not there. Returns what the layers are, and how much tar was made.
     fn append_layers(&mut self, image: &Image<'_>) -> Result<(Vec<LayerDigests>, u64), SinkError> {
         let mut known = image.find_layers();
@@ -126,29 +184,38 @@ impl Archive<'_> {
             .filter(|(_, (layer, known))| known.is_none() || !self.layers.contains(&layer.recipe()))
             .map(|(index, _)| index)
             .collect();
+        let before = known.clone();
         let mut start = 0;
         let mut encoded_bytes = 0;
         image.encode(&wanted, &mut known, &mut |encoded| match encoded {
-            Encoded::Begin(_) => {
+            Encoded::Begin(index) => {
                 start = self.position;
-                self.append(&[0; BLOCK])
+                match &before[index] {
+                    Some(known) => self.append(&layer_header(known)),
+                    None => self.append(&[0; BLOCK]),
+                }
             }
             Encoded::Bytes(bytes) => self.append(bytes),
-            Encoded::End(_, digests) => {
+            Encoded::End(index, digests) => {
                 encoded_bytes += digests.tar_size_bytes;
-                let header = file_header(&blob_path(&digests.digest), digests.size_bytes);
                 self.append(&[0; BLOCK][..padding(digests.size_bytes)])?;
-                self.overwrite(start, &header)
+                match &before[index] {
+                    Some(_) => Ok(()),
+                    None => self.overwrite(start, &layer_header(&digests)),
+                }
             }
         })?;
         self.layers.extend(image.layers().iter().map(Layer::recipe));
         Ok((known.into_iter().flatten().collect(), encoded_bytes))
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        self.file
-            .write_all(bytes)
-            .map_err(SinkError::writing(self.target))?;
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        match &mut self.out {
+            Out::File { file, target } => {
+                file.write_all(bytes).map_err(SinkError::writing(*target))
+            }
+            Out::Stream(out) => out.write_all(bytes).map_err(SinkError::Stream),
+        }?;
         self.position += bytes.len() as u64;
         Ok(())
     }
@@ -164,20 +231,23 @@ impl Archive<'_> {
         self.append(&header)
     }
 
-    fn append_file(&mut self, path: &str, contents: &[u8]) -> Result<(), SinkError> {
+    pub(crate) fn append_file(&mut self, path: &str, contents: &[u8]) -> Result<(), SinkError> {
         let size_bytes = contents.len() as u64;
-        self.append(&file_header(path, size_bytes))?;
+        self.begin_file(path, size_bytes)?;
         self.append(contents)?;
-        self.append(&[0; BLOCK][..padding(size_bytes)])
+        self.end_file(size_bytes)
     }
 
     /// Replaces bytes that were written before and comes back to the end.
     fn overwrite(&mut self, start: u64, bytes: &[u8]) -> Result<(), SinkError> {
-        let file = &mut *self.file;
-        file.seek(SeekFrom::Start(start))
-            .and_then(|_| file.write_all(bytes))
-            .and_then(|()| file.seek(SeekFrom::Start(self.position)))
-            .map_err(SinkError::writing(self.target))?;
-        Ok(())
+        match &mut self.out {
+            Out::File { file, target } => file
+                .seek(SeekFrom::Start(start))
+                .and_then(|_| file.write_all(bytes))
+                .and_then(|()| file.seek(SeekFrom::Start(self.position)))
+                .map(drop)
+                .map_err(SinkError::writing(*target)),
+            Out::Stream(_) => Err(SinkError::Stream(ErrorKind::NotSeekable.into())),
+        }
     }
 }

@@ -20,32 +20,64 @@ pub enum Format {
     Directory,
     /// A directory that a runtime starts: the root file system and a `config.json`.
     Bundle,
+    /// The root file system as one squashfs file, which Linux mounts.
+    Squashfs,
+    /// One file that unpacks itself and runs the image's program, without root and without `pith`.
+    Run,
+    /// The root file system as what a kernel boots into.
+    Initramfs,
 }
 
+/// Every format by its name; other names are in [`Format::from_str`].
+const NAMES: [(Format, &str); 9] = [
+    (Format::Archive, "archive"),
+    (Format::DockerArchive, "docker-archive"),
+    (Format::Oci, "oci"),
+    (Format::Tar, "tar"),
+    (Format::Directory, "dir"),
+    (Format::Bundle, "bundle"),
+    (Format::Squashfs, "squashfs"),
+    (Format::Run, "run"),
+    (Format::Initramfs, "initramfs"),
+];
+
 impl Format {
+    /// Returns whether an output is made of the bytes of layers rather than of files of the store.
+    pub const fn holds_layers(self) -> bool {
+        matches!(
+            self,
+            Self::Archive | Self::DockerArchive | Self::Oci | Self::Tar
+        )
+    }
+
     /// Returns whether one output can hold an image for several platforms.
     pub const fn holds_platforms(self) -> bool {
         matches!(self, Self::Archive | Self::Oci)
+    }
+
+    /// Returns what the name of the output ends in; `None` where it is a directory.
+    pub const fn extension(self) -> Option<&'static str> {
+        match self {
+            Self::Archive | Self::DockerArchive | Self::Tar => Some("tar"),
+            Self::Squashfs => Some("squashfs"),
+            Self::Run => Some("run"),
+            Self::Initramfs => Some("initramfs"),
+            Self::Oci | Self::Directory | Self::Bundle => None,
+        }
     }
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Archive => "archive",
-            Self::DockerArchive => "docker-archive",
-            Self::Oci => "oci",
-            Self::Tar => "tar",
-            Self::Directory => "dir",
-            Self::Bundle => "bundle",
-        })
+        let name = NAMES.iter().find(|(format, _)| format == self);
+        f.write_str(name.map_or("", |(_, name)| name))
     }
 }
 
 /// The text names no format.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "`{text}` is not a format; known are `archive` (also `oci-archive` and `docker-archive`), `oci`, `tar`, `dir` and `bundle`"
+    "`{text}` is not a format; known are `archive` (also `oci-archive` and `docker-archive`), `oci`, `tar`, `dir`, `bundle`, `squashfs`, `run` and `initramfs`"
 )]
 pub struct UnknownFormat {
     /// The text.
@@ -56,17 +88,17 @@ impl FromStr for Format {
     type Err = UnknownFormat;
 
     fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        match text {
-            "archive" | "oci-archive" => Ok(Self::Archive),
-            "docker-archive" => Ok(Self::DockerArchive),
-            "oci" => Ok(Self::Oci),
-            "tar" => Ok(Self::Tar),
-            "dir" => Ok(Self::Directory),
-            "bundle" => Ok(Self::Bundle),
-            _ => Err(UnknownFormat {
+        let text = if text == "oci-archive" {
+            "archive"
+        } else {
+            text
+        };
+        let format = NAMES.iter().find(|(_, name)| *name == text);
+        format
+            .map(|(format, _)| *format)
+            .ok_or_else(|| UnknownFormat {
                 text: text.to_owned(),
-            }),
-        }
+            })
     }
 }
 
@@ -76,15 +108,9 @@ mod tests {
 
     #[test]
     fn names_print_and_parse_back_and_the_archive_has_one_more() {
-        for format in [
-            Format::Archive,
-            Format::DockerArchive,
-            Format::Oci,
-            Format::Tar,
-            Format::Directory,
-            Format::Bundle,
-        ] {
-            assert_eq!(format.to_string().parse(), Ok(format));
+        for (format, name) in NAMES {
+            assert_eq!(format.to_string(), name);
+            assert_eq!(name.parse(), Ok(format));
         }
         assert_eq!("oci-archive".parse(), Ok(Format::Archive));
         assert!("squash".parse::<Format>().is_err());

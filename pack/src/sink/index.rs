@@ -2,7 +2,7 @@
 
 use crate::{
     Image,
-    oci::{Descriptor, Index, index_entry, media_type, to_canonical_json},
+    oci::{Descriptor, Index, index_entry, to_canonical_json},
 };
 
 /// What `index.json` says of an image, and the document that this leads to where there are several platforms.
@@ -26,8 +26,10 @@ impl Entry {
             platform: Some(image.platform().clone()),
             ..manifest.clone()
         });
-        let index = to_canonical_json(&Index::new(listed.collect()));
-        let descriptor = Descriptor::of(media_type::INDEX, &index);
+        let manifest_type = image.manifest_type();
+        let index = Index::of_platforms(manifest_type, listed.collect());
+        let index = to_canonical_json(&index);
+        let descriptor = Descriptor::of(manifest_type.index(), &index);
         Self {
             descriptor: index_entry(&descriptor, None, image.name()),
             index: Some(index),

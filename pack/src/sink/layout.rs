@@ -216,7 +216,7 @@ fn reachable(directory: &Path, manifests: &[Descriptor]) -> Option<BTreeSet<Dige
             continue;
         }
         let bytes = fs::read(directory.join(blob_path(&descriptor.digest))).ok()?;
-        if descriptor.media_type == media_type::INDEX {
+        if [media_type::INDEX, media_type::DOCKER_INDEX].contains(&descriptor.media_type.as_str()) {
             let index: Index = serde_json::from_slice(&bytes).ok()?;
             pending.extend(index.manifests);
             continue;

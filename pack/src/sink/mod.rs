@@ -9,9 +9,13 @@ mod directory;
 mod error;
 mod format;
 mod index;
+mod initramfs;
 mod layout;
 mod place;
 mod receipt;
+mod run;
+mod squashfs;
+mod stream;
 mod tar;
 mod write;
 
@@ -20,10 +24,13 @@ use std::{io, path::PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{layer::LayerError, oci::Digest};
+use crate::{layer::LayerError, oci::Digest, start::StartError};
 
+pub(crate) use archive::Archive;
 pub use format::{Format, UnknownFormat};
 pub(crate) use index::Entry as IndexEntry;
+pub use place::write_file;
+pub(crate) use place::{NewDirectory, NewFile, Place, look_at};
 
 /// What came of writing an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +66,9 @@ pub enum SinkError {
         #[source]
         source: io::Error,
     },
+    /// Who takes the output as it comes takes no more of it.
+    #[error("cannot hand the image on")]
+    Stream(#[source] io::Error),
     /// The output could not be looked at.
     #[error("cannot read `{}`", path.display())]
     Read {
@@ -78,9 +88,31 @@ pub enum SinkError {
         /// What was to be written.
         wanted: &'static str,
     },
+    /// Only layers hold files with other digests than those of the store.
+    #[error(
+        "an image with stable paths cannot be written as {format}: it is made of files of the store"
+    )]
+    StablePaths {
+        /// The format.
+        format: Format,
+    },
     /// The format holds an image for one platform only.
     #[error("`{format}` holds an image for one platform")]
     OnePlatform {
+        /// The format.
+        format: Format,
+    },
+    /// The image runs nothing, and the output has to.
+    #[error("the image has no program to run")]
+    NoProgram,
+    /// How the program of the image is started is not known, because it does not.
+    #[error("the image would not start")]
+    Start(#[from] StartError),
+    /// The image has more than the format can say.
+    #[error("the image is too large for `{}`: `{format}` cannot hold it", path.display())]
+    TooLarge {
+        /// The output.
+        path: PathBuf,
         /// The format.
         format: Format,
     },

@@ -17,14 +17,14 @@ const PREFIX: &str = ".pith-pack-";
 const FILE_MODE: u32 = 0o666;
 
 /// A file that is not in its place yet.
-pub(super) struct NewFile {
+pub(crate) struct NewFile {
     temporary: NamedTempFile,
     target: PathBuf,
 }
 
 impl NewFile {
     /// Starts a file that is to be at `target`, which may be a regular file already, or a link to one.
-    pub(super) fn beside(target: &Path) -> Result<Self, SinkError> {
+    pub(crate) fn beside(target: &Path) -> Result<Self, SinkError> {
         let target = resolve_file(target)?;
         let temporary = Builder::new()
             .prefix(PREFIX)
@@ -34,23 +34,23 @@ impl NewFile {
         Ok(Self { temporary, target })
     }
 
-    pub(super) fn file(&mut self) -> &mut File {
+    pub(crate) fn file(&mut self) -> &mut File {
         self.temporary.as_file_mut()
     }
 
     /// Where the file will be.
-    pub(super) fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
     /// As [`finish`](Self::finish), but at another place of the same directory.
-    pub(super) fn finish_as(mut self, target: &Path) -> Result<(), SinkError> {
+    pub(crate) fn finish_as(mut self, target: &Path) -> Result<(), SinkError> {
         self.target = target.to_path_buf();
         self.finish()
     }
 
     /// Makes the bytes durable and puts the file into its place, at once.
-    pub(super) fn finish(self) -> Result<(), SinkError> {
+    pub(crate) fn finish(self) -> Result<(), SinkError> {
         self.temporary
             .as_file()
             .sync_data()
@@ -62,8 +62,8 @@ impl NewFile {
     }
 }
 
-/// Writes a small file at once.
-pub(super) fn write_file(target: &Path, bytes: &[u8]) -> Result<(), SinkError> {
+/// Writes a small file, which appears complete or not at all; a regular file that is there is replaced.
+pub fn write_file(target: &Path, bytes: &[u8]) -> Result<(), SinkError> {
     let mut new = NewFile::beside(target)?;
     io::Write::write_all(new.file(), bytes).map_err(SinkError::writing(target))?;
     new.finish()
@@ -92,14 +92,14 @@ fn resolve_file(target: &Path) -> Result<PathBuf, SinkError> {
 
 /// A directory that is not in its place yet.
 #[derive(Debug)]
-pub(super) struct NewDirectory {
+pub(crate) struct NewDirectory {
     temporary: PathBuf,
     target: PathBuf,
 }
 
 impl NewDirectory {
     /// Starts a directory that is to be at `target`, where nothing or an empty directory is.
-    pub(super) fn beside(target: &Path) -> Result<Self, SinkError> {
+    pub(crate) fn beside(target: &Path) -> Result<Self, SinkError> {
         let temporary = Builder::new()
             .prefix(PREFIX)
             .permissions(Permissions::from_mode(0o755))
@@ -113,12 +113,12 @@ impl NewDirectory {
     }
 
     /// Where the directory is now.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.temporary
     }
 
     /// Puts the directory into its place, at once.
-    pub(super) fn finish(self) -> Result<(), SinkError> {
+    pub(crate) fn finish(self) -> Result<(), SinkError> {
         fs::rename(&self.temporary, &self.target).map_err(SinkError::writing(&self.target))?;
         // There is nothing left to remove.
         std::mem::forget(self);
@@ -150,7 +150,7 @@ fn remove_tree(directory: &Path) -> io::Result<()> {
 
 /// What is at the place of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Nothing, or an empty directory.
     Free,
     /// A directory with something in it.
@@ -158,7 +158,7 @@ pub(super) enum Place {
 }
 
 /// Looks at the place of a directory.
-pub(super) fn look_at(target: &Path) -> Result<Place, SinkError> {
+pub(crate) fn look_at(target: &Path) -> Result<Place, SinkError> {
     match fs::metadata(target) {
         Ok(found) if found.is_dir() => {
             let mut entries = fs::read_dir(target).map_err(SinkError::reading(target))?;

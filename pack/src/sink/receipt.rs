@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Written;
+use super::{SinkError, Written, place::NewFile};
 use crate::{Image, layer::Memo, oci::Digest};
 
 /// The state of a file, as far as `stat` tells it.
@@ -76,8 +76,26 @@ impl<'a> Receipts<'a> {
         })
     }
 
+    /// Gives a new file its name, `target`, remembers it, and returns what was written.
+    pub(super) fn finish(
+        &self,
+        new: NewFile,
+        target: &Path,
+        manifest: Option<Digest>,
+        encoded_bytes: u64,
+    ) -> Result<Written, SinkError> {
+        new.finish()?;
+        self.record(manifest);
+        Ok(Written {
+            path: target.to_path_buf(),
+            manifest_digest: manifest,
+            encoded_bytes,
+            unchanged: false,
+        })
+    }
+
     /// Remembers that the file has just been written.
-    pub(super) fn record(&self, manifest: Option<Digest>) {
+    fn record(&self, manifest: Option<Digest>) {
         let Some(state) = state_of(&self.file) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::{io::Write, path::Path};
 
 use super::{SinkError, Written, place::NewFile, receipt::Receipts};
 use crate::{
-    Event, Image,
+    Image,
     layer::{Compression, Encoded, Layer},
 };
 
@@ -16,10 +16,7 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
     let mut new = NewFile::beside(path)?;
     let target = new.target().to_path_buf();
     let layer = Layer::new(image.objects.clone(), Some(&image.root));
-    (image.events)(Event::Started {
-        layers: 1,
-        file_bytes: layer.objects().map(|object| object.size_bytes).sum(),
-    });
+    image.tell_one_started();
     let mut encoded_bytes = 0;
     let file = new.file();
     image
@@ -32,12 +29,5 @@ pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError
                 Ok(())
             }
         })?;
-    new.finish()?;
-    receipts.record(None);
-    Ok(Written {
-        path: path.to_path_buf(),
-        manifest_digest: None,
-        encoded_bytes,
-        unchanged: false,
-    })
+    receipts.finish(new, path, None, encoded_bytes)
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{Format, SinkError, Written, archive, bundle, directory, layout, tar};
+use super::{
+    Format, SinkError, Written, archive, bundle, directory, initramfs, layout, place::write_file,
+    run, squashfs, tar,
+};
 use crate::{Event, Image};
 
 impl Image<'_> {
@@ -12,11 +15,16 @@ impl Image<'_> {
     ///
     /// | format | existing `path` |
     /// | --- | --- |
-    /// | `archive`, `tar` | a regular file is replaced |
+    /// | `archive`, `tar`, `squashfs`, `run`, `initramfs` | a regular file is replaced |
     /// | `oci` | an empty directory is filled; a layout gets the image beside the others, and loses what an image of the same tag held alone |
     /// | `dir`, `bundle` | an empty directory is filled; the same tree is left as it is; anything else is an error |
     pub fn write(&self, format: Format, path: &Path) -> Result<Written, SinkError> {
         self.write_with(&[], format, path)
+    }
+
+    /// Writes the bill of materials, which is also in the image, to a file, which is replaced.
+    pub fn write_sbom(&self, path: &Path) -> Result<(), SinkError> {
+        write_file(path, self.sbom())
     }
 
     /// Writes the image, and the same for other platforms, as one index; see [`write`](Self::write) for existing paths.
@@ -29,6 +37,10 @@ impl Image<'_> {
         format: Format,
         path: &Path,
     ) -> Result<Written, SinkError> {
+        let is_changed = |image: &Self| image.slots().is_some();
+        if !format.holds_layers() && (is_changed(self) || others.iter().any(is_changed)) {
+            return Err(SinkError::StablePaths { format });
+        }
         let written = match (format, others) {
             (Format::Archive, _) | (Format::DockerArchive, []) => {
                 archive::write(self, others, path)
@@ -37,6 +49,9 @@ impl Image<'_> {
             (Format::Tar, []) => tar::write(self, path),
             (Format::Directory, []) => directory::write(self, path),
             (Format::Bundle, []) => bundle::write(self, path),
+            (Format::Squashfs, []) => squashfs::write(self, path),
+            (Format::Run, []) => run::write(self, path),
+            (Format::Initramfs, []) => initramfs::write(self, path),
             _ => Err(SinkError::OnePlatform { format }),
         }?;
         (self.events)(if written.unchanged {

@@ -4,9 +4,14 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use crate::layer::LayerError;
+
 /// What is missing. Paths are those of the image.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// A file of the store cannot be read as it is in the image.
+    #[error(transparent)]
+    Layer(#[from] Box<LayerError>),
     /// Nothing is at the path of the program.
     #[error("`{program}` is not in the image")]
     Missing {

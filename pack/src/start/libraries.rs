@@ -26,6 +26,9 @@ const USUAL: [&str; 8] = [
 /// What `ldconfig` has found.
 const CACHE: &str = "/etc/ld.so.cache";
 
+/// Where a library is once links are followed, and what it needs itself.
+type Library = (PathBuf, Requests);
+
 /// One walk over the libraries of a program.
 pub(super) struct Libraries<'a> {
     start: &'a Start<'a>,
@@ -35,6 +38,8 @@ pub(super) struct Libraries<'a> {
     found: BTreeSet<Vec<u8>>,
     /// Directories that serve whatever is needed by libraries, too.
     inherited: Vec<PathBuf>,
+    /// The directories in which something was found, without links.
+    directories: Vec<PathBuf>,
     /// The bytes of the loader's cache, once they were wanted.
     cache: Option<Vec<u8>>,
 }
@@ -46,12 +51,17 @@ impl<'a> Libraries<'a> {
             loader,
             found: BTreeSet::new(),
             inherited: Vec::new(),
+            directories: Vec::new(),
             cache: None,
         }
     }
 
-    /// Looks for what `program` needs, and what that needs in turn.
-    pub(super) fn check(mut self, program: PathBuf, requests: Requests) -> Result<(), StartError> {
+    /// Looks for what `program` needs, and what that needs in turn. Returns the directories in which it was found, each once.
+    pub(super) fn check(
+        mut self,
+        program: PathBuf,
+        requests: Requests,
+    ) -> Result<Vec<PathBuf>, StartError> {
         let variable = self.start.env.get("LD_LIBRARY_PATH");
         let listed = variable.into_iter().flat_map(|list| list.split(':'));
         self.inherited = listed.map(PathBuf::from).collect();
@@ -66,13 +76,14 @@ impl<'a> Libraries<'a> {
                     continue;
                 }
                 let found = self.find(name, &own, requests.machine)?;
-                rest.push_back(found.ok_or_else(|| StartError::Library {
+                let found = found.ok_or_else(|| StartError::Library {
                     library: String::from_utf8_lossy(name).into_owned(),
                     needed_by: path.display().to_string(),
-                })?);
+                })?;
+                rest.push_back(found);
             }
         }
-        Ok(())
+        Ok(self.directories)
     }
 
     /// Whether the loader itself is what is needed: glibc's is a library, and musl's is its C library.
@@ -92,10 +103,30 @@ impl<'a> Libraries<'a> {
         name: &[u8],
         own: &[PathBuf],
         machine: u16,
-    ) -> Result<Option<(PathBuf, Requests)>, StartError> {
+    ) -> Result<Option<Library>, StartError> {
         let name = Path::new(OsStr::from_bytes(name));
+        let Some((place, found)) = self.look_for(name, own, machine)? else {
+            return Ok(None);
+        };
+        let directory = place.parent().unwrap_or(&place);
+        if let Some((directory, _)) = self.start.view.resolve(directory)
+            && !self.directories.contains(&directory)
+        {
+            self.directories.push(directory);
+        }
+        Ok(Some(found))
+    }
+
+    /// Returns where the library was found, and what it is.
+    fn look_for(
+        &mut self,
+        name: &Path,
+        own: &[PathBuf],
+        machine: u16,
+    ) -> Result<Option<(PathBuf, Library)>, StartError> {
         if name.parent().is_some_and(|parent| parent != Path::new("")) {
-            return self.load(name, machine);
+            let found = self.load(name, machine)?;
+            return Ok(found.map(|found| (name.to_path_buf(), found)));
         }
         let loader = self.loader.as_deref().and_then(Path::parent);
         let places = own
@@ -105,20 +136,21 @@ impl<'a> Libraries<'a> {
             .chain(loader)
             .chain(USUAL.iter().map(Path::new));
         for directory in places {
-            if let Some(found) = self.load(&directory.join(name), machine)? {
-                return Ok(Some(found));
+            let place = directory.join(name);
+            if let Some(found) = self.load(&place, machine)? {
+                return Ok(Some((place, found)));
             }
         }
         let cached = self.cached(name.as_os_str().as_bytes())?;
         for path in cached {
             if let Some(found) = self.load(&path, machine)? {
-                return Ok(Some(found));
+                return Ok(Some((path, found)));
             }
         }
         Ok(None)
     }
 
-    fn load(&self, path: &Path, machine: u16) -> Result<Option<(PathBuf, Requests)>, StartError> {
+    fn load(&self, path: &Path, machine: u16) -> Result<Option<Library>, StartError> {
         let Some((real, Thing::File { bytes, .. })) = self.start.view.resolve(path) else {
             return Ok(None);
         };

@@ -39,14 +39,32 @@ pub(super) struct Executable<'a> {
     bytes: Bytes<'a>,
 }
 
+/// How a program is started: what the kernel and the loader will have found. All paths are without links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Launch {
+    /// The program that is executed: for a script, its interpreter.
+    pub(crate) program: PathBuf,
+    /// What comes before the arguments: for a script, the interpreter's own argument and the script.
+    pub(crate) arguments: Vec<String>,
+    /// The loader of the program; a static one has none.
+    pub(crate) loader: Option<PathBuf>,
+    /// The directories in which its libraries were found, each once.
+    pub(crate) libraries: Vec<PathBuf>,
+}
+
 impl Start<'_> {
-    /// Checks a program, its interpreter, and all libraries that the loader will look for.
-    pub(crate) fn check(&self, program: &str) -> Result<(), StartError> {
+    /// Checks a program, its interpreter, and all libraries that the loader will look for. Returns how it is started.
+    pub(crate) fn check(&self, program: &str) -> Result<Launch, StartError> {
         self.check_program(&self.find(program)?, 0)
     }
 
+    /// Returns where a path of the image leads; `None` where that is nothing.
+    pub(crate) fn resolve(&self, path: &str) -> Option<PathBuf> {
+        self.view.resolve(Path::new(path)).map(|(path, _)| path)
+    }
+
     /// Finds a program as `execvp` does.
-    fn find(&self, program: &str) -> Result<PathBuf, StartError> {
+    pub(crate) fn find(&self, program: &str) -> Result<PathBuf, StartError> {
         if program.contains('/') {
             return Ok(Path::new(self.working_directory).join(program));
         }
@@ -77,7 +95,7 @@ impl Start<'_> {
         }
     }
 
-    fn check_program(&self, path: &Path, depth: usize) -> Result<(), StartError> {
+    fn check_program(&self, path: &Path, depth: usize) -> Result<Launch, StartError> {
         let program = || path.display().to_string();
         if depth > MAX_INTERPRETERS {
             return Err(StartError::Endless { program: program() });
@@ -88,7 +106,7 @@ impl Start<'_> {
         let read = reader.read_to_end(&mut head);
         read.map_err(|source| file.bytes.error(source))?;
         if let Some(line) = head.strip_prefix(b"#!") {
-            return self.check_script(path, line, depth);
+            return self.check_script(path, &file.path, line, depth);
         }
         let requests = head
             .starts_with(&elf::MAGIC)
@@ -107,26 +125,46 @@ impl Start<'_> {
                 found.map_err(|error| broken(path, interpreter, error))
             })
             .transpose()?;
-        Libraries::new(self, loader.map(|loader| loader.path)).check(file.path, requests)
+        let loader = loader.map(|loader| loader.path);
+        let program = file.path.clone();
+        Ok(Launch {
+            libraries: Libraries::new(self, loader.clone()).check(file.path, requests)?,
+            program,
+            arguments: Vec::new(),
+            loader,
+        })
     }
 
-    fn check_script(&self, script: &Path, line: &[u8], depth: usize) -> Result<(), StartError> {
+    fn check_script(
+        &self,
+        script: &Path,
+        real: &Path,
+        line: &[u8],
+        depth: usize,
+    ) -> Result<Launch, StartError> {
         let line = line.split(|byte| *byte == b'\n').next().unwrap_or(line);
         let line = text(line);
-        let mut words = line.split_ascii_whitespace();
-        let interpreter = words.next().unwrap_or_default();
+        let line = line.trim();
+        let (interpreter, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
         let error = |error| broken(script, interpreter, error);
         let path = Path::new(self.working_directory).join(interpreter);
-        self.check_program(&path, depth + 1).map_err(error)?;
+        let mut launch = self.check_program(&path, depth + 1).map_err(error)?;
+        // Linux hands on the rest of the line as one argument.
+        let mut own: Vec<String> = Some(rest.trim().to_owned()).into_iter().collect();
+        own.retain(|argument| !argument.is_empty());
         // `env` looks for the program itself.
         if path.file_name().is_some_and(|name| name == "env") {
+            let mut words = rest.split_ascii_whitespace();
             let program = words.find(|word| !word.starts_with('-') && !word.contains('='));
             let found = program.map(|program| self.find(program)).transpose();
             if let Some(program) = found.map_err(error)? {
-                self.check_program(&program, depth + 1).map_err(error)?;
+                launch = self.check_program(&program, depth + 1).map_err(error)?;
+                own = words.map(str::to_owned).collect();
             }
         }
-        Ok(())
+        own.push(real.display().to_string());
+        launch.arguments.extend(own);
+        Ok(launch)
     }
 
     fn check_machine(&self, program: &str, requests: &Requests) -> Result<(), StartError> {

@@ -13,7 +13,7 @@ use store::STORE_DIR;
 
 use super::StartError;
 use crate::{
-    layer::{ObjectPlace, StoredObject},
+    layer::{ObjectPlace, Patched, StoredObject},
     rootfs::{ROOT_DIRECTORY, RootEntry, RootPath, RootTree},
 };
 
@@ -41,6 +41,8 @@ pub(super) enum Thing<'a> {
 #[derive(Debug)]
 pub(super) enum Bytes<'a> {
     Disk(PathBuf),
+    /// On this disk, with other digests.
+    Changed(PathBuf, &'a StoredObject),
     Memory(&'a [u8]),
 }
 
@@ -57,13 +59,20 @@ impl<'a> Bytes<'a> {
                 Ok(file) => Ok(Box::new(file)),
                 Err(source) => Err(self.error(source)),
             },
+            Self::Changed(path, object) => {
+                let patches = object.patches_of(path).map_err(Box::new)?;
+                match File::open(path) {
+                    Ok(file) => Ok(Box::new(Patched::new(file, patches))),
+                    Err(source) => Err(self.error(source)),
+                }
+            }
         }
     }
 
     pub(super) fn error(&self, source: std::io::Error) -> StartError {
         let path = match self {
             Self::Memory(_) => PathBuf::new(),
-            Self::Disk(path) => path.clone(),
+            Self::Disk(path) | Self::Changed(path, _) => path.clone(),
         };
         StartError::Read { path, source }
     }
@@ -79,7 +88,7 @@ impl<'a> View<'a> {
         for object in objects {
             match &object.place {
                 ObjectPlace::Store => {
-                    view.stored.insert(object.path.to_string(), object);
+                    view.stored.insert(object.in_image().to_string(), object);
                 }
                 ObjectPlace::Root { directories } => {
                     let names = directories.iter().map(String::as_str);
@@ -129,11 +138,12 @@ impl<'a> View<'a> {
         if let Ok(inner) = path.strip_prefix(STORE_DIR) {
             let mut names = inner.components();
             let object = names.next()?.as_os_str().to_str()?;
-            let real = &self.stored.get(object)?.real;
+            let object = *self.stored.get(object)?;
+            let real = &object.real;
             // With nothing to join, a path would get a slash at its end, and a link would be followed.
             return match names.as_path() {
-                rest if rest.as_os_str().is_empty() => on_disk(real.clone()),
-                rest => on_disk(real.join(rest)),
+                rest if rest.as_os_str().is_empty() => on_disk(real.clone(), object),
+                rest => on_disk(real.join(rest), object),
             };
         }
         let text = path.to_str()?;
@@ -148,7 +158,7 @@ impl<'a> View<'a> {
         let objects = self.at_root.get(parent)?;
         objects
             .iter()
-            .find_map(|object| on_disk(object.real.join(ROOT_DIRECTORY).join(inner)))
+            .find_map(|object| on_disk(object.real.join(ROOT_DIRECTORY).join(inner), object))
     }
 }
 
@@ -165,17 +175,23 @@ fn generated(entry: &RootEntry) -> Thing<'_> {
     }
 }
 
-fn on_disk<'a>(real: PathBuf) -> Option<Thing<'a>> {
+fn on_disk(real: PathBuf, object: &StoredObject) -> Option<Thing<'_>> {
     let found = fs::symlink_metadata(&real).ok()?;
     if found.is_symlink() {
-        return Some(Thing::Link(fs::read_link(real).ok()?));
+        let target = fs::read_link(&real).ok()?.into_os_string().into_vec();
+        // What cannot be replaced fails when the link is written.
+        let target = object.target_in_image(&real, &target).ok()?.into_owned();
+        return Some(Thing::Link(OsString::from_vec(target).into()));
     }
     if found.is_dir() {
         return Some(Thing::Directory);
     }
     Some(Thing::File {
         executable: is_executable(found.permissions().mode()),
-        bytes: Bytes::Disk(real),
+        bytes: match object.slot {
+            Some(_) => Bytes::Changed(real, object),
+            None => Bytes::Disk(real),
+        },
     })
 }
 

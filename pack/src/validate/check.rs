@@ -1,30 +1,43 @@
 //! From the index down: manifests, configurations, layers.
 
-use std::{collections::BTreeSet, io::Read, path::Path};
+use std::{collections::BTreeSet, path::Path};
 
 use serde::de::DeserializeOwned;
 
-use super::{Mismatch, ValidateError, Validation, layer::read_layer, source::Source};
+use super::{Mismatch, MismatchKind, Validation, contents::Contents, layer::read_layer};
 use crate::{
-    layer::Compression,
-    oci::{
-        Descriptor, Digest, DockerManifest, ImageConfig, Index, LayoutMarker, Manifest, media_type,
+    existing::{
+        AnyConfig, AnyIndex, AnyManifest, AnyPlatform, Entry, ExistingImage, MAX_DOCUMENT_BYTES,
+        Source, SourceError, blob_name, is_index, is_ours,
     },
+    layer::{Compression, Originals},
+    oci::{Digest, DigestWriter, DockerManifest, LayoutMarker, annotation},
 };
-
-/// No document of an image is longer; registries have the same limit.
-const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
 
 /// Reads the archive or layout at `path` and compares everything in it with everything that it says about itself.
 ///
 /// Returns what it found, mismatches included; fails only where the file or directory cannot be read at all.
-pub fn validate(path: &Path) -> Result<Validation, ValidateError> {
+pub fn validate(path: &Path) -> Result<Validation, SourceError> {
+    validate_image(&ExistingImage::open(path, None)?, &BTreeSet::new())
+}
+
+/// Reads all of an image wherever it is and does what [`validate`] does.
+///
+/// `allowed` are files and directories that belong to the image beside its packages and what every image has, as its specification says: paths without a slash first.
+pub fn validate_image(
+    image: &ExistingImage<'_>,
+    allowed: &BTreeSet<Vec<u8>>,
+) -> Result<Validation, SourceError> {
     let mut checker = Checker {
-        source: Source::open(path)?,
+        image,
+        allowed,
         found: Validation {
             manifests: Vec::new(),
             layers: 0,
             entries: 0,
+            objects: 0,
+            unattributed: 0,
+            of_others: 0,
             mismatches: Vec::new(),
         },
     };
@@ -32,8 +45,9 @@ pub fn validate(path: &Path) -> Result<Validation, ValidateError> {
     Ok(checker.found)
 }
 
-struct Checker {
-    source: Source,
+struct Checker<'a> {
+    image: &'a ExistingImage<'a>,
+    allowed: &'a BTreeSet<Vec<u8>>,
     found: Validation,
 }
 
@@ -43,76 +57,105 @@ struct ImageNames {
     layers: Vec<String>,
 }
 
-impl Checker {
-    fn run(&mut self) -> Result<(), ValidateError> {
-        if let Source::Archive { repeated, .. } = &self.source {
-            let repeated = repeated.clone();
-            for name in repeated {
-                self.report(&name, "is in the archive more than once");
+/// A document that is to be read.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    /// By its name; nothing says what it should be.
+    Named(&'a str),
+    Manifest(&'a Entry),
+    Config(&'a Entry),
+}
+
+impl Checker<'_> {
+    fn run(&mut self) -> Result<(), SourceError> {
+        if let Source::Archive(archive) = &self.image.source {
+            for (name, problem) in &archive.index.problems {
+                self.report(name, problem);
             }
         }
-        if let Some(marker) = self.document::<LayoutMarker>("oci-layout", None)?
+        if let Some(marker) = self.document::<LayoutMarker>(Wanted::Named("oci-layout"))?
             && marker.version != LayoutMarker::default().version
         {
             let problem = format!("the layout has version `{}`, not `1.0.0`", marker.version);
             self.report("oci-layout", &problem);
         }
         let mut images = Vec::new();
-        let index: Option<Index> = self.document("index.json", None)?;
+        let index: Option<AnyIndex> = self.document(Wanted::Named("index.json"))?;
         for entry in index.into_iter().flat_map(|index| index.manifests) {
+            if !self.image.is_chosen(&entry) {
+                continue;
+            }
             for entry in self.manifests_of(entry)? {
-                self.found.manifests.push(entry.digest);
                 images.extend(self.check_manifest(&entry)?);
             }
         }
         if self.found.manifests.is_empty() {
-            self.report("index.json", "no manifest is listed");
+            self.report("index.json", "no image is listed");
         }
         self.check_docker(&images)
     }
 
     /// Returns the manifests that an entry of `index.json` leads to: itself, or those of the index that it is, one for each platform.
-    fn manifests_of(&mut self, entry: Descriptor) -> Result<Vec<Descriptor>, ValidateError> {
-        if entry.media_type != media_type::INDEX {
+    fn manifests_of(&mut self, entry: Entry) -> Result<Vec<Entry>, SourceError> {
+        if !is_index(&entry.media_type) {
             return Ok(vec![entry]);
         }
         let name = blob_name(&entry.digest);
-        let index: Option<Index> = self.document(&name, Some(&entry))?;
+        let index: Option<AnyIndex> = self.document(Wanted::Manifest(&entry))?;
         let manifests = index.map(|index| index.manifests).unwrap_or_default();
         let mut platforms = BTreeSet::new();
         for manifest in &manifests {
             match &manifest.platform {
-                None => self.report(&name, "a manifest has no platform"),
-                Some(platform) if !platforms.insert(platform.to_string()) => {
+                Some(platform) if platform.is_unknown() => {}
+                Some(platform) if !platforms.insert(platform.clone()) => {
                     self.report(&name, &format!("two manifests are for `{platform}`"));
                 }
-                Some(_) => {}
+                _ => {}
             }
         }
         Ok(manifests)
     }
 
-    fn check_manifest(&mut self, entry: &Descriptor) -> Result<Option<ImageNames>, ValidateError> {
+    fn check_manifest(&mut self, entry: &Entry) -> Result<Option<ImageNames>, SourceError> {
         let name = blob_name(&entry.digest);
-        if entry.media_type != media_type::MANIFEST {
-            let problem = format!("its media type is `{}`", entry.media_type);
-            self.report(&name, &problem);
+        if is_index(&entry.media_type) {
+            self.report(&name, "it is an index inside an index");
+            return Ok(None);
         }
-        let Some(manifest): Option<Manifest> = self.document(&name, Some(entry))? else {
+        let Some(manifest): Option<AnyManifest> = self.document(Wanted::Manifest(entry))? else {
             return Ok(None);
         };
-        if manifest.schema_version != 2 {
-            self.report(&name, "its schema version is not 2");
+        if !manifest.is_image() || entry.platform.as_ref().is_some_and(AnyPlatform::is_unknown) {
+            self.check_artifact(&manifest)?;
+            return Ok(None);
+        }
+        self.found.manifests.push(entry.digest);
+        let is_ours = is_ours(&manifest);
+        if !is_ours {
+            self.found.of_others += 1;
         }
         let config_name = blob_name(&manifest.config.digest);
-        let config: Option<ImageConfig> = self.document(&config_name, Some(&manifest.config))?;
+        let config: Option<AnyConfig> = self.document(Wanted::Config(&manifest.config))?;
         let diff_ids = config.as_ref().map(|config| &config.rootfs.diff_ids);
         if let Some(config) = &config {
             self.check_config(&config_name, config, entry, manifest.layers.len());
         }
+        let mut contents = is_ours.then(|| self.contents(&name, &manifest));
         for (index, layer) in manifest.layers.iter().enumerate() {
-            let diff_id = diff_ids.and_then(|ids| ids.get(index)).map(|id| id.0);
-            self.check_layer(layer, diff_id)?;
+            let diff_id = diff_ids.and_then(|ids| ids.get(index)).copied();
+            self.check_layer(layer, diff_id, contents.as_mut())?;
+        }
+        if let Some(contents) = contents {
+            let judgement = contents.judge(self.allowed);
+            self.found.objects += judgement.objects;
+            self.found.unattributed += judgement.unattributed;
+            for (place, problem) in judgement.problems {
+                self.found.mismatches.push(Mismatch {
+                    place,
+                    problem,
+                    kind: MismatchKind::Contents,
+                });
+            }
         }
         Ok(Some(ImageNames {
             config: config_name,
@@ -122,13 +165,40 @@ impl Checker {
         }))
     }
 
-    fn check_config(
-        &mut self,
-        name: &str,
-        config: &ImageConfig,
-        entry: &Descriptor,
-        layers: usize,
-    ) {
+    /// Begins to look into an image of this crate, which says which digests were replaced.
+    fn contents(&mut self, name: &str, manifest: &AnyManifest) -> Contents {
+        let Some(slots) = manifest.annotations.get(annotation::SLOTS) else {
+            return Contents::new(None);
+        };
+        let originals = Originals::parse(slots);
+        if originals.is_none() {
+            let problem = format!(
+                "its annotation `{}` does not name the slots of store paths",
+                annotation::SLOTS
+            );
+            self.report(name, &problem);
+        }
+        Contents::new(originals)
+    }
+
+    /// Hashes what a manifest names that is no image's: an attestation, a signature.
+    fn check_artifact(&mut self, manifest: &AnyManifest) -> Result<(), SourceError> {
+        let source = &self.image.source;
+        for blob in manifest.layers.iter().chain([&manifest.config]) {
+            let name = blob_name(&blob.digest);
+            let Some(mut reader) = source.blob(blob)? else {
+                self.report(&name, "it is missing");
+                continue;
+            };
+            let mut hasher = DigestWriter::default();
+            std::io::copy(&mut reader, &mut hasher).map_err(|error| source.error(&name, error))?;
+            self.compare(&name, "its size", &hasher.size_bytes(), &blob.size_bytes);
+            self.compare(&name, "its digest", &hasher.finish(), &blob.digest);
+        }
+        Ok(())
+    }
+
+    fn check_config(&mut self, name: &str, config: &AnyConfig, entry: &Entry, layers: usize) {
         let ids = config.rootfs.diff_ids.len();
         if ids != layers {
             let problem = format!("it has {ids} diff ids, and the manifest {layers} layers");
@@ -142,7 +212,7 @@ impl Checker {
             self.report(name, &problem);
         }
         if let Some(platform) = &entry.platform
-            && *platform != config.platform
+            && !platform.agrees(&config.platform)
         {
             let problem = format!(
                 "its platform is `{}`, and in the index `{platform}`",
@@ -154,21 +224,23 @@ impl Checker {
 
     fn check_layer(
         &mut self,
-        layer: &Descriptor,
+        layer: &Entry,
         diff_id: Option<Digest>,
-    ) -> Result<(), ValidateError> {
+        contents: Option<&mut Contents>,
+    ) -> Result<(), SourceError> {
         let name = blob_name(&layer.digest);
         let Some(compression) = Compression::from_media_type(&layer.media_type) else {
             let problem = format!("its media type is `{}`", layer.media_type);
             self.report(&name, &problem);
             return Ok(());
         };
-        let Some(blob) = self.source.find(&name)? else {
+        let source = &self.image.source;
+        let Some(blob) = source.blob(layer)? else {
             self.report(&name, "it is missing");
             return Ok(());
         };
         let found =
-            read_layer(blob, compression).map_err(|source| self.source.error(&name, source))?;
+            read_layer(blob, compression, contents).map_err(|error| source.error(&name, error))?;
         self.found.layers += 1;
         self.found.entries += found.entries;
         self.compare(&name, "its digest", &found.digest, &layer.digest);
@@ -182,14 +254,19 @@ impl Checker {
         Ok(())
     }
 
-    /// Compares docker's list, where there is one, with the manifests.
-    fn check_docker(&mut self, images: &[ImageNames]) -> Result<(), ValidateError> {
+    /// Compares docker's list, where there is one beside an index, with the manifests.
+    fn check_docker(&mut self, images: &[ImageNames]) -> Result<(), SourceError> {
         const NAME: &str = "manifest.json";
-        if self.source.find(NAME)?.is_none() {
+        let source = &self.image.source;
+        if !source.is_layout() || source.document(NAME)?.is_none() {
             return Ok(());
         }
-        let listed: Option<Vec<DockerManifest>> = self.document(NAME, None)?;
+        let listed: Option<Vec<DockerManifest>> = self.document(Wanted::Named(NAME))?;
         for listed in listed.into_iter().flatten() {
+            // Which of several images was chosen is their names in the index; docker goes by those in its list.
+            if !self.image.may_be_chosen(&listed.repo_tags) {
+                continue;
+            }
             let known = images
                 .iter()
                 .any(|image| image.config == listed.config && image.layers == listed.layers);
@@ -204,35 +281,35 @@ impl Checker {
     /// Reads a document and compares it with its descriptor, if it has one. Returns `None`, and reports why, where it is not what it should be.
     fn document<T: DeserializeOwned>(
         &mut self,
-        name: &str,
-        descriptor: Option<&Descriptor>,
-    ) -> Result<Option<T>, ValidateError> {
-        let Some(reader) = self.source.find(name)? else {
-            self.report(name, "it is missing");
+        wanted: Wanted<'_>,
+    ) -> Result<Option<T>, SourceError> {
+        let source = &self.image.source;
+        let (name, entry, reader) = match wanted {
+            Wanted::Named(name) => (name.to_owned(), None, source.document(name)?),
+            Wanted::Manifest(entry) => {
+                let reader = source.manifest(entry)?;
+                (blob_name(&entry.digest), Some(entry), reader)
+            }
+            Wanted::Config(entry) => (blob_name(&entry.digest), Some(entry), source.blob(entry)?),
+        };
+        let Some(reader) = reader else {
+            self.report(&name, "it is missing");
             return Ok(None);
         };
-        let mut bytes = Vec::new();
-        reader
-            .take(MAX_DOCUMENT_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|source| self.source.error(name, source))?;
+        let bytes = source.read(&name, reader)?;
         if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
-            self.report(name, "it is longer than 4 MiB");
+            self.report(&name, "it is longer than 4 MiB");
             return Ok(None);
         }
-        if let Some(descriptor) = descriptor {
-            self.compare(name, "its digest", &Digest::of(&bytes), &descriptor.digest);
-            self.compare(
-                name,
-                "its size",
-                &(bytes.len() as u64),
-                &descriptor.size_bytes,
-            );
+        if let Some(entry) = entry {
+            self.compare(&name, "its digest", &Digest::of(&bytes), &entry.digest);
+            let size_bytes = bytes.len() as u64;
+            self.compare(&name, "its size", &size_bytes, &entry.size_bytes);
         }
         match serde_json::from_slice(&bytes) {
             Ok(document) => Ok(Some(document)),
             Err(error) => {
-                self.report(name, &error.to_string());
+                self.report(&name, &error.to_string());
                 Ok(None)
             }
         }
@@ -255,10 +332,7 @@ impl Checker {
         self.found.mismatches.push(Mismatch {
             place: place.to_owned(),
             problem: problem.to_owned(),
+            kind: MismatchKind::Damage,
         });
     }
-}
-
-fn blob_name(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.to_hex())
 }

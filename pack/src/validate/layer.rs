@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, BufReader, Read},
+    io::{self, Read},
 };
 
+use super::contents::Contents;
 use crate::{
-    layer::{Compression, Member, TarError, TarReader},
+    layer::{Compression, Dialect, Member, TarError, TarReader},
     oci::{Digest, DigestWriter},
 };
 
@@ -45,23 +46,26 @@ impl<R: Read> Read for HashingReader<R> {
     }
 }
 
-/// Reads a whole layer. Fails only where `blob` itself cannot be read; bytes that are no layer are a problem of the layer.
-pub(super) fn read_layer(blob: impl Read, compression: Compression) -> io::Result<FoundLayer> {
+/// Reads a whole layer. With `contents` it is one of this crate's, whose entries are held against the layer format and go there; else any tar will do.
+///
+/// Fails only where `blob` itself cannot be read; bytes that are no layer are a problem of the layer.
+pub(super) fn read_layer(
+    blob: impl Read,
+    compression: Compression,
+    contents: Option<&mut Contents>,
+) -> io::Result<FoundLayer> {
     let mut blob = HashingReader::new(blob);
     let mut problems = Vec::new();
     let mut tar = DigestWriter::default();
     let mut entries = 0;
     let result = {
-        let decoded: io::Result<Box<dyn Read + '_>> = match compression {
-            Compression::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(&mut blob))),
-            Compression::Zstd => {
-                zstd::Decoder::new(&mut blob).map(|decoder| Box::new(decoder) as Box<dyn Read + '_>)
-            }
-            Compression::None => Ok(Box::new(BufReader::new(&mut blob))),
-        };
+        let decoded = compression.decode(&mut blob);
         decoded.map_err(TarError::Read).and_then(|decoded| {
             let mut decoded = HashingReader::new(decoded);
-            let result = read_entries(&mut decoded, &mut problems, &mut entries);
+            let result = match contents {
+                Some(contents) => read_entries(&mut decoded, contents, &mut problems, &mut entries),
+                None => read_any(&mut decoded, &mut entries),
+            };
             tar = decoded.hasher;
             result
         })
@@ -81,8 +85,19 @@ pub(super) fn read_layer(blob: impl Read, compression: Compression) -> io::Resul
     })
 }
 
+fn read_any(tar: &mut impl Read, entries: &mut u64) -> Result<(), TarError> {
+    let mut reader = TarReader::of(&mut *tar, Dialect::Any);
+    while reader.next_member()?.is_some() {
+        *entries += 1;
+    }
+    // What follows the end belongs to the bytes of which the diff id is the digest, whatever it is.
+    io::copy(tar, &mut io::sink()).map_err(TarError::Read)?;
+    Ok(())
+}
+
 fn read_entries(
     tar: impl Read,
+    contents: &mut Contents,
     problems: &mut Vec<String>,
     entries: &mut u64,
 ) -> Result<(), TarError> {
@@ -91,7 +106,15 @@ fn read_entries(
     let mut directories = BTreeSet::new();
     while let Some(member) = reader.next_member()? {
         *entries += 1;
-        if let Some(problem) = check_entry(&member, &seen, &directories)
+        let wrong = check_entry(&member, &seen, &directories);
+        let found = if wrong.is_some() {
+            None
+        } else {
+            contents
+                .take(&member, &mut reader)
+                .map_err(TarError::Read)?
+        };
+        if let Some(problem) = wrong.or(found)
             && problems.len() < MAX_PROBLEMS
         {
             let path = String::from_utf8_lossy(&member.path);

@@ -1,9 +1,14 @@
 //! The public API on a real store in a temporary directory.
 
+mod claims;
+mod emit;
+mod existing;
 mod fixture;
 mod outputs;
+mod plan;
 mod platforms;
 mod repeated;
 mod root;
+mod stable;
 mod start;
 mod tampering;

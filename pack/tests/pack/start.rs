@@ -104,9 +104,24 @@ fn problem(
     spec: &ImageSpec,
     packages: &[&PathInfo],
 ) -> Result<String, Box<dyn Error>> {
+    let found = problem_with(fixture, spec, packages, &PackOptions::default())?;
+    let stable = PackOptions {
+        stable_paths: true,
+        ..PackOptions::default()
+    };
+    // It is the image that starts or does not, with other digests in it, too.
+    assert_eq!(problem_with(fixture, spec, packages, &stable)?, found);
+    Ok(found)
+}
+
+fn problem_with(
+    fixture: &Fixture,
+    spec: &ImageSpec,
+    packages: &[&PathInfo],
+    options: &PackOptions,
+) -> Result<String, Box<dyn Error>> {
     let roots: Vec<_> = packages.iter().map(|info| info.path.clone()).collect();
-    let options = PackOptions::default();
-    let Err(error) = Image::new(&fixture.store, &roots, spec, &options, &|_| ()) else {
+    let Err(error) = Image::new(&fixture.store, &roots, spec, options, &|_| ()) else {
         return Ok(String::new());
     };
     assert_eq!(error.to_string(), "the image would not start");
@@ -152,6 +167,25 @@ fn add_app(
         [vec![program], more].concat(),
         &[&libc],
     )
+}
+
+/// A package with a program that could start, a large file, and small ones of which two are the same.
+pub(crate) fn startable() -> Result<(Fixture, PathInfo), Box<dyn Error>> {
+    let fixture = Fixture::new()?;
+    let numbers: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+    let more = vec![
+        ("share/numbers", MemoryNode::file(numbers)),
+        ("share/one", MemoryNode::file("same")),
+        ("share/two", MemoryNode::file("same")),
+        ("share/none", MemoryNode::file("")),
+        (
+            "share/a-b",
+            MemoryNode::file("between `a` and what is in it"),
+        ),
+        ("share/a/deep", MemoryNode::symlink("../one")?),
+    ];
+    let app = add_app(&fixture, &["libc.so.6"], "/nowhere", more)?;
+    Ok((fixture, app))
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct ImageDeclaration {
     pub stop_signal: Option<String>,
     /// How to know whether it is well.
     pub health_check: Option<HealthCheck>,
+    /// Layers that it wants, by name, each with patterns of the names of what is in it; in the recipe's order.
+    pub layers: Vec<(String, Vec<String>)>,
     /// Where the recipe declares it.
     pub origin: Location,
 }

@@ -24,8 +24,10 @@
 
 mod modulo;
 mod seal;
+mod stream;
 
 pub use self::{
     modulo::{ModuloHasher, ModuloNode, ModuloTree, root_modulo, symlink_modulo},
     seal::{ObjectSeal, seal},
+    stream::StreamHasher,
 };

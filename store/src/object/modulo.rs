@@ -207,15 +207,26 @@ impl<'a> ModuloHasher<'a> {
     /// Returns the node of the file.
     #[must_use]
     pub fn finish(self, executable: bool) -> ModuloNode {
-        let mut hasher = blake3::Hasher::new_derive_key(FILE);
-        hasher.update(&self.position.to_le_bytes());
-        hasher.update(self.zeroed.finalize().as_bytes());
-        update_offsets(&mut hasher, self.offsets);
-        ModuloNode::File {
-            digest: *hasher.finalize().as_bytes(),
-            size: self.position,
-            executable,
-        }
+        let zeroed = self.zeroed.finalize();
+        file_modulo(&zeroed, self.position, self.offsets, executable)
+    }
+}
+
+/// Returns the node of a file of which the digest with its own digits zeroed is known.
+pub(super) fn file_modulo(
+    zeroed: &blake3::Hash,
+    size: u64,
+    offsets: &[u64],
+    executable: bool,
+) -> ModuloNode {
+    let mut hasher = blake3::Hasher::new_derive_key(FILE);
+    hasher.update(&size.to_le_bytes());
+    hasher.update(zeroed.as_bytes());
+    update_offsets(&mut hasher, offsets);
+    ModuloNode::File {
+        digest: *hasher.finalize().as_bytes(),
+        size,
+        executable,
     }
 }
 

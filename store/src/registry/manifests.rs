@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{CONTENT_TYPE, HeaderValue},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 use crate::net::{Answer, Request};
 
 /// The kinds of manifests that are understood, those of docker being the same documents under other names.
-const ANY: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+pub(super) const ANY: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
 impl Repository {
     /// Tells whether `reference`, a tag, is the manifest with `digest`, by somebody who is going to push.
@@ -40,6 +40,19 @@ impl Repository {
         digest: &str,
         what: &str,
     ) -> Result<(), RegistryError> {
+        let headers = self.put(reference, media_type, manifest, digest, what);
+        headers.map(drop)
+    }
+
+    /// As [`put_manifest`](Self::put_manifest); returns what the registry says.
+    pub(super) fn put(
+        &self,
+        reference: &str,
+        media_type: &str,
+        manifest: &Bytes,
+        digest: &str,
+        what: &str,
+    ) -> Result<HeaderMap, RegistryError> {
         let mut request = Request::new(Method::PUT, self.address("manifests", reference));
         let media_type = HeaderValue::from_str(media_type).map_err(|_| RegistryError::Answer {
             what: what.to_owned(),
@@ -50,7 +63,10 @@ impl Repository {
         self.retried(|| {
             let answer = self.send(&request, Scope::Push, what)?;
             match answer.status {
-                200..=202 => check_digest(&answer.headers, digest, what),
+                200..=202 => {
+                    check_digest(&answer.headers, digest, what)?;
+                    Ok(answer.headers)
+                }
                 _ => Err(RegistryError::from_answer(what, &answer)),
             }
         })

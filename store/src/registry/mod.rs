@@ -11,10 +11,13 @@
 
 mod answer;
 mod blobs;
+mod digest;
 mod error;
 mod login;
 mod manifests;
 mod options;
+mod read;
+mod referrers;
 mod repository;
 mod retry;
 mod upload;
@@ -24,8 +27,11 @@ use std::time::Duration;
 use crate::net::NetError;
 
 pub use blobs::Begun;
+pub(crate) use digest::sha256;
 pub(crate) use login::Scope;
 pub use options::RegistryOptions;
+pub use read::{BlobReader, FetchedManifest};
+pub use referrers::ReferrersList;
 pub use repository::{Repository, is_on_this_machine};
 pub use upload::Upload;
 

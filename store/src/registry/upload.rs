@@ -92,9 +92,14 @@ impl<'a> Upload<'a> {
                 Err(error) => error,
             };
             tried += 1;
+            // Who was busy has not looked at the upload, which is still good.
+            let is_good = matches!(error, RegistryError::Busy { .. });
             match error {
                 RegistryError::Absent { .. } if tried <= MAX_RESTARTS => {}
                 error => self.repository.wait(error, tried)?,
+            }
+            if is_good {
+                continue;
             }
             // The answer may have been lost after the blob was kept.
             if self.repository.has_blob(digest, &self.what)? {

@@ -20,6 +20,7 @@ mod date;
 mod encoding;
 mod key;
 mod known;
+mod pem;
 mod policy;
 mod signature;
 mod signed;
@@ -29,6 +30,7 @@ pub use self::{
     date::Date,
     key::{KeyName, PublicKey, SecretKey},
     known::{Signatures, SignedComponent},
+    pem::decode_pem,
     policy::{Group, Policy, PolicyRules, Reason, Revocation, TrustedKey, Verdict},
     signature::{MAX_SIGNATURES, Signature, SignatureSet},
     signed::SignedRealisation,
@@ -38,6 +40,9 @@ pub use self::{
 /// Why a text is no key, no signature or no day. Holds no part of a key but the name before its colon, since the rest may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
+    /// The text is no public key in PEM of a kind that is known.
+    #[error("this is not a public key in PEM of a kind that is known")]
+    Pem,
     /// A name is empty or too long.
     #[error("a key's name has {length} bytes; 1 to 64 are allowed")]
     NameLength {

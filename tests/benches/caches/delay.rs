@@ -10,7 +10,9 @@ use store::{AddBatch, AddObject, AddSource, MemoryNode, scratch_path, testing::m
 use tests::Random;
 use tests::http_server::{HttpServer, Reply, part_reply};
 
-use crate::{median, report, run_self};
+use tests::measure::report;
+
+use crate::{median, run_self};
 
 const OBJECTS: usize = 300;
 const DELAY: Duration = Duration::from_millis(50);

@@ -11,12 +11,10 @@
 
 mod delay;
 mod peer;
-mod tree;
 
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -29,6 +27,8 @@ use store::testing::{StoreDirectory, make_writable, open};
 use store::trust::{Policy, PolicyRules};
 use store::{AddBatch, AddObject, AddSource, LocalStore, ObjectId, StorePath, scratch_path};
 use tempfile::TempDir;
+use tests::machine_files;
+use tests::measure::{self, middle, peak_memory, report, shell, time};
 
 /// Objects; each refers to the one before it.
 const OBJECTS: usize = 30;
@@ -99,16 +99,7 @@ struct Outcome {
 }
 
 fn run_self(arguments: &[&str]) -> Outcome {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let numbers: Vec<u64> = text
-        .split_whitespace()
-        .map(|word| word.parse().unwrap())
-        .collect();
+    let numbers = measure::run_self(arguments);
     Outcome {
         took: Duration::from_micros(numbers[0]),
         requests: numbers[1],
@@ -156,7 +147,7 @@ impl Bench {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
         let trees = place.path().join("trees");
-        let bytes = tree::make(&trees);
+        let bytes = machine_files(&trees, OBJECTS, BYTES).unwrap();
         println!("{OBJECTS} objects, {:.1} MB", bytes as f64 / 1e6);
         let store = StoreDirectory::new();
         let (path, id) = fill(&open(store.path()).unwrap(), &trees);
@@ -278,46 +269,6 @@ fn measure_pull(bench: &Bench, packs: u64) {
     );
 }
 
-fn shell(command: &str) {
-    let status = Command::new("sh")
-        .args(["-c", command])
-        .stdout(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success(), "{command}");
-}
-
-fn time(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
-}
-
-fn median(mut work: impl FnMut(usize) -> Duration) -> Duration {
-    let mut times: Vec<_> = (0..ROUNDS).map(&mut work).collect();
-    times.sort();
-    times[ROUNDS / 2]
-}
-
-fn report(what: &str, figure: Duration, against: &str, peer: Option<Duration>) {
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    let peer = peer.map_or_else(
-        || format!("{against}: not measured"),
-        |peer| {
-            let ratio = figure.as_secs_f64() / peer.as_secs_f64().max(1e-9);
-            format!("{against}: {:.1} ms; ratio {ratio:.2}", milliseconds(peer))
-        },
-    );
-    println!("{what}: {:.1} ms; {peer}", milliseconds(figure));
-}
-
-/// The most memory that this process has used, in bytes.
-fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes * 1024
+fn median(work: impl FnMut(usize) -> Duration) -> Duration {
+    middle((0..ROUNDS).map(work).collect())
 }

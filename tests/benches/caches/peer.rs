@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::{OBJECTS, median, report, time};
+use tests::measure::{middle, report, shell, time};
+
+use crate::{OBJECTS, median};
 
 /// More programs to measure, with colons between them. `tests/run --full` makes one for the nix of Debian sid.
 const PROGRAMS: &str = "PITH_BENCH_NIX";
@@ -67,6 +69,8 @@ pub(crate) fn measure(
 }
 
 /// Measures each compression: a push once, since with xz it takes long, and pulls in turn with ours, since the disk is not the same from one second to the next.
+///
+/// A pull of nix is done before what it wrote is on disk, ours is not: the second figure is what the same promise takes.
 fn measure_one(
     nix: &Nix<'_>,
     version: &str,
@@ -99,18 +103,23 @@ fn measure_one(
             &format!("{version}, {compression}"),
             Some(push),
         );
-        let mut own = Vec::new();
+        let (mut own, mut synced) = (Vec::new(), Vec::new());
         let pulled = median(|number| {
             own.push(pull());
-            let to = nix.store(&format!("pulled-{compression}-{number}"));
-            copy(&["copy", "--from", &cache, "--to", &to, "--no-check-sigs"])
+            let name = format!("pulled-{compression}-{number}");
+            let to = nix.store(&name);
+            let copied = copy(&["copy", "--from", &cache, "--to", &to, "--no-check-sigs"]);
+            let sync = format!("sync -f {}", nix.place.join(name).display());
+            synced.push(copied + time(|| shell(&sync)));
+            copied
         });
-        own.sort();
-        report(
-            "pull 30 objects (goal 0.7 x)",
-            own[own.len() / 2],
-            &format!("{version} back, {compression}"),
-            Some(pulled),
-        );
+        for (took, after) in [(pulled, ""), (middle(synced), ", synced")] {
+            report(
+                "pull 30 objects (goal 0.7 x)",
+                middle(own.clone()),
+                &format!("{version} back, {compression}{after}"),
+                Some(took),
+            );
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tests::TestEnv;
+use tests::measure::{middle, time};
 
 /// How often a command is timed; the middle counts.
 const RUNS: usize = 9;
@@ -66,14 +67,12 @@ impl Bench {
 
     /// The time of one call.
     pub(crate) fn once(&self, work: impl FnOnce()) -> Duration {
-        super::time(work)
+        time(work)
     }
 
     /// The median over [`RUNS`] calls.
     pub(crate) fn median(&self, work: impl Fn()) -> Duration {
-        let mut times: Vec<_> = (0..RUNS).map(|_| super::time(&work)).collect();
-        times.sort();
-        times[RUNS / 2]
+        middle((0..RUNS).map(|_| time(&work)).collect())
     }
 
     /// Builds `target` of the trivial project in an empty store; the median of three.
@@ -94,7 +93,7 @@ impl Bench {
                 env.write("project/pith.star", TRIVIAL);
                 // Opens the store once: what is measured is the builds.
                 drop(env.pith(&["store", "info"]).expect_success());
-                super::time(|| {
+                time(|| {
                     drop(env.pith(&["build", target, "-j", jobs]).expect_success());
                 })
             })
@@ -131,6 +130,6 @@ impl Bench {
             .args(["-c", &script])
             .current_dir(self.env.store().join("store"))
             .stdin(Stdio::null());
-        super::time(|| super::run(&mut command))
+        time(|| super::run(&mut command))
     }
 }

@@ -6,9 +6,10 @@
 mod fixtures;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fixtures::Bench;
+use tests::measure;
 
 fn main() {
     let bench = Bench::new();
@@ -92,22 +93,6 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}");
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "a benchmark's result is what it prints"
-)]
 fn report(what: &str, figure: Duration, against: &str, peer: Duration) {
-    let ratio = figure.as_secs_f64() / peer.as_secs_f64().max(1e-9);
-    println!(
-        "{what}: {:.1} ms; {against}: {:.1} ms; ratio {ratio:.2}",
-        figure.as_secs_f64() * 1e3,
-        peer.as_secs_f64() * 1e3
-    );
-}
-
-/// The time of one call.
-fn time(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
+    measure::report(what, figure, against, Some(peer));
 }

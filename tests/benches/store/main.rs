@@ -14,7 +14,9 @@ mod graph;
 mod nix;
 mod registration;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tests::measure::{self, middle, time};
 
 /// Objects of the store.
 const OBJECTS: usize = 100_000;
@@ -37,18 +39,9 @@ fn main() {
     }
 }
 
-/// The time of one call.
-fn time(work: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    work();
-    start.elapsed()
-}
-
 /// The median over [`RUNS`] calls.
 fn median(mut work: impl FnMut()) -> Duration {
-    let mut times: Vec<_> = (0..RUNS).map(|_| time(&mut work)).collect();
-    times.sort();
-    times[RUNS / 2]
+    middle((0..RUNS).map(|_| time(&mut work)).collect())
 }
 
 fn println_seconds(what: &str, took: Duration) {
@@ -56,16 +49,5 @@ fn println_seconds(what: &str, took: Duration) {
 }
 
 fn report(what: &str, goal: &str, figure: Duration, against: &str, peer: Option<Duration>) {
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    let peer = peer.map_or_else(
-        || format!("{against}: not measured"),
-        |peer| {
-            let ratio = figure.as_secs_f64() / peer.as_secs_f64().max(1e-9);
-            format!("{against}: {:.1} ms; ratio {ratio:.2}", milliseconds(peer))
-        },
-    );
-    println!(
-        "{what} (goal {goal}): {:.1} ms; {peer}",
-        milliseconds(figure)
-    );
+    measure::report(&format!("{what} (goal {goal})"), figure, against, peer);
 }

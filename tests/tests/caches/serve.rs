@@ -11,15 +11,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use store::cache::{
-    backend::{Backend, BackendError, BackendOptions, Credentials, ErrorClass, Need},
-    format::{CacheName, ObjectRecord, RealisationSet},
-    server::{
-        ReadAccess, Scopes, Server, ServerEvent, ServerHandle, ServerLimits, ServerOptions,
-        TokenEntry, Unsigned,
+use store::{
+    cache::{
+        backend::{Backend, BackendError, BackendOptions, Credentials, ErrorClass, Need},
+        format::{CacheName, ObjectRecord, RealisationSet},
+        server::{CacheService, ServerOptions, Unsigned},
     },
+    serve::{
+        ListenError, ReadAccess, Scopes, Server, ServerEvent, ServerHandle, ServerLimits,
+        TokenEntry,
+    },
+    trust::SecretKey,
 };
-use store::trust::SecretKey;
 use tempfile::TempDir;
 
 use crate::{
@@ -34,7 +37,7 @@ pub(crate) struct Served {
     directory: TempDir,
     pub(crate) address: SocketAddr,
     handle: ServerHandle,
-    thread: Option<JoinHandle<Result<(), store::cache::server::ServerError>>>,
+    thread: Option<JoinHandle<Result<(), ListenError>>>,
     pub(crate) reader: String,
     pub(crate) writer: String,
     both: String,
@@ -66,7 +69,7 @@ impl Served {
             ..ServerOptions::new(cache.to_str().ok_or("a path of text")?.parse()?)
         };
         change(&mut options);
-        let server = Server::bind("127.0.0.1:0".parse()?, options)?;
+        let server = Server::bind("127.0.0.1:0".parse()?, CacheService::open(options)?)?;
         Ok(Self {
             directory,
             address: server.address(),
@@ -743,8 +746,8 @@ fn the_owner_hears_of_refusals_and_not_of_tokens() -> TestResult {
 #[test]
 fn only_directories_of_this_store_are_served() -> TestResult {
     let bind = |url: &str| -> TestResult<String> {
-        let server = Server::bind("127.0.0.1:0".parse()?, ServerOptions::new(url.parse()?));
-        Ok(server.expect_err("no server").to_string())
+        let service = CacheService::open(ServerOptions::new(url.parse()?));
+        Ok(service.expect_err("no service").to_string())
     };
     assert_eq!(
         bind("s3://bucket")?,

@@ -6,7 +6,6 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use pack::{
@@ -14,22 +13,16 @@ use pack::{
     oci::Digest,
     registry::{PushError, PushOptions, Pushed, open_repository},
 };
-use store::registry::{RegistryError, RegistryOptions};
+use store::registry::RegistryError;
 use tests::{
     http_server::{Asked, HttpServer, Reply, Then, pass_on},
     other_servers::Registry,
 };
 
-use crate::{Fixture, TestResult};
+use crate::{Fixture, TestResult, before, check_image, registry_options};
 
 /// The layer of the library has several chunks of this size, the others have one.
 const CHUNK: usize = 64 << 10;
-
-fn registry_options() -> RegistryOptions {
-    let mut options = RegistryOptions::default();
-    options.net.timeouts.retry_base = Duration::from_millis(1);
-    options
-}
 
 /// Pushes `hello` for the given platforms, one layer at a time.
 fn push_for(
@@ -82,18 +75,6 @@ fn push_error(fixture: &Fixture, server: &HttpServer) -> RegistryError {
     }
 }
 
-/// A server before a registry that may answer in its place: `interfere` gets each request with a function that asks the registry.
-fn before(
-    registry: &Registry,
-    interfere: impl Fn(&Asked, &dyn Fn() -> Reply) -> Option<Reply> + Send + Sync + 'static,
-) -> HttpServer {
-    let address = registry.address.clone();
-    HttpServer::start(move |asked| {
-        let ask = || pass_on(&address, asked);
-        Some(interfere(asked, &ask).unwrap_or_else(ask))
-    })
-}
-
 /// The methods of what was asked, in order, runs of one method once.
 fn methods(asked: &[Asked]) -> Vec<&str> {
     let mut methods: Vec<&str> = asked.iter().map(|asked| asked.method.as_str()).collect();
@@ -107,53 +88,6 @@ fn sent_bytes(asked: &[Asked]) -> u64 {
         .filter(|asked| asked.path.contains("/blobs/uploads/"))
         .filter_map(|asked| asked.header("content-length")?.parse::<u64>().ok())
         .sum()
-}
-
-/// Reads something of a registry by another client than ours.
-fn read(registry: &Registry, path: &str) -> Reply {
-    let headers = [
-        ("host".to_owned(), registry.address.clone()),
-        (
-            "accept".to_owned(),
-            "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
-                .to_owned(),
-        ),
-    ];
-    let asked = Asked {
-        method: "GET".to_owned(),
-        path: path.to_owned(),
-        headers: headers.into(),
-        body: Vec::new(),
-    };
-    pass_on(&registry.address, &asked)
-}
-
-/// Reads a manifest and everything below it, and compares all digests.
-fn check_image(
-    registry: &Registry,
-    repository: &str,
-    reference: &str,
-    expected: Digest,
-) -> TestResult {
-    let manifest = read(registry, &format!("/v2/{repository}/manifests/{reference}"));
-    assert_eq!(manifest.status, 200);
-    assert_eq!(Digest::of(&manifest.body), expected);
-    let manifest: serde_json::Value = serde_json::from_slice(&manifest.body)?;
-    if let Some(manifests) = manifest["manifests"].as_array() {
-        for one in manifests {
-            let digest = one["digest"].as_str().ok_or("no digest")?;
-            check_image(registry, repository, digest, digest.parse()?)?;
-        }
-        return Ok(());
-    }
-    let layers = manifest["layers"].as_array().ok_or("no layers")?;
-    for blob in layers.iter().chain([&manifest["config"]]) {
-        let digest = blob["digest"].as_str().ok_or("no digest")?;
-        let bytes = read(registry, &format!("/v2/{repository}/blobs/{digest}")).body;
-        assert_eq!(Some(bytes.len() as u64), blob["size"].as_u64());
-        assert_eq!(Digest::of(&bytes).to_string(), digest);
-    }
-    Ok(())
 }
 
 #[test]

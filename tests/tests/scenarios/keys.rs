@@ -62,13 +62,20 @@ fn show_prints_the_public_key_of_either_file_and_never_the_secret() {
             (shown.stdout, shown.stderr),
             (made.stdout.clone(), String::new())
         );
+        let pem = env.pith(&["key", "show", file, "--pem"]).expect_success();
+        assert!(pem.stdout.starts_with("-----BEGIN PUBLIC KEY-----\n"));
         let report = env
             .pith(&["key", "show", file, "--json"])
             .expect_success()
             .json();
         assert_eq!(
             report,
-            serde_json::json!({"version": 1, "name": "example.org-1", "public": made.line()})
+            serde_json::json!({
+                "version": 1,
+                "name": "example.org-1",
+                "public": made.line(),
+                "pem": pem.stdout,
+            })
         );
     }
 }

@@ -12,10 +12,11 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::context::Context;
-use crate::debian::{Index, LOCK_FILE, read_lock, write_lock};
+use crate::debian::{Index, LOCK_FILE, read_lock};
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{human_bytes, plural};
 use crate::platform::asked_platforms;
+use crate::whole_file::write_whole;
 
 /// Resolve packages against Debian's signed index and pin versions and digests
 ///
@@ -94,7 +95,7 @@ pub(super) fn lock(args: &LockArgs, context: &Context) -> Result<(), CommandErro
     let text = lock.to_text();
     let changed = before.as_ref().is_none_or(|(_, before)| *before != text);
     if changed {
-        write_lock(&path, &text)?;
+        write_whole(&path, &text)?;
     }
     report(
         context,

@@ -9,7 +9,7 @@ use super::{
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Make and show the keys that sign what goes into caches
+/// Make and show the keys that sign images and what goes into caches
 #[derive(Debug, Args)]
 pub(crate) struct KeyArgs {
     #[command(subcommand)]

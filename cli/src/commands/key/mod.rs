@@ -1,4 +1,4 @@
-//! `pith key`: keys that sign what goes into caches. One file a subcommand.
+//! `pith key`: keys that sign images and what goes into caches. One file a subcommand.
 
 mod generate;
 mod key_command;

@@ -17,6 +17,9 @@ pub(super) struct ShowArgs {
     /// A file with a secret or a public key
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// In PEM, as cosign and openssl read it; the name is left out
+    #[arg(long)]
+    pem: bool,
 }
 
 /// No file was named.
@@ -29,6 +32,7 @@ struct NoKey;
 struct KeyReport {
     name: KeyName,
     public: PublicKey,
+    pem: String,
 }
 
 /// Runs the command.
@@ -38,7 +42,12 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<(), CommandErro
         return Err(CommandError::new(ExitStatus::Usage, NoKey)
             .hint("`signing-key = \"FILE\"` in your settings names one"));
     };
-    print_public(&read_public(file)?, context)
+    let key = read_public(file)?;
+    if args.pem && !context.printer().is_json() {
+        context.printer().result(&key.to_pem())?;
+        return Ok(());
+    }
+    print_public(&key, context)
 }
 
 /// Prints a public key, which whoever shall trust it puts into their settings.
@@ -47,6 +56,7 @@ pub(super) fn print_public(key: &PublicKey, context: &Context) -> Result<(), Com
         context.printer().json(&KeyReport {
             name: key.name().clone(),
             public: key.clone(),
+            pem: key.to_pem(),
         })?;
     } else {
         context.printer().result(&key.to_string())?;

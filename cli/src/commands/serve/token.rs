@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use store::cache::server::{Scopes, TokenEntry};
+use store::serve::{Scopes, TokenEntry};
 use store::trust::KeyName;
 use thiserror::Error;
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 pub(crate) use header::{BLOCK, padding};
 pub use header::{append_end, append_entry};
-pub use reader::{Member, TarReader};
+pub use reader::{Dialect, Member, TarReader};
 
 /// One entry of an archive, without its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]

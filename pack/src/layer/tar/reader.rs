@@ -1,9 +1,10 @@
 //! Bytes to entries, strictly: the second half of [`validate`](crate::validate).
 //!
 //! It reads ustar and PAX from any writer as far as an image needs it, streams, and keeps at most one header in memory. It is written for hostile input:
-//! every length is checked before it is used.
+//! every length is checked before it is used. [`Dialect::Any`] is for archives of others, which have extensions of GNU, numbers in base 256 and facts
+//! about files that are of no interest here.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 
 use super::{
     TarError,
@@ -13,12 +14,21 @@ use super::{
 /// The longest extended header that is read; twice the longest path and target together.
 const MAX_PAX_BYTES: u64 = 64 << 10;
 
+/// What an archive may have in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// What this crate writes.
+    Ours,
+    /// What any tar writes.
+    Any,
+}
+
 /// One entry as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// The path, with the slash at the end if it had one.
     pub path: Vec<u8>,
-    /// The type flag: `0` file, `2` symbolic link, `5` directory, others as in POSIX.
+    /// The type flag: `0` file, `2` symbolic link, `5` directory, others as in POSIX; `S`, of GNU, a file that is there without its holes.
     pub flag: u8,
     /// The target of a link.
     pub target: Vec<u8>,
@@ -40,6 +50,7 @@ pub struct Member {
 #[derive(Debug)]
 pub struct TarReader<R> {
     inner: R,
+    dialect: Dialect,
     offset: u64,
     /// What is left of the contents of the last entry, and the padding after it.
     contents: u64,
@@ -53,13 +64,38 @@ struct Extended {
     path: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
     size_bytes: Option<u64>,
+    /// Whether the contents are without their holes; then GNU has the name elsewhere, too.
+    is_sparse: bool,
+    /// The type flags of those headers.
+    flags: Vec<u8>,
+}
+
+impl Extended {
+    /// Takes the type flag of a further header. Which of two of one kind, or of POSIX and GNU, is believed differs from reader to reader, and some forget what was
+    /// said of the next entry when something is said of all.
+    fn enter(&mut self, flag: u8, at: u64) -> Result<(), TarError> {
+        let is_other =
+            |other: &u8| *other == flag || *other == b'x' || flag != b'L' && flag != b'K';
+        if self.flags.iter().any(is_other) {
+            let problem = "an entry has extended headers that contradict one another";
+            return Err(header_error(at, problem));
+        }
+        self.flags.extend((flag != b'g').then_some(flag));
+        Ok(())
+    }
 }
 
 impl<R: Read> TarReader<R> {
-    /// Starts at the beginning of an archive.
+    /// Starts at the beginning of an archive like those of this crate.
     pub const fn new(inner: R) -> Self {
+        Self::of(inner, Dialect::Ours)
+    }
+
+    /// Starts at the beginning of an archive.
+    pub const fn of(inner: R, dialect: Dialect) -> Self {
         Self {
             inner,
+            dialect,
             offset: 0,
             contents: 0,
             padding: 0,
@@ -86,13 +122,18 @@ impl<R: Read> TarReader<R> {
                 self.done = true;
                 return Ok(None);
             }
-            let header = parse_block(&block, at)?;
-            if header.flag != b'x' {
+            let header = parse_block(&block, self.dialect, at)?;
+            let is_extended = match self.dialect {
+                Dialect::Ours => header.flag == b'x',
+                Dialect::Any => matches!(header.flag, b'x' | b'g' | b'L' | b'K'),
+            };
+            if !is_extended {
                 let member = apply(header, extended, self.offset);
                 self.contents = member.size_bytes;
                 self.padding = padding(member.size_bytes) as u64;
                 return Ok(Some(member));
             }
+            extended.enter(header.flag, at)?;
             if header.size_bytes > MAX_PAX_BYTES {
                 return Err(header_error(at, "the extended header is too long"));
             }
@@ -100,7 +141,14 @@ impl<R: Read> TarReader<R> {
                 .map_err(|_| header_error(at, "the extended header is too long"))?;
             let mut records = vec![0; length + padding(header.size_bytes)];
             self.read_exact(&mut records, at)?;
-            parse_records(&records[..length], &mut extended, at)?;
+            let records = &records[..length];
+            match header.flag {
+                b'x' => parse_records(records, self.dialect, &mut extended, at)?,
+                b'L' => extended.path = Some(text(records).to_vec()),
+                b'K' => extended.target = Some(text(records).to_vec()),
+                // What is said of all that follow is nothing that is read here.
+                _ => {}
+            }
         }
     }
 
@@ -149,6 +197,20 @@ impl<R: Read> TarReader<R> {
     }
 }
 
+impl<R: Read + Seek> TarReader<R> {
+    /// As [`next_member`](Self::next_member), but does not read what it skips.
+    pub fn seek_member(&mut self) -> Result<Option<Member>, TarError> {
+        let rest = self.contents.checked_add(self.padding);
+        if let Some(distance) = rest.and_then(|rest| i64::try_from(rest).ok()) {
+            self.inner.seek_relative(distance).map_err(TarError::Read)?;
+            self.offset = self.offset.saturating_add(distance.unsigned_abs());
+            (self.contents, self.padding) = (0, 0);
+        }
+        // Who went beyond the end finds no header there.
+        self.next_member()
+    }
+}
+
 /// Reads the contents of the entry that was returned last.
 impl<R: Read> Read for TarReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -187,11 +249,14 @@ fn apply(mut member: Member, extended: Extended, offset: u64) -> Member {
     if let Some(size_bytes) = extended.size_bytes {
         member.size_bytes = size_bytes;
     }
+    if extended.is_sparse {
+        member.flag = b'S';
+    }
     member.offset = offset;
     member
 }
 
-fn parse_block(block: &[u8; BLOCK], at: u64) -> Result<Member, TarError> {
+fn parse_block(block: &[u8; BLOCK], dialect: Dialect, at: u64) -> Result<Member, TarError> {
     let sum: u64 = block
         .iter()
         .enumerate()
@@ -204,16 +269,28 @@ fn parse_block(block: &[u8; BLOCK], at: u64) -> Result<Member, TarError> {
         })
         .sum();
     let number = |range: std::ops::Range<usize>| {
-        octal(&block[range])
-            .ok_or_else(|| header_error(at, "a number is not written in octal digits"))
+        let number = match dialect {
+            Dialect::Ours => octal(&block[range]),
+            Dialect::Any => any_number(&block[range]),
+        };
+        number.ok_or_else(|| header_error(at, "a number is not written in octal digits"))
     };
     if number(148..156)? != sum {
         return Err(TarError::Checksum { offset: at });
     }
-    if block[257..263] != *b"ustar\0" {
+    let is_ustar = block[257..263] == *b"ustar\0";
+    if !is_ustar && dialect == Dialect::Ours {
         return Err(header_error(at, "it is not ustar"));
     }
-    let prefix = text(&block[345..500]);
+    if is_ustar && block[508..] == *b"tar\0" {
+        return Err(header_error(at, "it is of star, whose names are shorter"));
+    }
+    // Elsewhere other things are in this place.
+    let prefix = if is_ustar {
+        text(&block[345..500])
+    } else {
+        &[]
+    };
     let name = text(&block[..100]);
     let path = if prefix.is_empty() {
         name.to_vec()
@@ -222,7 +299,11 @@ fn parse_block(block: &[u8; BLOCK], at: u64) -> Result<Member, TarError> {
     };
     Ok(Member {
         path,
-        flag: block[156],
+        flag: match (block[156], dialect) {
+            // Tar before POSIX.
+            (0, Dialect::Any) => b'0',
+            (flag, _) => flag,
+        },
         target: text(&block[157..257]).to_vec(),
         mode: number(100..108)?,
         uid: number(108..116)?,
@@ -251,7 +332,32 @@ fn octal(field: &[u8]) -> Option<u64> {
     })
 }
 
-fn parse_records(mut rest: &[u8], extended: &mut Extended, at: u64) -> Result<(), TarError> {
+/// Parses octal digits, nothing at all, or what GNU tar has for larger numbers: a byte with the highest bit, then the number in base 256.
+fn any_number(field: &[u8]) -> Option<u64> {
+    let (first, rest) = field.split_first()?;
+    if *first == 0x80 {
+        return rest.iter().try_fold(0_u64, |value, &byte| {
+            Some(value.checked_mul(256)? | u64::from(byte))
+        });
+    }
+    if *first == 0xff {
+        // Negative: a time before 1970, or nonsense.
+        return Some(0);
+    }
+    if text(field).trim_ascii().is_empty() {
+        // Behind a NUL, some find a number still.
+        let is_empty = field.iter().all(|byte| matches!(byte, 0 | b' '));
+        return is_empty.then_some(0);
+    }
+    octal(field)
+}
+
+fn parse_records(
+    mut rest: &[u8],
+    dialect: Dialect,
+    extended: &mut Extended,
+    at: u64,
+) -> Result<(), TarError> {
     let error = || header_error(at, "an extended record is malformed");
     while !rest.is_empty() {
         let space = rest.iter().position(|&b| b == b' ').ok_or_else(error)?;
@@ -262,10 +368,16 @@ fn parse_records(mut rest: &[u8], extended: &mut Extended, at: u64) -> Result<()
         let equals = record.iter().position(|&b| b == b'=').ok_or_else(error)?;
         let (key, value) = (&record[..equals], &record[equals + 1..]);
         match key {
-            b"path" | b"linkpath" if value.contains(&0) => return Err(error()),
+            // An empty one takes back what was said before, for some.
+            b"path" | b"linkpath" if value.is_empty() || value.contains(&0) => {
+                return Err(error());
+            }
             b"path" => extended.path = Some(value.to_vec()),
             b"linkpath" => extended.target = Some(value.to_vec()),
             b"size" => extended.size_bytes = Some(decimal(value).ok_or_else(error)?),
+            _ if dialect == Dialect::Any => {
+                extended.is_sparse |= key.starts_with(b"GNU.sparse.");
+            }
             _ => {
                 return Err(header_error(
                     at,
@@ -396,6 +508,100 @@ mod tests {
                 while let Ok(Some(_)) = reader.next_member() {}
             }
         }
+    }
+
+    #[test]
+    fn archives_of_others_are_read_and_their_contents_may_be_skipped() {
+        let long = format!("{}/x", "d".repeat(300));
+        let mut builder = ::tar::Builder::new(Vec::new());
+        for (path, bytes) in [("short", &[1; 700][..]), (&long, b"contents")] {
+            let mut header = ::tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            // More than octal digits hold.
+            header.set_uid(1 << 40);
+            builder.append_data(&mut header, path, bytes).unwrap();
+        }
+        let archive = builder.into_inner().unwrap();
+        assert!(TarReader::new(&archive[..]).next_member().is_err());
+        let mut reader = TarReader::of(io::Cursor::new(&archive), Dialect::Any);
+        let short = reader.seek_member().unwrap().unwrap();
+        assert_eq!((&short.path[..], short.uid), (&b"short"[..], 1 << 40));
+        let found = reader.seek_member().unwrap().unwrap();
+        assert_eq!(found.path, long.as_bytes());
+        let mut contents = Vec::new();
+        reader.read_to_end(&mut contents).unwrap();
+        assert_eq!(contents, b"contents");
+        assert!(reader.seek_member().unwrap().is_none());
+        for length in (0..archive.len()).step_by(BLOCK) {
+            let mut reader = TarReader::of(io::Cursor::new(&archive[..length]), Dialect::Any);
+            let result = std::iter::from_fn(|| reader.seek_member().transpose())
+                .collect::<Result<Vec<_>, _>>();
+            assert!(result.is_err(), "{length}");
+        }
+    }
+
+    /// Writes headers with their contents, the last one of a file `file`, changed by `change` before its sum is made.
+    fn headers(extended: &[(u8, &[u8])], change: impl FnOnce(&mut [u8; BLOCK])) -> Vec<u8> {
+        let mut builder = ::tar::Builder::new(Vec::new());
+        for (flag, contents) in extended {
+            let mut header = ::tar::Header::new_ustar();
+            header.set_path("extended").unwrap();
+            header.set_entry_type(::tar::EntryType::new(*flag));
+            header.set_size(contents.len() as u64);
+            header.set_cksum();
+            builder.append(&header, *contents).unwrap();
+        }
+        let mut header = ::tar::Header::new_ustar();
+        header.set_path("file").unwrap();
+        header.set_size(0);
+        change(header.as_mut_bytes());
+        header.set_cksum();
+        builder.append(&header, &[][..]).unwrap();
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn what_readers_understand_differently_is_refused_or_no_plain_file() {
+        let read = |archive: &[u8]| {
+            let member = TarReader::of(archive, Dialect::Any).next_member();
+            let member = member.ok()?.expect("a member");
+            Some((String::from_utf8(member.path).unwrap(), member.flag))
+        };
+        let (path, long, link) = (
+            b"10 path=a\n".as_slice(),
+            b"b\0".as_slice(),
+            b"c\0".as_slice(),
+        );
+        let empty = b"8 path=\n".as_slice();
+        let sparse = b"29 GNU.sparse.name=evil.json\n".as_slice();
+        for (extended, expected) in [
+            (vec![], Some(("file", b'0'))),
+            (vec![(b'x', path)], Some(("a", b'0'))),
+            (
+                vec![(b'g', empty), (b'g', empty), (b'x', path)],
+                Some(("a", b'0')),
+            ),
+            (vec![(b'L', long), (b'K', link)], Some(("b", b'0'))),
+            (vec![(b'x', path), (b'x', path)], None),
+            (vec![(b'x', path), (b'g', empty)], None),
+            (vec![(b'L', long), (b'g', empty)], None),
+            (vec![(b'x', path), (b'L', long)], None),
+            (vec![(b'L', long), (b'x', path)], None),
+            (vec![(b'L', long), (b'L', long)], None),
+            (vec![(b'x', empty)], None),
+            (vec![(b'x', sparse)], Some(("file", b'S'))),
+        ] {
+            let found = read(&headers(&extended, |_| ()));
+            let expected = expected.map(|(path, flag)| (path.to_owned(), flag));
+            assert_eq!(found, expected, "{extended:?}");
+        }
+        // A size behind a NUL, and names that end where those of POSIX do not.
+        let hidden = headers(&[], |block| {
+            block[124..136].copy_from_slice(b"\x0000000001000");
+        });
+        let star = headers(&[], |block| block[508..].copy_from_slice(b"tar\0"));
+        assert_eq!((read(&hidden), read(&star)), (None, None));
     }
 
     #[test]

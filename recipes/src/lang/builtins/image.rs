@@ -32,6 +32,7 @@ const FIELDS: &[&str] = &[
     "volumes",
     "stop_signal",
     "health_check",
+    "layers",
 ];
 
 #[starlark_module]
@@ -128,6 +129,7 @@ fn declaration(
             .optional("health_check")
             .map(|field| health_check(field, context))
             .transpose()?,
+        layers: fields.optional("layers").map_or(Ok(Vec::new()), layers)?,
         origin: crate::model::Location::default(),
     })
 }
@@ -170,6 +172,22 @@ fn health_check(field: Field<'_>, context: &FileContext<'_>) -> Result<HealthChe
         return Err(field.bad_value("has no command"));
     }
     Ok(check)
+}
+
+/// Returns layers written `{"base": ["glibc*"]}`.
+fn layers(field: Field<'_>) -> Result<Vec<(String, Vec<String>)>, LangError> {
+    let mut layers = Vec::new();
+    for (name, value) in field.dict()? {
+        let patterns = field.with_value(value).strings()?;
+        if patterns.is_empty() || patterns.iter().any(String::is_empty) {
+            return Err(field.bad_value(format!(
+                "has `{}` without a name; write `[\"glibc*\"]`",
+                name.escape_debug()
+            )));
+        }
+        layers.push((name, patterns));
+    }
+    Ok(layers)
 }
 
 /// Returns the repository part of an image's name (OCI distribution-spec 1.1, "Pulling manifests": `<name>`).

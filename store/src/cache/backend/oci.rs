@@ -22,13 +22,13 @@ use super::{
     http::{ask_for, is_there, part, whole},
     oci_manifest::{
         Content, EMPTY_BLOB, EMPTY_DIGEST, Layer, MANIFEST_TYPE, MAX_INLINE, MAX_MANIFEST, decode,
-        encode, sha256, tag,
+        encode, tag,
     },
 };
 use crate::{
     cache::format::CacheName,
     net::{Answer, Request},
-    registry::{RegistryError, RegistryOptions, Repository, Scope},
+    registry::{RegistryError, RegistryOptions, Repository, Scope, sha256},
 };
 
 /// Packs whose place is remembered; each costs some 150 bytes.

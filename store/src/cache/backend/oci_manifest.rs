@@ -2,7 +2,6 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::cache::format::CacheName;
 
@@ -89,16 +88,6 @@ pub(super) fn tag(name: &CacheName) -> String {
     }
 }
 
-/// Returns the digest by which registries know bytes.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = "sha256:".to_owned();
-    for byte in Sha256::digest(bytes) {
-        write!(text, "{byte:02x}").expect("a string takes everything");
-    }
-    text
-}
-
 /// Returns the manifest of a file, the same for the same file.
 pub(super) fn encode(content: &Content, name: &CacheName) -> Vec<u8> {
     let empty = || Descriptor {
@@ -171,6 +160,7 @@ fn is_sha256(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::sha256;
 
     fn object() -> CacheName {
         format!("o/00/{}", "0".repeat(40)).parse().unwrap()

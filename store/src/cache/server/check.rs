@@ -12,6 +12,7 @@ use crate::{
         content_size,
     },
     id::{PackDigest, PathDigest, ResolvedDigest},
+    serve::Denied,
     tree::Node,
     trust::{KeyName, PublicKey, SignatureSet, Statement},
 };
@@ -78,7 +79,7 @@ impl Checker {
             CacheName::Claim(_) => drop(Claim::decode(&bytes)?),
             // Whoever owns the directory decides what stays in it.
             CacheName::Pins | CacheName::Condemned | CacheName::Collector(_) => {
-                return Err(Refusal::Scope);
+                return Err(Denied::Scope.into());
             }
             CacheName::Log(_) => {
                 if !bytes.starts_with(&ZSTD_MAGIC) {
@@ -296,9 +297,10 @@ fn check_manifest_frame(bytes: &[u8]) -> Result<(), Refusal> {
     };
     let failed = |source: FrameError| FormatError::Frame { what: WHAT, source };
     if content_size(frame).map_err(failed)? > MAX_MANIFEST_CONTENT {
-        return Err(Refusal::TooLarge {
+        return Err(Denied::TooLarge {
             limit: MAX_MANIFEST_CONTENT,
-        });
+        }
+        .into());
     }
     Ok(())
 }

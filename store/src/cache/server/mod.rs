@@ -14,12 +14,15 @@
 //! | `GET /metrics` | counters in the text format of Prometheus, for who may read |
 //!
 //! Names are those of `FORMAT.md`. Reading asks for no token if the server says so; writing always asks for one: `Authorization: Bearer …`, of a file of
-//! [`TokenEntry`]s. Refusals say why in one line of text: 400 and 422 what is wrong with a file, 401 and 403 who may not, 409 what has to be there before it, 411
+//! [`TokenEntry`](crate::serve::TokenEntry)s. Refusals say why in one line of text: 400 and 422 what is wrong with a file, 401 and 403 who may not, 409 what has to be there before it, 411
 //! and 413 how large it may be, 408, 429 and 503 when to come back, 507 that the disk is full. `cache.json` is the server's, and the first log of a build stays.
 //! Nothing is removed.
 //!
 //! ```
-//! use store::cache::server::{ReadAccess, Server, ServerOptions};
+//! use store::{
+//!     cache::server::{CacheService, ServerOptions},
+//!     serve::{ReadAccess, Server},
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
@@ -28,7 +31,7 @@
 //!     read: ReadAccess::Public,
 //!     ..ServerOptions::new(directory.parse()?)
 //! };
-//! let server = Server::bind("127.0.0.1:0".parse()?, options)?;
+//! let server = Server::bind("127.0.0.1:0".parse()?, CacheService::open(options)?)?;
 //! println!("http://{}", server.address());
 //! let handle = server.handle();
 //! # handle.shutdown();
@@ -41,30 +44,17 @@
 //! Not responsible for TLS, which a proxy before it does, nor for removing what nobody needs.
 
 mod check;
-mod event;
-mod limits;
-mod listener;
-mod metrics;
 mod options;
-mod pace;
-mod range;
 mod refusal;
-mod reply;
 mod requests;
 mod shelf;
-mod tokens;
 
-pub use event::ServerEvent;
-pub use limits::ServerLimits;
-pub use listener::{Server, ServerHandle};
-pub use options::{OnEvent, ReadAccess, ServerOptions, Unsigned};
+pub use options::{ServerOptions, Unsigned};
 pub use refusal::Refusal;
-pub use tokens::{Scopes, TokenEntry};
-
-use std::{io, net::SocketAddr, path::PathBuf};
+pub use requests::CacheService;
 
 use super::{backend::BackendError, format::FormatError};
-use crate::trust::TrustError;
+use crate::serve::TokenError;
 
 /// Why a cache cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -75,18 +65,6 @@ pub enum ServerError {
         /// The cache.
         cache: String,
     },
-    /// The address cannot be listened at.
-    #[error("cannot listen at {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The system gives no threads.
-    #[error("cannot start the threads of the server")]
-    Threads(#[source] io::Error),
     /// The directory cannot be read, or not written where clients may.
     #[error("the cache's directory cannot be used")]
     Directory(#[from] BackendError),
@@ -102,62 +80,4 @@ pub enum ServerError {
     /// The file of tokens cannot be used.
     #[error(transparent)]
     Tokens(#[from] TokenError),
-}
-
-/// Why there is no token, or no file of them.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The system has no randomness.
-    #[error("the system gives no random bytes")]
-    Randomness(#[source] getrandom::Error),
-    /// A file cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A file is too long.
-    #[error("`{}` has more than {limit} bytes", path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// How many it may have.
-        limit: u64,
-    },
-    /// A file is none of tokens.
-    #[error("`{}` is no file of tokens", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: Box<Self>,
-    },
-    /// A line is none.
-    #[error("line {number} says of no token what it may")]
-    Line {
-        /// The line, from 1.
-        number: usize,
-        /// What is wrong with it.
-        #[source]
-        source: Box<Self>,
-    },
-    /// A line has other words.
-    #[error("it is not `<name> <scopes> <64 hexadecimal digits>`")]
-    Shape,
-    /// A line's first word is no name.
-    #[error("its name is none")]
-    Name(#[source] TrustError),
-    /// A line's second word says nothing.
-    #[error("`{}` is none of `read`, `write` and `read,write`", text.escape_debug())]
-    Scopes {
-        /// The word.
-        text: String,
-    },
-    /// Two lines are of one token.
-    #[error("its token has a line already")]
-    Twice,
 }

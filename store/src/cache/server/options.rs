@@ -1,18 +1,12 @@
 //! What a server's owner decides.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf};
 
-use super::{ServerEvent, ServerLimits};
-use crate::{cache::backend::CacheUrl, trust::PublicKey};
-
-/// Who may read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadAccess {
-    /// Everybody.
-    Public,
-    /// Who has a token for it.
-    Tokens,
-}
+use crate::{
+    cache::backend::CacheUrl,
+    serve::{OnEvent, ReadAccess, ServerLimits},
+    trust::PublicKey,
+};
 
 /// What becomes of records and realisations that no key has signed which the server was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +16,6 @@ pub enum Unsigned {
     /// They are refused, and so are signatures of other keys.
     Refused,
 }
-
-/// Hears what happens, on any thread, one event after another or several at once. Slow ones make the server slow.
-pub type OnEvent = Arc<dyn Fn(&ServerEvent<'_>) + Send + Sync>;
 
 /// What a server's owner decides.
 #[derive(Clone)]

@@ -1,16 +1,21 @@
 //! Why a request is not done, and how HTTP says that.
 
-use std::{error::Error, io, time::Duration};
+use std::io;
 
 use crate::{
     cache::{backend::BackendError, format::FormatError},
     id::StorePath,
+    net::chain,
+    serve::Denied,
     trust::KeyName,
 };
 
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// It is not even looked at.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// There is no such file.
     #[error("there is no such file")]
     Absent,
@@ -20,39 +25,6 @@ pub enum Refusal {
     /// It is none of the things that this server does.
     #[error("this server does not do that")]
     Method,
-    /// Who asks has to say who it is.
-    #[error("a token is needed")]
-    NoToken,
-    /// Who asks is unknown.
-    #[error("the token is not known")]
-    WrongToken,
-    /// Who asks may not.
-    #[error("the token is not good for that")]
-    Scope,
-    /// It is asked too often.
-    #[error("that is too often")]
-    Rate {
-        /// How long to wait.
-        wait: Duration,
-    },
-    /// Too much else is being written.
-    #[error("too much else is being written")]
-    Busy,
-    /// A file comes without its length.
-    #[error("the length has to be said")]
-    NoLength,
-    /// A file is too large.
-    #[error("it has more than {limit} bytes")]
-    TooLarge {
-        /// How many it may have.
-        limit: u64,
-    },
-    /// A file comes too slowly.
-    #[error("it came too slowly")]
-    Slow,
-    /// A file did not come whole.
-    #[error("the connection broke")]
-    Broken,
     /// A file is not what its name says.
     #[error("it is not what its name says")]
     Content(#[from] FormatError),
@@ -103,9 +75,6 @@ pub enum Refusal {
     /// The directory failed.
     #[error("the cache's directory failed")]
     Directory(#[from] BackendError),
-    /// The server stopped in the middle.
-    #[error("the server is being stopped")]
-    Stopped,
 }
 
 impl Refusal {
@@ -114,30 +83,16 @@ impl Refusal {
     pub fn status(&self) -> u16 {
         match self {
             Self::Name => 400,
-            Self::NoToken | Self::WrongToken => 401,
-            Self::Scope | Self::Unsigned | Self::UnknownKey { .. } => 403,
+            Self::Denied(denied) => denied.status(),
+            Self::Unsigned | Self::UnknownKey { .. } => 403,
             Self::Absent => 404,
             Self::Method => 405,
-            Self::Slow | Self::Broken => 408,
             Self::Missing { .. } | Self::Conflict(_) | Self::Path { .. } => 409,
-            Self::NoLength => 411,
-            Self::TooLarge { .. } => 413,
             Self::Content(_) | Self::Pack | Self::Log | Self::Frame { .. } => 422,
             Self::Signature { .. } => 422,
-            Self::Rate { .. } => 429,
             Self::Directory(BackendError::Absent { .. }) => 404,
             Self::Directory(BackendError::File(error)) if is_full(&error.source) => 507,
             Self::Directory(_) => 500,
-            Self::Busy | Self::Stopped => 503,
-        }
-    }
-
-    /// Returns after how many seconds the same request makes sense again.
-    pub(super) fn retry_after(&self) -> Option<u64> {
-        match self {
-            Self::Rate { wait } => Some(wait.as_secs() + 1),
-            Self::Busy | Self::Stopped => Some(1),
-            _ => None,
         }
     }
 
@@ -151,14 +106,7 @@ impl Refusal {
 
     /// Returns the chain of causes in one line.
     pub(super) fn text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text.replace('\n', " ")
+        chain(self).replace('\n', " ")
     }
 }
 

@@ -1,0 +1,14 @@
+//! `pith image`: images that exist already, in files and in registries. One file a subcommand.
+
+mod copy;
+mod diff;
+mod image_command;
+mod inspect;
+mod ls;
+mod place;
+mod push;
+mod rebase;
+mod sign;
+mod verify;
+
+pub(crate) use image_command::{ImageArgs, image};

@@ -1,0 +1,94 @@
+//! Where an image is, as the command line has it.
+
+use std::path::{Path, PathBuf};
+
+use pack::existing::{ExistingImage, ImageReference};
+use store::registry::Repository;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::registry::{RegistryArgs, open_registry, parse_existing};
+
+/// The prefixes by which other tools say that an image is a file.
+const FILES: [&str; 3] = ["oci-archive:", "docker-archive:", "oci:"];
+/// The prefix by which other tools say that an image is in a registry.
+const REGISTRY: &str = "docker://";
+
+/// Where an image is.
+pub(super) enum ImagePlace {
+    /// An archive or a layout, and which of its images.
+    File(PathBuf, Option<String>),
+    /// A registry.
+    Registry(Box<(ImageReference, Repository)>),
+}
+
+impl ImagePlace {
+    /// Opens an image that is there.
+    pub(super) fn open(&self) -> Result<ExistingImage<'_>, CommandError> {
+        let opened = match self {
+            Self::File(path, tag) => ExistingImage::open(path, tag.as_deref()),
+            Self::Registry(registry) => ExistingImage::fetch(&registry.0, &registry.1),
+        };
+        Ok(opened?)
+    }
+
+    /// Finds an image that is there: a file, if there is one of that name, else in a registry, of which nothing is asked yet.
+    pub(super) fn of_existing(
+        text: &str,
+        args: &RegistryArgs,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        // Nobody calls an image in a registry so, and who has mistyped a file's name is told that it is not there.
+        let is_path = text.starts_with(['/', '.']) || text.ends_with(".tar");
+        if let Some(text) = file_of(text) {
+            let (path, tag) = split_tag(text, context.directory());
+            return Ok(Self::File(path, tag));
+        }
+        let (path, tag) = split_tag(text, context.directory());
+        if is_path || path.exists() {
+            return Ok(Self::File(path, tag));
+        }
+        in_registry(text, args, context).map(|found| Self::Registry(Box::new(found)))
+    }
+
+    /// Finds where an image is to be: in a registry where that is said, else a file.
+    pub(super) fn of_new(
+        text: &str,
+        args: &RegistryArgs,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        if text.starts_with(REGISTRY) {
+            let found = in_registry(text, args, context)?;
+            return Ok(Self::Registry(Box::new(found)));
+        }
+        let path = file_of(text).unwrap_or(text);
+        Ok(Self::File(context.directory().join(path), None))
+    }
+}
+
+/// Finds an image in a registry, of which nothing is asked yet.
+pub(super) fn in_registry(
+    text: &str,
+    args: &RegistryArgs,
+    context: &Context,
+) -> Result<(ImageReference, Repository), CommandError> {
+    let name = parse_existing(text)?;
+    let repository = open_registry(context, name.name(), args.plaintext())?;
+    Ok((name, repository))
+}
+
+/// Takes `PATH:TAG` apart, where that is not itself the name of a file.
+fn split_tag(text: &str, directory: &Path) -> (PathBuf, Option<String>) {
+    let whole = directory.join(text);
+    match text.rsplit_once(':') {
+        Some((path, tag)) if !whole.exists() && directory.join(path).exists() => {
+            (directory.join(path), Some(tag.to_owned()))
+        }
+        _ => (whole, None),
+    }
+}
+
+/// What stands behind the prefix of a file.
+fn file_of(text: &str) -> Option<&str> {
+    FILES.iter().find_map(|prefix| text.strip_prefix(prefix))
+}

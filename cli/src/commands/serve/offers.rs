@@ -1,0 +1,178 @@
+//! From the name of a repository to images.
+//!
+//! `curl/jq` are the packages or declared images `curl` and `jq` in one image, `debian/nginx/curl` packages of Debian, and a first component `amd64` or `arm64` says
+//! what it is for.
+
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use pack::serve::{ImageSource, Offer, SourceError};
+use pack::{Image, PackOptions};
+use recipes::model::Platform;
+use store::LocalStore;
+
+use crate::commands::pack::title_of;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::image::{declared_spec, default_spec};
+use crate::realise::{RealiseOptions, realise};
+use crate::select::{Selection, Want, select_all};
+
+/// A question, and where the answer goes.
+pub(super) struct Asked {
+    name: String,
+    answer: Sender<Result<Offer, SourceError>>,
+}
+
+impl Asked {
+    /// Answers it. Who does not wait any more is not answered.
+    pub(super) fn answer(self, offer: impl FnOnce(&str) -> Result<Offer, SourceError>) {
+        self.answer.send(offer(&self.name)).ok();
+    }
+}
+
+/// Hands questions of a server to those who have the command's context.
+#[derive(Debug)]
+pub(super) struct Channel(Mutex<Sender<Asked>>);
+
+impl Channel {
+    pub(super) const fn new(sender: Sender<Asked>) -> Self {
+        Self(Mutex::new(sender))
+    }
+}
+
+impl ImageSource for Channel {
+    fn offer(&self, name: &str) -> Result<Offer, SourceError> {
+        let stopped = || SourceError::Failed {
+            message: "the server is being stopped".to_owned(),
+        };
+        let (answer, receiver) = mpsc::channel();
+        let asked = Asked {
+            name: name.to_owned(),
+            answer,
+        };
+        let sender = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        sender.send(asked).map_err(|_| stopped())?;
+        receiver.recv().map_err(|_| stopped())?
+    }
+}
+
+/// What makes images of names.
+pub(super) struct Offers<'a> {
+    pub(super) context: &'a Context,
+    pub(super) store: &'a LocalStore,
+    pub(super) platforms: Vec<Platform>,
+    pub(super) options: PackOptions,
+}
+
+impl Offers<'_> {
+    /// Builds what a name asks for.
+    pub(super) fn offer(&self, name: &str) -> Result<Offer, SourceError> {
+        let (platform, targets) = parse(name).ok_or_else(|| SourceError::Unknown {
+            message: format!("`{name}` names no package"),
+        })?;
+        let only: Vec<Platform> = platform.into_iter().collect();
+        let platforms = if only.is_empty() {
+            &self.platforms
+        } else {
+            &only
+        };
+        let mut images = Vec::with_capacity(platforms.len());
+        for platform in platforms {
+            images.push(self.image(*platform, &targets)?);
+        }
+        Ok(Offer { images })
+    }
+
+    fn image(&self, platform: Platform, targets: &[String]) -> Result<Image<'static>, SourceError> {
+        let evaluator = self.context.evaluator_for(platform);
+        let selections = select_all(self.context, &evaluator, targets, Want::Image);
+        let selections = selections.map_err(|error| SourceError::Unknown {
+            message: text_of(&error),
+        })?;
+        let failed = |error: CommandError| SourceError::Failed {
+            message: text_of(&error),
+        };
+        let realised = realise(
+            self.context,
+            self.store,
+            &selections,
+            &RealiseOptions::default(),
+        );
+        let realised = realised.map_err(failed)?;
+        let title = selections.first().map(title_of).unwrap_or_default();
+        let spec = match selections.as_slice() {
+            [Selection::Image(image)] => declared_spec(image, &title, platform, &realised.paths),
+            _ => default_spec(&title, platform),
+        };
+        let image = Image::new(
+            self.store,
+            &realised.paths,
+            &spec.map_err(failed)?,
+            &self.options,
+            &|_| (),
+        );
+        image.map_err(|error| failed(error.into()))
+    }
+}
+
+/// What a user here would read.
+fn text_of(error: &CommandError) -> String {
+    let text = error.render();
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+}
+
+/// Returns the platform that a name asks for, and its targets.
+fn parse(name: &str) -> Option<(Option<Platform>, Vec<String>)> {
+    let mut components: Vec<&str> = name.split('/').collect();
+    let platform = match *components.first()? {
+        "amd64" => Some(Platform::X86_64Linux),
+        "arm64" => Some(Platform::Aarch64Linux),
+        _ => None,
+    };
+    if platform.is_some() {
+        components.remove(0);
+    }
+    let targets = match components.split_first()? {
+        (&"debian", []) => return None,
+        (&"debian", names) => vec![format!("debian:{}", names.join(","))],
+        _ => components.into_iter().map(str::to_owned).collect(),
+    };
+    Some((platform, targets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_targets_for_a_platform() {
+        for (name, expected) in [
+            ("curl", Some((None, vec!["curl"]))),
+            ("curl/jq", Some((None, vec!["curl", "jq"]))),
+            ("debian/nginx/curl", Some((None, vec!["debian:nginx,curl"]))),
+            (
+                "arm64/hello",
+                Some((Some(Platform::Aarch64Linux), vec!["hello"])),
+            ),
+            (
+                "arm64/debian/jq",
+                Some((Some(Platform::Aarch64Linux), vec!["debian:jq"])),
+            ),
+            ("amd64", None),
+            ("debian", None),
+        ] {
+            let expected = expected.map(|(platform, targets)| {
+                (
+                    platform,
+                    targets.into_iter().map(str::to_owned).collect::<Vec<_>>(),
+                )
+            });
+            assert_eq!(parse(name), expected, "{name}");
+        }
+    }
+}

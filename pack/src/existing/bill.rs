@@ -1,0 +1,162 @@
+//! The bill of materials that an image of this crate has in it, read again.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufReader, Read},
+};
+
+use serde::{Deserialize, Serialize};
+use store::{ObjectId, StorePath};
+
+use super::{AnyManifest, ExistingError, ExistingImage, blob_name};
+use crate::{
+    layer::{Compression, Dialect, TarReader},
+    oci::{annotation, or_default},
+    rootfs::is_bill,
+};
+
+/// Bytes of a bill that are read at most: one package has some 700.
+const MAX_BILL_BYTES: u64 = 64 << 20;
+
+/// What the bill of an image says of one store path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BillPackage {
+    /// The store path.
+    pub path: StorePath,
+    /// The whole digest of the object.
+    pub id: ObjectId,
+    /// The name of the software.
+    pub name: String,
+    /// Its version, if it has one.
+    pub version: Option<String>,
+    /// Its license, an SPDX expression, if it is known.
+    pub license: Option<String>,
+    /// The store paths that it refers to, ascending.
+    pub references: Vec<StorePath>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    packages: Vec<Package>,
+    #[serde(default, deserialize_with = "or_default")]
+    relationships: Vec<Relationship>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Package {
+    #[serde(rename = "SPDXID")]
+    id: String,
+    name: String,
+    package_file_name: Option<String>,
+    version_info: Option<String>,
+    license_declared: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    external_refs: Vec<External>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct External {
+    reference_type: String,
+    reference_locator: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Relationship {
+    spdx_element_id: String,
+    relationship_type: String,
+    related_spdx_element: String,
+}
+
+/// Reads a bill; ascending by store path. Software without a store path of its own is not in it.
+pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::Error> {
+    let document: Document = serde_json::from_slice(bytes)?;
+    let mut packages = BTreeMap::new();
+    for package in document.packages {
+        let place = package.package_file_name.as_deref();
+        let path = place.and_then(|place| StorePath::from_logical(place).ok());
+        let mut external = package.external_refs.iter();
+        let id = external.find(|one| one.reference_type == "pith-object");
+        let id = id.and_then(|one| one.reference_locator.parse().ok());
+        if let (Some(path), Some(id)) = (path, id) {
+            let license = package.license_declared;
+            let known = BillPackage {
+                path,
+                id,
+                name: package.name,
+                version: package.version_info,
+                license: license.filter(|license| license != "NOASSERTION"),
+                references: Vec::new(),
+            };
+            packages.insert(package.id, known);
+        }
+    }
+    for relationship in document.relationships {
+        let target = packages.get(&relationship.related_spdx_element);
+        let target = target.map(|package| package.path.clone());
+        if relationship.relationship_type == "DEPENDS_ON"
+            && let Some(package) = packages.get_mut(&relationship.spdx_element_id)
+        {
+            package.references.extend(target);
+        }
+    }
+    let mut packages: Vec<BillPackage> = packages.into_values().collect();
+    for package in &mut packages {
+        package.references.sort_unstable();
+    }
+    packages.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(packages)
+}
+
+/// Whether an image says that this crate made it.
+pub(crate) fn is_ours(manifest: &AnyManifest) -> bool {
+    manifest
+        .annotations
+        .contains_key(annotation::FORMAT_VERSION)
+}
+
+impl ExistingImage<'_> {
+    /// Reads the bill in an image of this crate; `None` where there is none. Reads layers, the highest first, until it is found: it is in the highest one.
+    pub(super) fn read_bill(
+        &self,
+        manifest: &AnyManifest,
+    ) -> Result<Option<Vec<BillPackage>>, ExistingError> {
+        if !is_ours(manifest) {
+            return Ok(None);
+        }
+        for layer in manifest.layers.iter().rev() {
+            let Some(compression) = Compression::from_media_type(&layer.media_type) else {
+                continue;
+            };
+            let name = blob_name(&layer.digest);
+            let Some(blob) = self.source.blob(layer)? else {
+                return Err(self.missing(&name));
+            };
+            let wrong = |source| self.source.error(&name, source);
+            let decoded = compression.decode(blob).map_err(wrong)?;
+            let mut reader = TarReader::of(BufReader::new(decoded), Dialect::Any);
+            // What is no layer is found out by whoever validates.
+            while let Ok(Some(member)) = reader.next_member() {
+                if is_bill(&member.path) {
+                    let mut bytes = Vec::new();
+                    reader
+                        .by_ref()
+                        .take(member.size_bytes.min(MAX_BILL_BYTES))
+                        .read_to_end(&mut bytes)
+                        .map_err(wrong)?;
+                    let path = String::from_utf8_lossy(&member.path);
+                    return parse_bill(&bytes).map(Some).map_err(|source| {
+                        ExistingError::Document {
+                            image: self.name().to_owned(),
+                            document: path.into_owned(),
+                            source,
+                        }
+                    });
+                }
+            }
+        }
+        Ok(None)
+    }
+}

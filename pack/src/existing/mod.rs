@@ -1,0 +1,220 @@
+//! Images that exist already: in an archive, a layout or a registry.
+//!
+//! [`ExistingImage`] sees them alike, whoever made them. It is shown, copied to a file, a directory or a registry, and validated
+//! ([`validate`](crate::validate())). Whatever is copied keeps its bytes, and so its digest; each blob is hashed on its way, and nothing appears in its place
+//! unless all of it is what it should be.
+//!
+//! Archives are those of this crate, of `docker save`, `podman save` and skopeo. Docker's own kind has no manifest: one is made that names its configuration
+//! and its layers as they are, always the same one.
+//!
+//! Not responsible for: who a user is in a registry, and whether what an image says about itself is true, beyond its digests.
+
+mod archive;
+mod bill;
+mod copy;
+mod diff;
+mod docker;
+mod document;
+mod documents;
+mod files;
+mod image;
+mod inspect;
+mod layout;
+mod push;
+mod rebase;
+mod reference;
+mod source;
+
+use std::{io, path::PathBuf};
+
+use store::registry::RegistryError;
+use thiserror::Error;
+
+use crate::{SinkError, layer::TarError, oci::Digest};
+
+pub use bill::BillPackage;
+pub(crate) use bill::{is_ours, parse_bill};
+pub use copy::{Copied, FileKind};
+pub use diff::{ChangeKind, ConfigChange, FileChange, ImageDiff, PackageChange, PackageSide};
+pub(crate) use document::{AnyConfig, AnyIndex, AnyManifest, Entry, is_index};
+pub use document::{AnyPlatform, RunFacts};
+pub(crate) use documents::{Documents, ManifestDocument};
+pub use image::ExistingImage;
+pub use inspect::{ArtifactFacts, ImageFacts, Inspection, LayerFacts};
+pub use reference::ImageReference;
+pub(crate) use source::{Source, blob_name};
+
+/// No document of an image is longer; registries have the same limit.
+pub(crate) const MAX_DOCUMENT_BYTES: u64 = 4 << 20;
+
+/// The text names no platform.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{text}` is not a platform of the form `os/architecture` or `os/architecture/variant`")]
+pub struct PlatformError {
+    /// The text.
+    pub text: String,
+}
+
+/// Why an image cannot be read.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// The image could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The archive, the file in the layout, or the blob in the registry.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no archive.
+    #[error("`{}` is not an archive", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: TarError,
+    },
+    /// The archive or the directory holds no image.
+    #[error("`{}` holds no image: there is {missing} in it", path.display())]
+    NoImage {
+        /// The archive or the directory.
+        path: PathBuf,
+        /// What is not there.
+        missing: &'static str,
+    },
+    /// Docker's list in an archive names something that makes no image.
+    #[error("`manifest.json` of `{}` makes no image: {problem}", path.display())]
+    DockerList {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The registry did not do what it was asked.
+    #[error("cannot read `{name}`")]
+    Registry {
+        /// The whole name.
+        name: String,
+        /// Why.
+        #[source]
+        source: RegistryError,
+    },
+}
+
+/// Why an image cannot be shown or copied.
+#[derive(Debug, Error)]
+pub enum ExistingError {
+    /// It could not be read.
+    #[error(transparent)]
+    Read(#[from] SourceError),
+    /// A document of it cannot be understood.
+    #[error("`{document}` of `{image}` is no document of an image that is understood")]
+    Document {
+        /// The image.
+        image: String,
+        /// The document.
+        document: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A document of it is longer than any should be, or too many hang together.
+    #[error("`{image}` is too large to be an image: {problem}")]
+    TooLarge {
+        /// The image.
+        image: String,
+        /// What there is too much of.
+        problem: &'static str,
+    },
+    /// Something that a document names is not there.
+    #[error("`{image}` lacks `{what}`")]
+    Missing {
+        /// The image.
+        image: String,
+        /// What is not there.
+        what: String,
+    },
+    /// There is not one image, but none or several.
+    #[error("`{image}` holds {}", if tags.is_empty() { "no image of that tag".to_owned() } else { format!("several images: {}", tags.join(", ")) })]
+    Choice {
+        /// The archive or layout.
+        image: String,
+        /// The tags of the images that are there.
+        tags: Vec<String>,
+    },
+    /// The image is not for the platform.
+    #[error("`{image}` is not for `{wanted}`, but for {}", found.join(", "))]
+    Platform {
+        /// The image.
+        image: String,
+        /// What was asked for.
+        wanted: String,
+        /// What it is for.
+        found: Vec<String>,
+    },
+    /// The image is for several platforms, and one has to be chosen.
+    #[error("`{image}` is for several platforms: {}", found.join(", "))]
+    Platforms {
+        /// The image.
+        image: String,
+        /// What it is for.
+        found: Vec<String>,
+    },
+    /// The layers of one image are not the lowest ones of the other.
+    #[error("the layers of `{base}` are not the lowest ones of `{image}`")]
+    NotItsBase {
+        /// The image.
+        image: String,
+        /// What should be its base.
+        base: String,
+    },
+    /// Something is not what its digest says.
+    #[error(
+        "`{image}` is damaged\n  expected: {expected}, {expected_bytes} bytes\n  found:    {found}, {found_bytes} bytes"
+    )]
+    Damaged {
+        /// The image.
+        image: String,
+        /// The digest by which it is named.
+        expected: Digest,
+        /// The size by which it is named.
+        expected_bytes: u64,
+        /// The digest of its bytes.
+        found: Digest,
+        /// Their number.
+        found_bytes: u64,
+    },
+    /// A layer cannot be read.
+    #[error("the layer `{layer}` of `{image}` cannot be read")]
+    Layer {
+        /// The image.
+        image: String,
+        /// The layer.
+        layer: Digest,
+        /// Why.
+        #[source]
+        source: TarError,
+    },
+    /// A layer is of a kind that is not known.
+    #[error("a layer of `{image}` is of the kind `{media_type}`, which is not known")]
+    LayerType {
+        /// The image.
+        image: String,
+        /// The kind.
+        media_type: String,
+    },
+    /// The copy could not be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The registry that the copy goes to did not do what it was asked.
+    #[error("cannot push `{name}`")]
+    Push {
+        /// The whole name.
+        name: String,
+        /// Why.
+        #[source]
+        source: RegistryError,
+    },
+}

@@ -1,0 +1,215 @@
+//! An image on another base: the layers of the old one out, those of the new one in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de;
+use serde_json::{Value, json};
+
+use super::{
+    AnyPlatform, Entry, ExistingError, ExistingImage, Source, blob_name, documents::Documents,
+    image::tag_of,
+};
+use crate::oci::{Digest, annotation, media_type, to_canonical_json};
+
+/// The name and the digest of the base that an image has. OCI image-spec 1.1, annotations.md.
+const BASE_NAME: &str = "org.opencontainers.image.base.name";
+const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
+/// An image that exists only as its documents, with blobs of two others.
+#[derive(Debug)]
+pub(crate) struct Rebased<'a> {
+    image: &'a ExistingImage<'a>,
+    base: &'a ExistingImage<'a>,
+    /// The layers that are in the base.
+    base_layers: BTreeSet<Digest>,
+    /// `index.json`, `oci-layout`, the manifest and the configuration, by their names in a layout.
+    pub(super) documents: BTreeMap<String, Vec<u8>>,
+}
+
+impl<'a> Rebased<'a> {
+    /// Returns which of the two images has a blob.
+    pub(super) fn source(&self, entry: &Entry) -> &'a Source<'a> {
+        if self.base_layers.contains(&entry.digest) {
+            &self.base.source
+        } else {
+            &self.image.source
+        }
+    }
+}
+
+/// One image for one platform, with its documents as they are.
+struct Part {
+    manifest: Value,
+    config: Value,
+    digest: Digest,
+    platform: AnyPlatform,
+}
+
+impl Part {
+    fn read(
+        image: &ExistingImage<'_>,
+        platform: Option<&AnyPlatform>,
+    ) -> Result<Self, ExistingError> {
+        let documents: Documents = image.documents(platform)?;
+        let [only] = documents.manifests.as_slice() else {
+            let manifests = documents.manifests.iter();
+            let platforms = manifests.filter_map(|one| one.entry.platform.as_ref());
+            return Err(ExistingError::Platforms {
+                image: image.name().to_owned(),
+                found: platforms.map(ToString::to_string).collect(),
+            });
+        };
+        let bytes = documents
+            .all
+            .iter()
+            .find(|document| document.entry.digest == only.entry.digest)
+            .map(|document| document.bytes.as_slice());
+        let digest = only.entry.digest;
+        let config = image.read_small_blob(&only.manifest.config)?;
+        Ok(Self {
+            manifest: read_parts(
+                image,
+                &digest.to_string(),
+                bytes.unwrap_or_default(),
+                &["", "/config", "/annotations"],
+            )?,
+            config: read_parts(image, "its configuration", &config, &["", "/rootfs"])?,
+            digest,
+            platform: image.read_config(&only.manifest)?.platform,
+        })
+    }
+
+    fn list<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
+        let found = value.pointer(pointer).and_then(Value::as_array);
+        found.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    fn diff_ids(&self) -> &[Value] {
+        Self::list(&self.config, "/rootfs/diff_ids")
+    }
+
+    fn layers(&self) -> &[Value] {
+        Self::list(&self.manifest, "/layers")
+    }
+
+    fn history(&self) -> &[Value] {
+        Self::list(&self.config, "/history")
+    }
+}
+
+/// Reads a document in which something is to be written at each of `pointers`: objects, if they are there.
+///
+/// A list of the same values would be understood, too, and nothing could be written into it.
+fn read_parts(
+    image: &ExistingImage<'_>,
+    name: &str,
+    bytes: &[u8],
+    pointers: &[&str],
+) -> Result<Value, ExistingError> {
+    let document: Value = image.parse(name, bytes)?;
+    for pointer in pointers {
+        let part = document.pointer(pointer);
+        if part.is_some_and(|part| !part.is_object() && !part.is_null()) {
+            return Err(ExistingError::Document {
+                image: image.name().to_owned(),
+                document: name.to_owned(),
+                source: de::Error::custom(format_args!("`{pointer}` is no object")),
+            });
+        }
+    }
+    Ok(document)
+}
+
+impl<'a> ExistingImage<'a> {
+    /// Returns this image with the layers of `new` in the place of those of `old`, which must be its lowest ones. Nothing is written: the result is copied and pushed as
+    /// any other image. How it is run stays as it is.
+    pub fn rebase(
+        &'a self,
+        platform: Option<&AnyPlatform>,
+        old: &ExistingImage<'_>,
+        new: &'a Self,
+    ) -> Result<Self, ExistingError> {
+        let image = Part::read(self, platform)?;
+        let old_part = Part::read(old, Some(&image.platform))?;
+        let new_part = Part::read(new, Some(&image.platform))?;
+        let count = old_part.diff_ids().len();
+        let is_lowest = image.diff_ids().starts_with(old_part.diff_ids());
+        if !is_lowest || count == 0 || image.layers().len() != image.diff_ids().len() {
+            return Err(ExistingError::NotItsBase {
+                image: self.name().to_owned(),
+                base: old.name().to_owned(),
+            });
+        }
+        let join = |mine: &[Value], of_new: &[Value]| -> Vec<Value> {
+            of_new.iter().chain(mine).cloned().collect()
+        };
+        let mut config = image.config.clone();
+        config["rootfs"]["diff_ids"] = json!(join(&image.diff_ids()[count..], new_part.diff_ids()));
+        // What an image says of its base's making is not always what the base says.
+        let mine = image.history().strip_prefix(old_part.history());
+        if let (Some(mine), false) = (mine, image.history().is_empty()) {
+            config["history"] = json!(join(mine, new_part.history()));
+        } else if let Some(config) = config.as_object_mut() {
+            config.remove("history");
+        }
+        let config = to_canonical_json(&config);
+        let mut manifest = image.manifest.clone();
+        manifest["config"]["digest"] = json!(Digest::of(&config));
+        manifest["config"]["size"] = json!(config.len());
+        manifest["layers"] = json!(join(&image.layers()[count..], new_part.layers()));
+        manifest["annotations"][BASE_DIGEST] = json!(new_part.digest);
+        manifest["annotations"][BASE_NAME] = json!(
+            new.image_name()?
+                .map_or_else(|| new.name().to_owned(), |name| name.to_string())
+        );
+        let manifest = to_canonical_json(&manifest);
+        let kind = self.kind_of(&image);
+        self.rebased(new, &new_part, &kind, config, manifest)
+    }
+
+    /// The media type of the manifest of a part.
+    fn kind_of(&self, part: &Part) -> String {
+        let named = part.manifest["mediaType"].as_str();
+        named.unwrap_or(media_type::MANIFEST).to_owned()
+    }
+
+    fn rebased(
+        &'a self,
+        new: &'a Self,
+        new_part: &Part,
+        kind: &str,
+        config: Vec<u8>,
+        manifest: Vec<u8>,
+    ) -> Result<Self, ExistingError> {
+        let digest = Digest::of(&manifest);
+        let mut entry = json!({"mediaType": kind, "digest": digest, "size": manifest.len()});
+        let old_entry = self.entry()?;
+        if tag_of(&old_entry).is_some() {
+            let names = [annotation::REF_NAME, annotation::CONTAINERD_NAME];
+            for name in names {
+                if let Some(value) = old_entry.annotations.get(name) {
+                    entry["annotations"][name] = json!(value);
+                }
+            }
+        }
+        let index = json!({"schemaVersion": 2, "manifests": [entry]});
+        let layers = new_part.layers().iter();
+        let base_layers = layers.filter_map(|layer| layer["digest"].as_str()?.parse().ok());
+        let marker = json!({"imageLayoutVersion": "1.0.0"});
+        let documents = BTreeMap::from([
+            ("index.json".to_owned(), to_canonical_json(&index)),
+            ("oci-layout".to_owned(), to_canonical_json(&marker)),
+            (blob_name(&Digest::of(&config)), config),
+            (blob_name(&digest), manifest),
+        ]);
+        Ok(Self::of_rebased(
+            format!("{} on {}", self.name(), new.name()),
+            Rebased {
+                image: self,
+                base: new,
+                base_layers: base_layers.collect(),
+                documents,
+            },
+        ))
+    }
+}

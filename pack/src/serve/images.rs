@@ -1,0 +1,192 @@
+//! Where images come from, and those that are being served.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use store::serve::{Denied, WAITING_THREADS};
+use tokio::sync::Semaphore;
+
+use super::{packed::Packed, refusal::RegistryRefusal, route::AnyDigest};
+use crate::Image;
+
+/// Offers that are remembered: each keeps its closure from being collected.
+const REMEMBERED: usize = 256;
+
+/// What a source has under a name.
+#[derive(Debug)]
+pub struct Offer {
+    /// One image for each platform, sorted by it. More than one make an index.
+    pub images: Vec<Image<'static>>,
+}
+
+/// Why a source has no image of a name.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It knows nothing of that name.
+    #[error("{message}")]
+    Unknown {
+        /// Why.
+        message: String,
+    },
+    /// It knows the name, and cannot make the image.
+    #[error("{message}")]
+    Failed {
+        /// Why.
+        message: String,
+    },
+}
+
+/// Where images come from.
+pub trait ImageSource: Send + Sync + 'static {
+    /// Returns what there is under a name now, after building it if need be. Blocks; called by one thread at a time for each name.
+    fn offer(&self, name: &str) -> Result<Offer, SourceError>;
+}
+
+/// The images that are being served.
+pub(super) struct Images {
+    source: Box<dyn ImageSource>,
+    /// Given to those who wait for the source, so that what is there is answered meanwhile.
+    asks: Semaphore,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Names that somebody is asking for now, with the number of those who wait for the same.
+    asking: BTreeMap<String, Asking>,
+    /// The offers that were made, the newest last.
+    made: VecDeque<(String, Arc<Packed>)>,
+}
+
+#[derive(Default)]
+struct Asking {
+    waiting: usize,
+    answer: Option<Result<Arc<Packed>, SourceError>>,
+}
+
+impl Images {
+    pub(super) fn new(source: Box<dyn ImageSource>) -> Self {
+        Self {
+            source,
+            asks: Semaphore::new(WAITING_THREADS),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Returns what there is under a name now. Who asks while somebody asks for the same gets the same answer. Blocks.
+    pub(super) fn current(&self, name: &str) -> Result<Arc<Packed>, RegistryRefusal> {
+        let _ask = self.asks.try_acquire().map_err(|_| Denied::Busy)?;
+        let mut state = self.state();
+        if let Some(asking) = state.asking.get_mut(name) {
+            asking.waiting += 1;
+            loop {
+                let Some(asking) = state.asking.get_mut(name) else {
+                    // The source panicked.
+                    return Err(Denied::Stopped.into());
+                };
+                if let Some(answer) = asking.answer.clone() {
+                    asking.waiting -= 1;
+                    self.changed.notify_all();
+                    return answer.map_err(RegistryRefusal::from);
+                }
+                state = self.wait(state);
+            }
+        }
+        state.asking.insert(name.to_owned(), Asking::default());
+        drop(state);
+        let asks = Asks { images: self, name };
+        let answer = self.make(name);
+        let mut state = self.state();
+        if let Some(asking) = state.asking.get_mut(name) {
+            asking.answer = Some(answer.clone());
+        }
+        self.changed.notify_all();
+        while state.asking.get(name).is_some_and(|one| one.waiting > 0) {
+            state = self.wait(state);
+        }
+        if let Ok(packed) = &answer {
+            state.remember(name, packed);
+        }
+        drop(state);
+        drop(asks);
+        answer.map_err(RegistryRefusal::from)
+    }
+
+    fn make(&self, name: &str) -> Result<Arc<Packed>, SourceError> {
+        let offer = self.source.offer(name)?;
+        let packed = Packed::new(offer).map_err(|error| SourceError::Failed {
+            message: store::net::chain(&error),
+        })?;
+        Ok(Arc::new(packed))
+    }
+
+    /// Returns what has this manifest or blob, if a name has or had it; the newest of those that were served, otherwise what there is now. Blocks.
+    pub(super) fn with(
+        &self,
+        name: &str,
+        digest: &AnyDigest,
+        has: fn(&Packed, &AnyDigest) -> bool,
+    ) -> Result<Option<Arc<Packed>>, RegistryRefusal> {
+        let known = self.state().find(name, digest, has);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let current = self.current(name)?;
+        Ok(has(&current, digest).then_some(current))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes a name out of those that are being asked for, also when the source panics.
+struct Asks<'a> {
+    images: &'a Images,
+    name: &'a str,
+}
+
+impl Drop for Asks<'_> {
+    fn drop(&mut self) {
+        self.images.state().asking.remove(self.name);
+        self.images.changed.notify_all();
+    }
+}
+
+impl State {
+    fn remember(&mut self, name: &str, packed: &Arc<Packed>) {
+        self.made
+            .retain(|(known, old)| known != name || old.digest() != packed.digest());
+        self.made.push_back((name.to_owned(), Arc::clone(packed)));
+        if self.made.len() > REMEMBERED {
+            self.made.pop_front();
+        }
+    }
+
+    fn find(
+        &self,
+        name: &str,
+        digest: &AnyDigest,
+        has: fn(&Packed, &AnyDigest) -> bool,
+    ) -> Option<Arc<Packed>> {
+        let mut newest = self.made.iter().rev();
+        let found = newest.find(|(known, packed)| known == name && has(packed, digest));
+        found.map(|(_, packed)| Arc::clone(packed))
+    }
+}
+
+impl std::fmt::Debug for Images {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Images").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! Images whose manifests are known, so that they can be answered.
+
+use super::{
+    images::Offer,
+    route::{AnyDigest, is_tag},
+};
+use crate::{
+    Image, ImageError,
+    image::{Assembled, KnownLayers},
+    layer::LayerError,
+    oci::{Descriptor, Index, media_type, to_canonical_json},
+};
+
+/// The images of one name.
+pub(super) struct Packed {
+    images: Vec<One>,
+    /// Where there is more than one image.
+    index: Option<Document>,
+    /// What there is besides `latest`.
+    version: Option<String>,
+}
+
+/// One image and what its layers are.
+pub(super) struct One {
+    pub(super) image: Image<'static>,
+    /// All known.
+    pub(super) layers: KnownLayers,
+    assembled: Assembled,
+}
+
+/// A manifest or an index.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    pub(super) media_type: String,
+    pub(super) digest: AnyDigest,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Document {
+    fn new(descriptor: &Descriptor, bytes: &[u8]) -> Self {
+        Self {
+            media_type: descriptor.media_type.clone(),
+            digest: descriptor.digest.into(),
+            bytes: bytes.to_vec(),
+        }
+    }
+}
+
+/// Where the bytes of a blob are.
+#[derive(Debug)]
+pub(super) enum Blob<'a> {
+    /// Here.
+    Bytes(&'a [u8]),
+    /// They are those of a layer, by the indices of the image and the layer.
+    Layer {
+        image: usize,
+        layer: usize,
+        size_bytes: u64,
+    },
+}
+
+impl Packed {
+    /// Makes every layer that was never made before, and forgets its bytes again.
+    pub(super) fn new(offer: Offer) -> Result<Self, ImageError> {
+        let mut images = Vec::with_capacity(offer.images.len());
+        for image in offer.images {
+            let mut layers = image.find_layers();
+            let known = layers.iter().enumerate();
+            let missing: Vec<usize> = known
+                .filter(|(_, known)| known.is_none())
+                .map(|(index, _)| index)
+                .collect();
+            image.encode(&missing, &mut layers, &mut |_| Ok::<_, LayerError>(()))?;
+            let digests: Vec<_> = layers.iter().flatten().copied().collect();
+            let assembled = image.assemble(&digests);
+            images.push(One {
+                image,
+                layers,
+                assembled,
+            });
+        }
+        let entries = images
+            .iter()
+            .map(|one| one.image.index_entry(&one.assembled.manifest_descriptor));
+        let index = (images.len() > 1).then(|| {
+            let bytes = to_canonical_json(&Index::new(entries.collect()));
+            Document::new(&Descriptor::of(media_type::INDEX, &bytes), &bytes)
+        });
+        let version = images.first().and_then(|one| one.image.version());
+        let version = version.filter(|version| is_tag(version)).map(str::to_owned);
+        Ok(Self {
+            images,
+            index,
+            version,
+        })
+    }
+
+    /// Returns the digest of the whole.
+    pub(super) fn digest(&self) -> Option<AnyDigest> {
+        self.top().map(|document| document.digest)
+    }
+
+    /// Returns what the tags stand for: the index, or the only manifest.
+    pub(super) fn top(&self) -> Option<Document> {
+        let only = || self.images.first().map(One::document);
+        self.index.clone().or_else(only)
+    }
+
+    /// Returns the tags, sorted.
+    pub(super) fn tags(&self) -> Vec<String> {
+        let mut tags = vec!["latest".to_owned()];
+        tags.extend(self.version.clone());
+        tags.sort();
+        tags.dedup();
+        tags
+    }
+
+    /// Returns the manifest or the index with this digest.
+    pub(super) fn manifest(&self, digest: &AnyDigest) -> Option<Document> {
+        let manifests = self.images.iter().map(One::document);
+        self.index
+            .iter()
+            .cloned()
+            .chain(manifests)
+            .find(|document| document.digest == *digest)
+    }
+
+    /// Returns where the bytes of a blob are.
+    pub(super) fn blob(&self, digest: &AnyDigest) -> Option<Blob<'_>> {
+        for (image, one) in self.images.iter().enumerate() {
+            let assembled = &one.assembled;
+            if AnyDigest::from(assembled.config_descriptor.digest) == *digest {
+                return Some(Blob::Bytes(&assembled.config));
+            }
+            let mut layers = assembled.layers.iter();
+            let layer = layers.position(|layer| AnyDigest::from(layer.digest) == *digest);
+            if let Some(layer) = layer {
+                return Some(Blob::Layer {
+                    image,
+                    layer,
+                    size_bytes: assembled.layers[layer].size_bytes,
+                });
+            }
+        }
+        None
+    }
+
+    pub(super) fn image(&self, image: usize) -> Option<&One> {
+        self.images.get(image)
+    }
+
+    pub(super) fn has_manifest(&self, digest: &AnyDigest) -> bool {
+        self.manifest(digest).is_some()
+    }
+
+    pub(super) fn has_blob(&self, digest: &AnyDigest) -> bool {
+        self.blob(digest).is_some()
+    }
+}
+
+impl One {
+    fn document(&self) -> Document {
+        Document::new(
+            &self.assembled.manifest_descriptor,
+            &self.assembled.manifest,
+        )
+    }
+}

@@ -1,0 +1,540 @@
+//! Who is answered what.
+
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use hyper::{
+    Method, StatusCode,
+    body::Incoming,
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LINK, ORIGIN, RANGE, WWW_AUTHENTICATE,
+    },
+};
+use serde_json::{Value, json};
+use store::{
+    net::chain,
+    serve::{self, Body, Denied, Gate, GateOptions, Question, Reply, Service, blocking, cut},
+};
+
+use super::{
+    depot::Depot,
+    facts::facts_of,
+    images::{ImageSource, Images},
+    layer::{LayerPart, layer_body},
+    layer_turns::LayerTurns,
+    packed::{Blob, Document, Packed},
+    refusal::RegistryRefusal,
+    route::{Algorithm, AnyDigest, NoRoute, Reference, Route, parameter},
+    upload::created,
+};
+use crate::oci::media_type;
+
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
+/// Bytes of a manifest at most: what the specification asks for.
+const MAX_MANIFEST: u64 = 4 << 20;
+
+/// What a registry is made of.
+#[derive(Debug)]
+pub struct RegistryServiceOptions {
+    /// Who may do what.
+    pub gate: GateOptions,
+    /// Where what is pushed goes; without it nothing is taken.
+    pub depot: Option<Depot>,
+}
+
+/// A registry.
+#[derive(Debug)]
+pub struct RegistryService {
+    gate: Gate,
+    images: Images,
+    depot: Option<Depot>,
+    layers: LayerTurns,
+}
+
+/// A blob that was found.
+enum Found {
+    /// All of it, or of a file the part, with the size of the whole.
+    File(Option<Range<u64>>, u64, Body),
+    Layer(Arc<Packed>, usize, usize, u64),
+}
+
+impl RegistryService {
+    /// Makes the service of a registry that has what `source` has.
+    pub fn new(
+        source: Box<dyn ImageSource>,
+        options: RegistryServiceOptions,
+    ) -> Result<Self, serve::TokenError> {
+        Ok(Self {
+            gate: Gate::new(options.gate)?,
+            images: Images::new(source),
+            depot: options.depot,
+            layers: LayerTurns::default(),
+        })
+    }
+
+    async fn route(
+        self: &Arc<Self>,
+        question: &Question,
+        body: &mut Option<Incoming>,
+    ) -> Result<Reply, RegistryRefusal> {
+        let route = Route::parse(&question.path).map_err(|error| match error {
+            NoRoute::Unknown => RegistryRefusal::Path,
+            NoRoute::Name => RegistryRefusal::Name,
+            NoRoute::Reference => RegistryRefusal::Tag,
+            NoRoute::Digest => RegistryRefusal::Digest,
+        })?;
+        if question.is_read() {
+            return self.read(route, question).await;
+        }
+        if self.depot.is_none() {
+            return Err(RegistryRefusal::NoPush);
+        }
+        match (question.method.as_str(), route) {
+            ("POST", Route::Uploads(name)) => self.begin_upload(name, question, body).await,
+            ("PATCH", Route::Upload(name, id)) => self.append(name, id, question, body).await,
+            ("PUT", Route::Upload(name, id)) => self.finish_upload(name, id, question, body).await,
+            ("DELETE", Route::Upload(_, id)) => self.forget_upload(id).await,
+            ("PUT", Route::Manifest(name, reference)) => {
+                self.put_manifest(name, reference, question, body).await
+            }
+            ("DELETE", Route::Manifest(name, reference)) => self.forget(name, reference).await,
+            ("DELETE", Route::Blob(name, digest)) => self.forget_blob(name, digest).await,
+            _ => Err(RegistryRefusal::Method),
+        }
+    }
+
+    async fn read(
+        self: &Arc<Self>,
+        route: Route,
+        question: &Question,
+    ) -> Result<Reply, RegistryRefusal> {
+        match route {
+            Route::Base => Ok(json_reply("application/json", b"{}".to_vec())),
+            Route::Manifest(name, reference) => self.manifest(name, reference).await,
+            Route::Blob(name, digest) => self.blob(name, digest, question).await,
+            Route::Upload(name, id) if self.depot.is_some() => self.upload_state(name, id).await,
+            Route::Tags(name) => self.tags(name, question).await,
+            Route::Referrers(name, digest) => self.referrers(name, digest, question).await,
+            Route::Uploads(_) | Route::Upload(..) => Err(RegistryRefusal::Method),
+        }
+    }
+
+    async fn manifest(
+        self: &Arc<Self>,
+        name: String,
+        reference: Reference,
+    ) -> Result<Reply, RegistryRefusal> {
+        let service = Arc::clone(self);
+        let document = blocking(move || service.find_manifest(&name, &reference)).await?;
+        let mut reply = json_reply(&document.media_type, document.bytes);
+        content_digest(&mut reply, &document.digest);
+        Ok(reply)
+    }
+
+    /// Blocks.
+    fn find_manifest(
+        &self,
+        name: &str,
+        reference: &Reference,
+    ) -> Result<Document, RegistryRefusal> {
+        if let Some(depot) = &self.depot
+            && let Some(document) = depot.manifest(name, reference)?
+        {
+            return Ok(document);
+        }
+        let found = match reference {
+            Reference::Digest(digest) => self
+                .source(name, reference, || {
+                    self.images.with(name, digest, Packed::has_manifest)
+                })?
+                .and_then(|packed| packed.manifest(digest)),
+            Reference::Tag(tag) => {
+                let packed = self.source(name, reference, || self.images.current(name))?;
+                let is_known = packed.tags().contains(tag);
+                is_known.then(|| packed.top()).flatten()
+            }
+        };
+        found.ok_or_else(|| no_manifest(name, reference))
+    }
+
+    /// Asks the source; what it does not know at all is only a missing manifest where something was pushed under the name.
+    fn source<T>(
+        &self,
+        name: &str,
+        reference: &Reference,
+        ask: impl FnOnce() -> Result<T, RegistryRefusal>,
+    ) -> Result<T, RegistryRefusal> {
+        let is_pushed = self
+            .depot
+            .as_ref()
+            .is_some_and(|depot| depot.has_name(name));
+        match ask() {
+            Err(RegistryRefusal::Source(_)) if is_pushed => Err(no_manifest(name, reference)),
+            answer => answer,
+        }
+    }
+
+    async fn blob(
+        self: &Arc<Self>,
+        name: String,
+        digest: AnyDigest,
+        question: &Question,
+    ) -> Result<Reply, RegistryRefusal> {
+        let range = question.header(&RANGE).map(str::to_owned);
+        let is_sent = question.method == Method::GET;
+        let service = Arc::clone(self);
+        let (asked, known) = (range.clone(), digest.clone());
+        let found = blocking(move || service.find_blob(&name, &known, asked.as_deref())).await?;
+        let (part, size, body) = match found {
+            Found::File(part, size, body) => (part, size, body),
+            Found::Layer(packed, image, layer, size_bytes) => {
+                let (part, sent) = cut(range.as_deref(), size_bytes);
+                let body = match is_sent && !sent.is_empty() {
+                    false => serve::whole(Bytes::new()),
+                    true => {
+                        let turn = self.layers.turn(question.client).await?;
+                        let wanted = LayerPart {
+                            image,
+                            layer,
+                            part: sent,
+                            size_bytes,
+                        };
+                        layer_body(packed, wanted, turn)
+                    }
+                };
+                (part, size_bytes, body)
+            }
+        };
+        let length = part.as_ref().map_or(size, |part| part.end - part.start);
+        let body = if is_sent {
+            body
+        } else {
+            serve::whole(Bytes::new())
+        };
+        let mut reply = serve::ranged(body, part.as_ref(), size);
+        content_digest(&mut reply, &digest);
+        serve::set(
+            &mut reply,
+            CACHE_CONTROL,
+            "public, max-age=31536000, immutable",
+        );
+        if is_sent {
+            self.gate.count_sent(length);
+        }
+        Ok(reply)
+    }
+
+    /// Blocks.
+    fn find_blob(
+        &self,
+        name: &str,
+        digest: &AnyDigest,
+        range: Option<&str>,
+    ) -> Result<Found, RegistryRefusal> {
+        let absent = || RegistryRefusal::NoBlob {
+            name: name.to_owned(),
+            digest: digest.to_string(),
+        };
+        if let Some(depot) = &self.depot
+            && let Some((file, size)) = depot.open_blob(name, digest)?
+        {
+            let (part, sent) = cut(range, size);
+            let body = serve::part_of(file, sent).map_err(|source| super::DepotError::File {
+                action: "read",
+                path: digest.to_string().into(),
+                source,
+            })?;
+            return Ok(Found::File(part, size, body));
+        }
+        let packed = match self.images.with(name, digest, Packed::has_blob) {
+            // Whoever pushes asks for blobs of names that nobody else knows.
+            Err(RegistryRefusal::Source(_)) if self.depot.is_some() => None,
+            packed => packed?,
+        };
+        let packed = packed.ok_or_else(absent)?;
+        match packed.blob(digest).ok_or_else(absent)? {
+            Blob::Layer {
+                image,
+                layer,
+                size_bytes,
+            } => Ok(Found::Layer(Arc::clone(&packed), image, layer, size_bytes)),
+            Blob::Bytes(bytes) => {
+                let size = bytes.len() as u64;
+                let (part, sent) = cut(range, size);
+                let bytes = Bytes::copy_from_slice(bytes);
+                let index = |offset: u64| usize::try_from(offset).unwrap_or(bytes.len());
+                let sent = bytes.slice(index(sent.start)..index(sent.end));
+                Ok(Found::File(part, size, serve::whole(sent)))
+            }
+        }
+    }
+
+    async fn tags(
+        self: &Arc<Self>,
+        name: String,
+        question: &Question,
+    ) -> Result<Reply, RegistryRefusal> {
+        let (service, of) = (Arc::clone(self), name.clone());
+        let all = blocking(move || service.find_tags(&of)).await?;
+        let query = question.query.as_deref();
+        let last = parameter(query, "last").unwrap_or_default();
+        let limit = parameter(query, "n").and_then(|n| n.parse::<usize>().ok());
+        let after: Vec<String> = all.into_iter().filter(|tag| *tag > last).collect();
+        let shown = &after[..limit.unwrap_or(after.len()).min(after.len())];
+        let text = json!({ "name": name, "tags": shown }).to_string();
+        let mut reply = json_reply("application/json", text.into_bytes());
+        if let (Some(limit), Some(last)) = (limit, shown.last())
+            && shown.len() < after.len()
+        {
+            let next = format!("</v2/{name}/tags/list?n={limit}&last={last}>; rel=\"next\"");
+            serve::set_value(&mut reply, LINK, &next);
+        }
+        Ok(reply)
+    }
+
+    /// Blocks. Sorted.
+    fn find_tags(&self, name: &str) -> Result<BTreeSet<String>, RegistryRefusal> {
+        let mut tags = BTreeSet::new();
+        let mut is_known = false;
+        if let Some(depot) = &self.depot {
+            is_known = depot.has_name(name);
+            tags.extend(depot.tags(name)?);
+        }
+        match self.images.current(name) {
+            Ok(packed) => tags.extend(packed.tags()),
+            Err(RegistryRefusal::Source(_)) if is_known => {}
+            Err(error) => return Err(error),
+        }
+        Ok(tags)
+    }
+
+    async fn referrers(
+        self: &Arc<Self>,
+        name: String,
+        subject: AnyDigest,
+        question: &Question,
+    ) -> Result<Reply, RegistryRefusal> {
+        let service = Arc::clone(self);
+        let all = blocking(move || {
+            let depot = service.depot.as_ref();
+            let found = depot.map(|depot| depot.referrers(&name, &subject));
+            Ok::<_, RegistryRefusal>(found.transpose()?.unwrap_or_default())
+        });
+        let mut all = all.await?;
+        let wanted = parameter(question.query.as_deref(), "artifactType");
+        if let Some(wanted) = &wanted {
+            all.retain(|descriptor| descriptor["artifactType"] == wanted.as_str());
+        }
+        let index = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type::INDEX,
+            "manifests": all,
+        });
+        let mut reply = json_reply(media_type::INDEX, index.to_string().into_bytes());
+        if wanted.is_some() {
+            serve::set(&mut reply, FILTERS, "artifactType");
+        }
+        Ok(reply)
+    }
+
+    async fn put_manifest(
+        self: &Arc<Self>,
+        name: String,
+        reference: Reference,
+        question: &Question,
+        body: &mut Option<Incoming>,
+    ) -> Result<Reply, RegistryRefusal> {
+        let turn = self.gate.turn(MAX_MANIFEST).await?;
+        let bytes = self.gate.receive_at_most(MAX_MANIFEST, body.take());
+        let bytes = bytes.await?.to_vec();
+        let content_type = question.header(&CONTENT_TYPE).unwrap_or_default();
+        let (media_type, facts) = facts_of(&bytes, content_type)?;
+        let (digest, tag) = match reference {
+            Reference::Tag(tag) => (AnyDigest::of(Algorithm::Sha256, &bytes), Some(tag)),
+            Reference::Digest(expected) => {
+                let found = AnyDigest::of(expected.algorithm(), &bytes);
+                if found != expected {
+                    return Err(RegistryRefusal::WrongDigest {
+                        expected: expected.to_string(),
+                        found: found.to_string(),
+                    });
+                }
+                (found, None)
+            }
+        };
+        let mut facts = facts;
+        facts.descriptor["digest"] = Value::from(digest.to_string());
+        let document = Document {
+            media_type,
+            digest: digest.clone(),
+            bytes,
+        };
+        let subject = facts.subject.clone();
+        let (service, into) = (Arc::clone(self), name.clone());
+        let put = move || {
+            let depot = depot(&service)?;
+            if let Some(subject) = &facts.subject
+                && depot.is_crowded(&into, subject)?
+            {
+                return Err(RegistryRefusal::Manifest {
+                    message: "there are too many about the same manifest".to_owned(),
+                });
+            }
+            let missing = depot.put_manifest(&into, &document, tag.as_deref(), &facts)?;
+            drop(turn);
+            missing.map_or(Ok(()), |missing| {
+                Err(RegistryRefusal::MissingBlob {
+                    name: into,
+                    digest: missing.to_string(),
+                })
+            })
+        };
+        blocking(put).await?;
+        let mut reply = created(&name, "manifests", &digest);
+        if let Some(subject) = subject {
+            serve::set_value(&mut reply, SUBJECT, &subject.to_string());
+        }
+        Ok(reply)
+    }
+
+    async fn forget(
+        self: &Arc<Self>,
+        name: String,
+        reference: Reference,
+    ) -> Result<Reply, RegistryRefusal> {
+        let service = Arc::clone(self);
+        blocking(move || {
+            let depot = depot(&service)?;
+            let was_there = match &reference {
+                Reference::Tag(tag) => depot.forget_tag(&name, tag)?,
+                Reference::Digest(digest) => depot.forget_manifest(&name, digest)?,
+            };
+            was_there
+                .then_some(())
+                .ok_or_else(|| no_manifest(&name, &reference))
+        })
+        .await?;
+        Ok(serve::empty(StatusCode::ACCEPTED))
+    }
+
+    async fn forget_blob(
+        self: &Arc<Self>,
+        name: String,
+        digest: AnyDigest,
+    ) -> Result<Reply, RegistryRefusal> {
+        let service = Arc::clone(self);
+        blocking(move || {
+            let was_there = depot(&service)?.forget_blob(&name, &digest)?;
+            was_there
+                .then_some(())
+                .ok_or_else(|| RegistryRefusal::NoBlob {
+                    name,
+                    digest: digest.to_string(),
+                })
+        })
+        .await?;
+        Ok(serve::empty(StatusCode::ACCEPTED))
+    }
+}
+
+impl Service for RegistryService {
+    type Refusal = RegistryRefusal;
+
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        question: Question,
+        body: &mut Option<Incoming>,
+    ) -> Result<Reply, RegistryRefusal> {
+        if question.is_read() && question.path == "/healthz" {
+            return Ok(serve::text(StatusCode::OK, "ok\n"));
+        }
+        question.admit(&self.gate)?;
+        let caller = &question.caller;
+        caller.needs(match question.is_read() {
+            true => caller.may_read || (caller.may_write && is_asked_by_pushers(&question)),
+            false => caller.may_write || self.depot.is_none(),
+        })?;
+        if question.is_read() && question.path == "/metrics" {
+            return Ok(self.gate.counters());
+        }
+        // Browsers name the page that wants to write; clients of registries have none.
+        if !question.is_read() && question.headers.contains_key(ORIGIN) {
+            return Err(Denied::Scope.into());
+        }
+        let mut reply = self.route(&question, body).await?;
+        serve::set(&mut reply, API_VERSION, "registry/2.0");
+        Ok(reply)
+    }
+
+    fn refuse(&self, refusal: &RegistryRefusal) -> Reply {
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut reply = json_reply("application/json", refusal.body());
+        *reply.status_mut() = status;
+        serve::set(&mut reply, API_VERSION, "registry/2.0");
+        match refusal {
+            RegistryRefusal::Denied(Denied::NoToken | Denied::WrongToken) => {
+                serve::set(
+                    &mut reply,
+                    WWW_AUTHENTICATE,
+                    "Basic realm=\"pith registry\"",
+                );
+            }
+            RegistryRefusal::Method | RegistryRefusal::NoPush => {
+                serve::set(&mut reply, ALLOW, "GET, HEAD");
+            }
+            _ => {}
+        }
+        reply
+    }
+
+    fn retry_after(refusal: &RegistryRefusal) -> Option<u64> {
+        match refusal {
+            RegistryRefusal::Denied(denied) => denied.retry_after(),
+            _ => None,
+        }
+    }
+
+    fn explain(refusal: &RegistryRefusal) -> String {
+        chain(refusal).replace('\n', " ")
+    }
+}
+
+/// Whoever pushes asks what is there and where an upload stands, and reads nothing.
+fn is_asked_by_pushers(question: &Question) -> bool {
+    question.method == Method::HEAD
+        || matches!(
+            Route::parse(&question.path),
+            Ok(Route::Base | Route::Upload(..))
+        )
+}
+
+/// The directory of what is pushed, where there is one.
+pub(super) fn depot(service: &RegistryService) -> Result<&Depot, RegistryRefusal> {
+    service.depot.as_ref().ok_or(RegistryRefusal::NoPush)
+}
+
+pub(super) fn content_digest(reply: &mut Reply, digest: &AnyDigest) {
+    serve::set_value(reply, CONTENT_DIGEST, &digest.to_string());
+}
+
+fn no_manifest(name: &str, reference: &Reference) -> RegistryRefusal {
+    RegistryRefusal::NoManifest {
+        name: name.to_owned(),
+        reference: reference.to_string(),
+    }
+}
+
+fn json_reply(media_type: &str, bytes: Vec<u8>) -> Reply {
+    let length = bytes.len() as u64;
+    let mut reply = serve::bytes(serve::whole(bytes.into()), length);
+    serve::set_value(&mut reply, CONTENT_TYPE, media_type);
+    serve::set(&mut reply, CACHE_CONTROL, "no-cache");
+    reply
+}

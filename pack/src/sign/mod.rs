@@ -1,0 +1,53 @@
+//! Signatures of images: made, kept where cosign looks for them, and verified.
+//!
+//! In a registry, a signature is a manifest that names the image as its subject (OCI image-spec 1.1); beside a file, it is a bundle of its own. An image for several
+//! platforms is signed as one, and each of its manifests too, because whoever pulls one knows only that.
+//!
+//! Not responsible for: which keys are to be trusted.
+
+mod bundle;
+mod image;
+mod key;
+mod referrers;
+
+use store::registry::RegistryError;
+use thiserror::Error;
+
+use crate::existing::ExistingError;
+
+pub use bundle::Unsigned;
+pub use image::{SignatureCheck, Signed, sign_bundle, verify_bundle};
+pub use key::ImageKey;
+
+/// Why an image could not be signed, or its signatures not be read.
+#[derive(Debug, Error)]
+pub enum SignError {
+    /// The image could not be read.
+    #[error(transparent)]
+    Image(#[from] ExistingError),
+    /// The registry did not do what it was asked.
+    #[error("cannot keep or read signatures of `{name}`")]
+    Registry {
+        /// The whole name.
+        name: String,
+        /// Why.
+        #[source]
+        source: RegistryError,
+    },
+    /// The tag under which signatures are listed is something else.
+    #[error("`{tag}` in the repository of `{name}` is no list of what refers to an image")]
+    List {
+        /// The whole name.
+        name: String,
+        /// The tag.
+        tag: String,
+    },
+    /// Others change the list all the time.
+    #[error(
+        "the list of signatures of `{name}` is changed by others faster than it can be added to"
+    )]
+    Contended {
+        /// The whole name.
+        name: String,
+    },
+}

@@ -1,0 +1,368 @@
+//! What it costs to make images and to send them, beside other tools and raw limits of the same run.
+//!
+//! `cargo bench -p tests --bench images` packs 400 MB of this machine's programs and libraries in 60 objects; with `PITH_TEST_FULL` also 2 GB in 300. `buildah`, `umoci`, `pigz` and `podman` are
+//! used where they are installed. Nothing here fails on a slow machine; a regression shows as a ratio that moved.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints and may panic"
+)]
+
+use std::{
+    cell::Cell,
+    fs,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use pack::{
+    Compression, Format, Image, ImageName, ImageSpec, PackOptions,
+    registry::{PushOptions, open_repository},
+};
+use store::{
+    AddBatch, AddObject, AddSource, LocalStore, StorePath,
+    registry::RegistryOptions,
+    scratch_path,
+    testing::{StoreDirectory, open},
+};
+use tempfile::TempDir;
+use tests::{
+    Random, machine_files,
+    measure::{self, middle, peak_memory, report, shell, time},
+    other_servers::Registry,
+};
+
+const ROUNDS: usize = 3;
+/// Bytes of the app that changes.
+const APP_BYTES: usize = 5_000_000;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["--pack", store, path, compression, output] => one_pack(store, path, compression, output),
+        ["--push", store, path, reference] => one_push(store, path, reference),
+        // `cargo test` runs benchmarks too, to see that they start.
+        ["--bench", ..] => {
+            measure(60, 400_000_000);
+            if tests::is_full() {
+                measure(300, 2_000_000_000);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// An image of everything that `path` refers to.
+fn image(store: &LocalStore, path: &str, compression: Compression) -> Image<'static> {
+    let options = PackOptions {
+        compression,
+        // The files are no programs of one platform.
+        check_start: false,
+        ..PackOptions::default()
+    };
+    let spec = ImageSpec::new("app".parse().unwrap());
+    Image::new(store, &[path.parse().unwrap()], &spec, &options, &|_| ()).unwrap()
+}
+
+/// Packs in a process of its own, and prints what [`run_self`] reads: microseconds, bytes, memory.
+fn one_pack(store: &str, path: &str, compression: &str, output: &str) {
+    let store = open(Path::new(store)).unwrap();
+    let start = Instant::now();
+    let image = image(&store, path, compression.parse().unwrap());
+    let written = image.write(Format::Archive, Path::new(output)).unwrap();
+    let took = start.elapsed();
+    println!(
+        "{} {} {}",
+        took.as_micros(),
+        written.encoded_bytes,
+        peak_memory()
+    );
+}
+
+/// Pushes in a process of its own.
+fn one_push(store: &str, path: &str, reference: &str) {
+    let store = open(Path::new(store)).unwrap();
+    let start = Instant::now();
+    let image = image(&store, path, Compression::Gzip);
+    let name: ImageName = reference.parse().unwrap();
+    let repository = open_repository(&name, &RegistryOptions::default()).unwrap();
+    let pushed = image
+        .push_with(&[], &name, &repository, &PushOptions::default())
+        .unwrap();
+    let took = start.elapsed();
+    println!(
+        "{} {} {}",
+        took.as_micros(),
+        pushed.sent_bytes,
+        peak_memory()
+    );
+}
+
+/// What a process said.
+#[derive(Clone, Copy)]
+struct Outcome {
+    took: Duration,
+    bytes: u64,
+    memory_bytes: u64,
+}
+
+fn run_self(arguments: &[&str]) -> Outcome {
+    let numbers = measure::run_self(arguments);
+    Outcome {
+        took: Duration::from_micros(numbers[0]),
+        bytes: numbers[1],
+        memory_bytes: numbers[2],
+    }
+}
+
+/// A store of many objects, and an app that refers to all of them.
+struct Bench {
+    place: TempDir,
+    store: StoreDirectory,
+    bytes: u64,
+    objects: Vec<StorePath>,
+    outputs: Cell<usize>,
+}
+
+impl Bench {
+    fn new(objects: usize, bytes: u64) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let trees = place.path().join("trees");
+        let bytes = machine_files(&trees, objects, bytes).unwrap();
+        println!("{objects} objects, {:.0} MB", bytes as f64 / 1e6);
+        let store = StoreDirectory::new();
+        let opened = open(store.path()).unwrap();
+        let added: Vec<StorePath> = (0..objects)
+            .map(|number| add(&opened, &trees, &format!("part-{number}"), &[]))
+            .collect();
+        Self {
+            place,
+            store,
+            bytes,
+            objects: added,
+            outputs: Cell::new(0),
+        }
+    }
+
+    /// The app as it is after so many changes of one file.
+    fn app(&self, version: u64) -> String {
+        let mut random = Random::new(version);
+        let parent = self.place.path().join(format!("app-{version}"));
+        let app = parent.join("app");
+        fs::create_dir_all(&app).unwrap();
+        let changed: Vec<u8> = (0..APP_BYTES / 16)
+            .flat_map(|_| random.next().to_le_bytes())
+            .collect();
+        fs::write(app.join("program"), changed).unwrap();
+        let mut random = Random::new(u64::MAX);
+        let same: Vec<u8> = (0..APP_BYTES / 16)
+            .flat_map(|_| random.next().to_le_bytes())
+            .collect();
+        fs::write(app.join("data"), same).unwrap();
+        let store = open(self.store.path()).unwrap();
+        add(&store, &parent, "app", &self.objects).to_string()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    /// Packs to a place where nothing is, or once more to the last one.
+    fn pack(&self, app: &str, compression: &str, anew: bool) -> Outcome {
+        if anew {
+            self.outputs.set(self.outputs.get() + 1);
+            let layers = self.store.path().join("var/layers");
+            if layers.exists() {
+                fs::remove_dir_all(layers).unwrap();
+            }
+        }
+        let output = self.file(&format!("image-{}.tar", self.outputs.get()));
+        let store = self.store.path().to_str().unwrap();
+        run_self(&["--pack", store, app, compression, output.to_str().unwrap()])
+    }
+
+    fn push(&self, app: &str, reference: &str) -> Outcome {
+        let store = self.store.path().to_str().unwrap();
+        run_self(&["--push", store, app, reference])
+    }
+}
+
+fn add(store: &LocalStore, parent: &Path, name: &str, references: &[StorePath]) -> StorePath {
+    let parent = fs::File::open(parent).unwrap();
+    let source = AddSource::Entry {
+        parent: parent.as_fd(),
+        name: name.as_ref(),
+    };
+    let object = AddObject {
+        scratch: Some(scratch_path(&name.parse().unwrap(), "out")),
+        extra_references: references.to_vec(),
+        ..AddObject::new(name.parse().unwrap(), source)
+    };
+    let batch = AddBatch {
+        objects: vec![object],
+        ..AddBatch::default()
+    };
+    store.add(batch).unwrap().pop().unwrap().path
+}
+
+fn measure(objects: usize, bytes: u64) {
+    let bench = Bench::new(objects, bytes);
+    let app = bench.app(0);
+    let gzip = measure_pack(&bench, &app, "gzip", "pigz -6 -p2");
+    measure_pack(&bench, &app, "zstd", "zstd -3 -T2");
+    measure_again(&bench, &app, gzip);
+    measure_peers(&bench, gzip);
+    measure_push(&bench, &app);
+    measure_load(&bench);
+}
+
+fn measure_pack(bench: &Bench, app: &str, compression: &str, raw: &str) -> Duration {
+    let outcomes: Vec<Outcome> = (0..ROUNDS)
+        .map(|_| bench.pack(app, compression, true))
+        .collect();
+    let packed = middle(outcomes.iter().map(|outcome| outcome.took).collect());
+    let memory = outcomes.iter().map(|outcome| outcome.memory_bytes).max();
+    let trees = bench.file("trees");
+    let tar = format!("tar -C {} -cf - .", trees.display());
+    let program = raw.split(' ').next().unwrap_or(raw);
+    let peer = is_there(program).then(|| {
+        let output = bench.file("raw");
+        let line = format!("{tar} | {raw} -c > {} && sync {0}", output.display());
+        middle((0..ROUNDS).map(|_| time(|| shell(&line))).collect())
+    });
+    report(
+        &format!("pack with {compression}, cold (goal 1.15 x)"),
+        packed,
+        &format!("tar | {raw}"),
+        peer,
+    );
+    println!(
+        "  {} MB of memory (goal 100)",
+        memory.unwrap_or_default() / 1_000_000
+    );
+    packed
+}
+
+fn measure_again(bench: &Bench, app: &str, cold: Duration) {
+    bench.pack(app, "gzip", true);
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let outcome = bench.pack(app, "gzip", false);
+        assert_eq!(outcome.bytes, 0, "nothing is made again");
+        times.push(outcome.took);
+    }
+    report("pack again (goal 15 ms)", middle(times), "cold", Some(cold));
+}
+
+/// What others do with the same files; once each, since they take long.
+fn measure_peers(bench: &Bench, gzip: Duration) {
+    let trees = bench.file("trees");
+    let layout = bench.file("umoci");
+    let umoci = is_there("umoci").then(|| {
+        let layout = layout.display();
+        let rootless = if tests::is_root() { "" } else { "--rootless" };
+        shell(&format!(
+            "umoci init --layout {layout} && umoci new --image {layout}:x"
+        ));
+        let insert = format!(
+            "umoci insert {rootless} --image {layout}:x {} /pith",
+            trees.display()
+        );
+        time(|| shell(&insert))
+    });
+    report("pack with gzip, cold", gzip, "umoci insert", umoci);
+    let buildah = is_there("buildah").then(|| {
+        let root = bench.file("buildah");
+        let storage = format!(
+            "--storage-driver vfs --root {0}/root --runroot {0}/run",
+            root.display()
+        );
+        let output = bench.file("buildah-image.tar");
+        time(|| {
+            shell(&format!(
+                "set -e; c=$(buildah {storage} from scratch); buildah {storage} copy -q $c {} /pith; \
+                 buildah {storage} commit -q $c image; buildah {storage} push -q image oci-archive:{}; \
+                 buildah {storage} rm $c; buildah {storage} rmi image",
+                trees.display(),
+                output.display()
+            ));
+        })
+    });
+    report(
+        "pack with gzip, cold (goal 0.2 x)",
+        gzip,
+        "buildah copy, commit and push",
+        buildah,
+    );
+}
+
+/// To Debian's registry on this machine: everything, nothing, and what a change of one file takes.
+fn measure_push(bench: &Bench, app: &str) {
+    let Ok(registry) = Registry::start("") else {
+        println!("push: not measured, there is no docker-registry");
+        return;
+    };
+    let reference = format!("{}/app:1", registry.address);
+    let first = bench.push(app, &reference);
+    let again = middle(
+        (0..ROUNDS)
+            .map(|_| bench.push(app, &reference).took)
+            .collect(),
+    );
+    report(
+        "push again (goal 15 ms and a round trip)",
+        again,
+        "the first push",
+        Some(first.took),
+    );
+    println!("  {} MB of memory", first.memory_bytes / 1_000_000);
+    let mut times = Vec::new();
+    let mut sent = 0;
+    for version in 1..=ROUNDS as u64 {
+        let changed = bench.app(version);
+        let outcome = bench.push(&changed, &reference);
+        times.push(outcome.took);
+        sent = sent.max(outcome.bytes);
+    }
+    report(
+        "pack and push after a change of a file of an app of 5 MB (goal 150 ms)",
+        middle(times),
+        "the first push",
+        Some(first.took),
+    );
+    println!(
+        "  {:.2} MB sent, {:.2} x the app (goal 1.1)",
+        sent as f64 / 1e6,
+        sent as f64 / APP_BYTES as f64
+    );
+}
+
+/// How long podman takes to load the last archive, beside reading it.
+fn measure_load(bench: &Bench) {
+    let archive = bench.file(&format!("image-{}.tar", bench.outputs.get()));
+    let podman = is_there("podman").then(|| {
+        let root = bench.file("podman");
+        let storage = format!("--root {0}/root --runroot {0}/run", root.display());
+        let load = format!("podman {storage} load -q -i {}", archive.display());
+        let took = time(|| shell(&load));
+        shell(&format!("podman {storage} rmi -a -f"));
+        took
+    });
+    let read = time(|| shell(&format!("cat {} > /dev/null", archive.display())));
+    if let Some(podman) = podman {
+        let megabytes = bench.bytes / 1_000_000;
+        let what = format!("podman loads {megabytes} MB (goal 3 s)");
+        report(&what, podman, "reading the archive", Some(read));
+    }
+}
+
+fn is_there(program: &str) -> bool {
+    Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}

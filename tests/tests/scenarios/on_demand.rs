@@ -1,0 +1,119 @@
+//! `pith serve --registry`: other programs pull what nobody has packed.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tests::TestEnv;
+
+/// A running `pith serve --registry`, ended with this value.
+struct Served {
+    child: Child,
+    host: String,
+}
+
+impl Served {
+    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
+        let mut command = env.command(&["serve", "--registry", "--listen", "127.0.0.1:0"]);
+        let mut child = command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("pith starts");
+        let mut url = String::new();
+        let stdout = child.stdout.take().expect("it is piped");
+        let read = BufReader::new(stdout).read_line(&mut url);
+        read.expect("it says where it listens");
+        let host = url.trim_end().strip_prefix("http://").expect("a URL");
+        Self {
+            host: host.to_owned(),
+            child,
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let id = i32::try_from(self.child.id()).expect("a process's number");
+        kill(Pid::from_raw(id), Signal::SIGTERM).expect("it runs");
+        let ended = self.child.wait().expect("it ends");
+        assert!(ended.success() || std::thread::panicking(), "{ended}");
+    }
+}
+
+#[test]
+fn a_name_is_built_packed_and_run_when_it_is_pulled() {
+    let env = TestEnv::with_shared_store();
+    let served = Served::start(&env, &[]);
+    let reference = format!("{}/hello/jq", served.host);
+    let pull = ["pull", "-q", "--tls-verify=false", &reference];
+    env.podman(&pull).expect_success();
+    let said = env.podman_run(&["--network=none", &reference]);
+    assert_eq!(said.expect_success().stdout, "Hello, world!\n");
+    let jq = [
+        "--network=none",
+        "--entrypoint=/bin/jq",
+        &reference,
+        "--version",
+    ];
+    let said = env.podman_run(&jq).expect_success();
+    assert!(said.stdout.starts_with("jq-1."), "{}", said.stdout);
+    env.remove_image(&reference);
+
+    // The same bits as `pith pack`.
+    let place = format!("docker://{reference}");
+    let inspect = ["inspect", "--tls-verify=false", &place];
+    let inspected = env.tool("skopeo", &inspect).expect_success().json();
+    let pack = ["pack", "hello", "jq", "--json", "-o", "hello.tar"];
+    let packed = env.pith(&pack).expect_success().json();
+    assert_eq!(inspected["Digest"], packed["manifest"]);
+    let nobody = format!("docker://{}/nobody", served.host);
+    let refused = env.tool("skopeo", &["inspect", "--tls-verify=false", &nobody]);
+    assert!(
+        refused.stderr.contains("there is no package `nobody`"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_project_is_packed_anew_when_it_has_changed_and_pushes_are_kept() {
+    let env = TestEnv::with_shared_store();
+    let recipe = |text: &str| {
+        let files = format!("{{\"/greeting\": \"{text}\"}}");
+        let image = "image(name = \"app\", packages = [package(\"hello\")], files = ";
+        env.write("pith.star", &format!("{image}{files})\n"));
+    };
+    recipe("one");
+    let served = Served::start(&env, &["--allow-push", "kept"]);
+    let place = format!("docker://{}/app", served.host);
+    let digest = |place: &str| {
+        let inspected = env.tool("skopeo", &["inspect", "--tls-verify=false", place]);
+        inspected.expect_success().json()["Digest"].clone()
+    };
+    let one = digest(&place);
+    recipe("two");
+    let two = digest(&place);
+    assert_ne!(one, two);
+
+    let kept = format!("docker://{}/team/app:2", served.host);
+    let copy = [
+        "--insecure-policy",
+        "copy",
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        &place,
+        &kept,
+    ];
+    env.tool("skopeo", &copy).expect_success();
+    recipe("three");
+    assert_eq!(digest(&kept), two);
+    assert_ne!(digest(&place), two);
+}
