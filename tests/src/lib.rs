@@ -13,5 +13,6 @@ mod server;
 
 pub use env::{Finished, TestEnv, binary, follow, is_full, is_root, run, shared_store};
 pub use machine_files::machine_files;
+pub use podman::PodmanTurn;
 pub use random::Random;
 pub use server::FileServer;

@@ -1,8 +1,9 @@
 //! Podman, as the scenarios use it.
 
+use std::fs::File;
 use std::process::{Command, Stdio};
 
-use crate::{Finished, TestEnv, run};
+use crate::{Finished, TestEnv, run, shared_store};
 
 /// What podman needs on a machine without delegated cgroups.
 const ENGINE: [&str; 4] = ["--runtime", "runc", "--cgroup-manager", "cgroupfs"];
@@ -13,6 +14,24 @@ const LIMITS: [&str; 4] = [
     "--ulimit",
     "nproc=4096:4096",
 ];
+
+/// Nobody else has an image in podman that another scenario has as well.
+///
+/// Podman removes an image with its last name: one that is loaded under another name in that moment is lost to whom it was
+/// loaded for. Whoever loads an image that is not its own alone takes a turn, until it has removed it.
+#[derive(Debug)]
+#[must_use = "the turn ends when it is dropped"]
+pub struct PodmanTurn(File);
+
+impl PodmanTurn {
+    /// Waits for the turn, among all processes that test with this target directory.
+    pub fn take() -> Self {
+        let file = File::create(shared_store().with_file_name("podman.lock"))
+            .expect("the target directory is writable");
+        file.lock().expect("files can be locked");
+        Self(file)
+    }
+}
 
 impl TestEnv {
     /// Packs with these arguments and loads the image into podman.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use tests::{
-    Finished, TestEnv,
+    Finished, PodmanTurn, TestEnv,
     engines::{Containerd, Dockerd},
     is_full, is_root,
     other_servers::Registry,
@@ -102,6 +102,7 @@ fn podman(
             (*reference).to_owned(),
         ),
     };
+    let _turn = PodmanTurn::take();
     let got = env.podman(&get);
     if got.status != 0 {
         return Some(Err(got.stderr));

@@ -4,11 +4,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use tests::{TestEnv, run};
+use tests::{PodmanTurn, TestEnv, run};
 
 #[test]
 fn hello_runs_in_podman() {
     let env = TestEnv::with_shared_store();
+    let _turn = PodmanTurn::take();
     env.pack_and_load(&["hello", "-f", "docker-archive"]);
     let said = env
         .podman_run(&["--network=none", "hello"])
@@ -20,6 +21,7 @@ fn hello_runs_in_podman() {
 #[test]
 fn jq_and_sqlite_run_in_podman() {
     let env = TestEnv::with_shared_store();
+    let _turn = PodmanTurn::take();
     env.pack_and_load(&["jq", "-f", "archive"]);
     let said = env
         .podman_run(&["--network=none", "jq", "-n", "[1, 2] | add"])

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tests::other_servers::Registry;
-use tests::{Finished, TestEnv, is_full, is_root, run};
+use tests::{Finished, PodmanTurn, TestEnv, is_full, is_root, run};
 
 /// An image that can be well, of a small package.
 const CHECKED: &str = r#"
@@ -76,6 +76,7 @@ fn podman_takes_images_from_a_pipe_and_keeps_health_checks_of_dockers_manifests(
             }
         }
         command.env("PITH_CACHE", "");
+        let _turn = PodmanTurn::take();
         let report = run(&mut command).expect_success().json();
         assert_eq!(report["loaded"][0]["engine"], "podman");
         assert_eq!(report["output"], serde_json::Value::Null);
@@ -120,6 +121,7 @@ fn dockers_manifests_go_to_registries_and_come_back_with_health_checks() {
         "application/vnd.docker.distribution.manifest.v2+json"
     );
 
+    let _turn = PodmanTurn::take();
     let pull = ["pull", "-q", "--tls-verify=false", &reference];
     env.podman(&pull).expect_success();
     let inspected = env

@@ -9,7 +9,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tests::TestEnv;
+use tests::{PodmanTurn, TestEnv};
 
 /// A running `pith serve --registry`, ended with this value.
 struct Served {
@@ -54,6 +54,7 @@ fn a_name_is_built_packed_and_run_when_it_is_pulled() {
     let served = Served::start(&env, &[]);
     let reference = format!("{}/hello/jq", served.host);
     let pull = ["pull", "-q", "--tls-verify=false", &reference];
+    let turn = PodmanTurn::take();
     env.podman(&pull).expect_success();
     let said = env.podman_run(&["--network=none", &reference]);
     assert_eq!(said.expect_success().stdout, "Hello, world!\n");
@@ -66,6 +67,7 @@ fn a_name_is_built_packed_and_run_when_it_is_pulled() {
     let said = env.podman_run(&jq).expect_success();
     assert!(said.stdout.starts_with("jq-1."), "{}", said.stdout);
     env.remove_image(&reference);
+    drop(turn);
 
     // The same bits as `pith pack`.
     let place = format!("docker://{reference}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tests::{TestEnv, other_servers::Registry};
+use tests::{PodmanTurn, TestEnv, other_servers::Registry};
 
 #[test]
 fn an_image_goes_to_a_registry_and_runs_from_there() {
@@ -54,6 +54,7 @@ fn an_image_goes_to_a_registry_and_runs_from_there() {
     assert!(program.symlink_metadata().is_ok());
 
     let pull = ["pull", "-q", "--tls-verify=false", &reference];
+    let _turn = PodmanTurn::take();
     env.podman(&pull).expect_success();
     let said = env.podman_run(&["--network=none", &reference]);
     assert_eq!(said.expect_success().stdout, "Hello, world!\n");
