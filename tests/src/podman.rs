@@ -21,7 +21,10 @@ const LIMITS: [&str; 4] = [
 /// loaded for. Whoever loads an image that is not its own alone takes a turn, until it has removed it.
 #[derive(Debug)]
 #[must_use = "the turn ends when it is dropped"]
-pub struct PodmanTurn(File);
+pub struct PodmanTurn {
+    #[expect(dead_code, reason = "held, not read")]
+    lock: File,
+}
 
 impl PodmanTurn {
     /// Waits for the turn, among all processes that test with this target directory.
@@ -29,7 +32,7 @@ impl PodmanTurn {
         let file = File::create(shared_store().with_file_name("podman.lock"))
             .expect("the target directory is writable");
         file.lock().expect("files can be locked");
-        Self(file)
+        Self { lock: file }
     }
 }
 

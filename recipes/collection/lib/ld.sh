@@ -6,15 +6,20 @@
 # and to every link --build-id=none, last, because gcc passes its own --build-id after the
 # user's flags: a build id hashes the scratch prefix and so differs for equal results.
 # Static links keep their flags otherwise, so do links of a build without $PITH_INTERP.
+#
+# What each link was made of is recorded for the audit, where the build directory has .pith-links: a
+# file that starts with the working directory and the result, then a line for each file and each
+# member of an archive that was linked, and a hard link to the result, which the build may rename.
 real=/usr/bin/x86_64-linux-gnu-ld.bfd
+records=${0%/*}/../.pith-links
 
 # gcc and rustc hand over long lines as one @file, quoted for a shell.
 if [ $# -eq 1 ]; then
     case "$1" in @*) eval "set -- $(cat "${1#@}")" ;; esac
 fi
-[ -n "$PITH_INTERP" ] || exec "$real" "$@" --build-id=none
+[ -n "$PITH_INTERP" ] || [ -d "$records" ] || exec "$real" "$@" --build-id=none
 
-directories='' libraries='' run_path='' dynamic='' previous=''
+directories='' libraries='' run_path='' dynamic='' previous='' result=a.out
 add_run_path() {
     case " $run_path " in *" $1 "*) ;; *) run_path="$run_path $1" ;; esac
 }
@@ -26,18 +31,24 @@ while [ "$left" -gt 0 ]; do
     shift
     left=$((left - 1))
     case "$previous" in
-    -dynamic-linker | --dynamic-linker) argument=$PITH_INTERP dynamic=1 ;;
+    -dynamic-linker | --dynamic-linker) argument=${PITH_INTERP:-$argument} dynamic=1 ;;
     -L) directories="$directories $argument" ;;
     -l) libraries="$libraries $argument" ;;
-    -o | -z) ;;
+    -o) result=$argument ;;
+    -z) ;;
     *)
         case "$argument" in
         -L/*) directories="$directories ${argument#-L}" ;;
         -l?*) libraries="$libraries ${argument#-l}" ;;
         -dynamic-linker=* | --dynamic-linker=*)
-            argument=--dynamic-linker=$PITH_INTERP dynamic=1
+            [ -z "$PITH_INTERP" ] || argument=--dynamic-linker=$PITH_INTERP
+            dynamic=1
             ;;
         -shared | --shared | -Bshareable) dynamic=1 ;;
+        # What is asked for on standard output is not a record.
+        -v | -V | -M | --version | --help | --verbose* | --print-* | --target-help | -t | --trace)
+            records=/dev/null
+            ;;
         /pith/store/*.so | /pith/store/*.so.*) add_run_path "${argument%/*}" ;;
         esac
         ;;
@@ -46,7 +57,7 @@ while [ "$left" -gt 0 ]; do
     set -- "$@" "$argument"
 done
 
-if [ -n "$dynamic" ]; then
+if [ -n "$PITH_INTERP" ] && [ -n "$dynamic" ]; then
     for directory in $directories; do
         # For each DIR of $LIBRARY_PATH, gcc also passes DIR/../lib.
         case "$directory" in */../*) continue ;; /pith/store/*) ;; *) continue ;; esac
@@ -58,4 +69,17 @@ if [ -n "$dynamic" ]; then
         set -- "$@" -rpath "$directory"
     done
 fi
-exec "$real" "$@" --build-id=none
+# configure tries hundreds of programs, which nobody installs.
+case "$result" in conftest | */conftest) records=/dev/null ;; esac
+[ -d "$records" ] || exec "$real" "$@" --build-id=none
+
+record=$records/$$
+while [ -e "$record" ]; do record=$record-; done
+printf '%s\n' "$PWD" "$result" >"$record"
+if "$real" "$@" --build-id=none -t -t >>"$record"; then
+    ln "$result" "$record.result" 2>/dev/null || rm -f "$record"
+else
+    status=$?
+    rm -f "$record"
+    exit "$status"
+fi

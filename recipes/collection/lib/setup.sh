@@ -180,7 +180,7 @@ fixup() {
 # --- run ---------------------------------------------------------------------------------
 
 # gcc looks for `ld` here first. A library of the package itself is found before any other.
-mkdir "$build_directory/.tools"
+mkdir "$build_directory/.tools" "$build_directory/.pith-links"
 install -m 755 "$PITH_LD" "$build_directory/.tools/ld"
 export COMPILER_PATH=$build_directory/.tools
 export PITH_RPATH="${lib:-$out}/lib $PITH_RPATH"
