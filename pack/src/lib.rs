@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attest;
+pub mod audit;
 pub mod emit;
 mod event;
 pub mod existing;

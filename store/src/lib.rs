@@ -9,7 +9,8 @@
 //! * [`object`]: the identity of a store object
 //! * [`scan`]: references in bytes
 //! * [`elf`]: what programs ask of their surroundings
-//! * [`info`]: facts about store paths
+//! * [`facts`]: what was observed of an output
+//! * [`info`]: what is recorded of store paths
 //! * [`trust`]: keys, signatures, and what is believed because of them
 //! * [`db`]: which objects are valid
 //! * [`closure`]: sets of store paths that are complete under references
@@ -28,6 +29,7 @@ pub mod closure;
 pub mod db;
 pub mod elf;
 pub mod export;
+pub mod facts;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod gc;

@@ -38,6 +38,7 @@ pub(super) fn component(derivation: &Derivation) -> Component {
         recipe: (!origin.file.is_empty()).then(|| format!("{}:{}", origin.file, origin.line)),
         deprecated: metadata.deprecated.clone(),
         contains: Vec::new(),
+        facts: None,
     }
 }
 

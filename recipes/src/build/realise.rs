@@ -303,6 +303,7 @@ impl<'a> Builder<'a> {
                 // What its builder said of it, and what was read in the object itself, no recipe says.
                 if let Some(known) = known {
                     facts.contains.clone_from(&known.contains);
+                    facts.facts.clone_from(&known.facts);
                     if facts.license.is_none() && known.license_evidence.is_some() {
                         facts.license.clone_from(&known.license);
                         facts.license_evidence.clone_from(&known.license_evidence);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::FactsObject;
+
 /// The software in a store object, as its recipe declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Component {
@@ -43,6 +45,9 @@ pub struct Component {
     /// The software of others that is part of it, such as the crates that were compiled into a program; sorted, no duplicates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<ContainedComponent>,
+    /// What was observed of the output when it was registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<FactsObject>,
 }
 
 /// Software that is part of a [`Component`] and has no object of its own.

@@ -1,0 +1,110 @@
+//! All that is recorded of a closure.
+
+use std::{fs, io, path::PathBuf};
+
+use store::{
+    ClosureError, LocalStore, PathInfo, StorePath,
+    facts::{Facts, FactsError, FactsObject},
+};
+
+/// What is recorded of a closure: what every question of an audit is answered from.
+#[derive(Debug, Clone, Default)]
+pub struct Gathered {
+    /// Every store path of the closure, ascending by path.
+    pub parts: Vec<Part>,
+}
+
+/// One store path, and what was observed of it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its record.
+    pub info: PathInfo,
+    /// What was observed when it was registered; none where nothing was, or where that is not in this store.
+    pub facts: Option<Facts>,
+}
+
+/// Why the facts of a closure cannot be gathered.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// The store does not have the closure.
+    #[error("cannot read what is recorded of the closure")]
+    Closure(#[from] ClosureError),
+    /// A file of facts cannot be read.
+    #[error("cannot read `{}`", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of facts has another shape than facts have.
+    #[error("`{path}` is damaged")]
+    Facts {
+        /// The object.
+        path: StorePath,
+        /// What is wrong.
+        #[source]
+        source: FactsError,
+    },
+}
+
+impl Gathered {
+    /// Reads the closure of `roots` and its facts: the database, and a file for each path whose facts are in the store.
+    pub fn load(store: &LocalStore, roots: &[StorePath]) -> Result<Self, GatherError> {
+        let closure = store.closure(roots)?;
+        let mut parts = Vec::with_capacity(closure.infos().len());
+        for info in closure.infos() {
+            let object = info.component.as_ref().and_then(|of| of.facts.as_ref());
+            let facts = object.map_or(Ok(None), |object| load_facts(store, object))?;
+            parts.push(Part {
+                info: info.clone(),
+                facts,
+            });
+        }
+        parts.sort_unstable_by(|a, b| a.info.path.cmp(&b.info.path));
+        Ok(Self { parts })
+    }
+
+    /// Returns the objects of facts that are recorded and not in the store, by path: a cache may have them.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&FactsObject> {
+        let missing = self.parts.iter().filter(|part| part.facts.is_none());
+        missing
+            .filter_map(|part| part.info.component.as_ref()?.facts.as_ref())
+            .collect()
+    }
+}
+
+impl Part {
+    /// Reads a text that the facts name, by the SHA-256 of its bytes; none where the path has no facts.
+    pub fn load_text(
+        &self,
+        store: &LocalStore,
+        sha256: &str,
+    ) -> Result<Option<Vec<u8>>, GatherError> {
+        let component = self.info.component.as_ref();
+        let Some(object) = component.and_then(|of| of.facts.as_ref()) else {
+            return Ok(None);
+        };
+        let path = store.real_path(&object.path).join("texts").join(sha256);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(source) => Err(GatherError::Io { path, source }),
+        }
+    }
+}
+
+fn load_facts(store: &LocalStore, object: &FactsObject) -> Result<Option<Facts>, GatherError> {
+    let path = store.real_path(&object.path).join("facts.json");
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(GatherError::Io { path, source }),
+    };
+    let facts = Facts::from_json(&bytes).map_err(|source| GatherError::Facts {
+        path: object.path.clone(),
+        source,
+    })?;
+    Ok(Some(facts))
+}

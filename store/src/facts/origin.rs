@@ -1,0 +1,77 @@
+//! What an output was made from: recipe, sources, patches.
+
+use serde::{Deserialize, Serialize};
+
+/// One file of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecipeFile {
+    /// Its label, for instance `//zlib/recipe.star`; in a project, its path there.
+    pub label: String,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+}
+
+/// One archive or tree of sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFacts {
+    /// Its file name.
+    pub name: String,
+    /// What it is for.
+    pub role: SourceRole,
+    /// Where it can be fetched, best first; empty for a project's own files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// Its size; of a tree, the sum of its files, in bytes.
+    pub size: u64,
+    /// SHA-256 in hex; none of a tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// SHA-512 in hex; none of a tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha512: Option<String>,
+    /// The store object it lies in.
+    pub object: String,
+    /// The package URL of the software of others that came in it; none of the main ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// The number of regular files in it.
+    pub files: u64,
+    /// Why it was not looked into, if it was not: a format that is not known, a member that is damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
+}
+
+/// What a source is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceRole {
+    /// The software itself.
+    Main,
+    /// Software of others that is part of it: a crate, a module, a wheel.
+    Vendored,
+    /// Patches, such as Debian's.
+    Patch,
+    /// Files of the recipe.
+    Data,
+}
+
+/// One patch that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatchFacts {
+    /// Its file name, as in its series.
+    pub name: String,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// The source that it lies in, by its place in [`Facts::sources`](super::Facts); none where it is a source itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<u32>,
+    /// What its header says: DEP-3 fields and free text, at most 4 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub header: String,
+    /// The vulnerabilities that its header says it fixes, for instance `CVE-2023-50246`; never taken from its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<String>,
+}
