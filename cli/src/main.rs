@@ -8,6 +8,7 @@ mod context;
 mod debian;
 mod engine;
 mod error;
+mod facts;
 mod hint;
 mod image;
 mod inside;

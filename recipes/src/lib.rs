@@ -4,6 +4,7 @@ pub mod build;
 pub mod composition;
 pub mod debian;
 pub mod event;
+pub mod facts;
 pub mod lang;
 pub mod lint;
 pub mod model;

@@ -31,6 +31,7 @@ use store::{
         source::{Policy, Source},
         testing::find_cache_faults,
     },
+    facts::FactsObject,
     testing::{TempStore, memory_tree, noise},
     trust::{self, SecretKey},
 };
@@ -135,6 +136,74 @@ fn add(
         ..AddBatch::default()
     };
     Ok(store.add(batch)?.pop().ok_or("one object was added")?)
+}
+
+/// Adds an object with what was observed of it.
+fn add_with_facts(store: &LocalStore, name: &str, needs: &[&PathInfo]) -> TestResult<PathInfo> {
+    let facts = add(store, &format!("{name}-facts"), MemoryNode::file(name), &[])?;
+    let info = add(store, name, MemoryNode::file("x"), needs)?;
+    let component = Component {
+        name: name.to_owned(),
+        facts: Some(FactsObject {
+            path: facts.path,
+            id: facts.id,
+        }),
+        ..Component::default()
+    };
+    store.set_components(&[(info.path.clone(), component)])?;
+    store
+        .path_info(&info.path)?
+        .ok_or_else(|| "it was added".into())
+}
+
+#[test]
+fn facts_go_along_and_are_asked_for_once() -> TestResult {
+    let (store, cache) = (TempStore::new(), Cache::new()?);
+    let library = add_with_facts(&store, "library", &[])?;
+    let program = add_with_facts(&store, "program", &[&library])?;
+    let first = push(&store, &cache.open()?, None, &[&program])?;
+    assert_eq!((first.objects, first.new_objects), (4, 4));
+    cache.check()?;
+    let source = cache.open()?;
+    let again = push(&store, &source, None, &[&program])?;
+    assert_eq!((again.new_objects, again.sent_bytes), (0, 0));
+    // What the cache is, what goes from it, the bundle, the facts of the target.
+    let requests = source.statistics().requests;
+    assert!(requests <= 4, "{requests}");
+
+    let other = TempStore::new();
+    let caches = [Arc::new(cache.open()?)];
+    let puller = Puller::new(&other, &caches, trust::Policy::new(Default::default()), 1);
+    let lease = other.lease()?;
+    let pull = |wanted: &[(store::StorePath, ObjectId)]| {
+        puller.pull(wanted, &lease, &|_| {}, &AtomicBool::new(false))
+    };
+    // The closure comes without them, and they come by what it says.
+    assert_eq!(
+        pull(&[(program.path.clone(), program.id)])?.objects.len(),
+        2
+    );
+    let facts = program.component.and_then(|component| component.facts);
+    let facts = facts.ok_or("it has facts")?;
+    assert_eq!(pull(&[(facts.path, facts.id)])?.objects.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn facts_that_are_not_here_keep_nothing_from_being_pushed() -> TestResult {
+    let (store, cache) = (TempStore::new(), Cache::new()?);
+    let program = add(&store, "program", MemoryNode::file("x"), &[])?;
+    let component = Component {
+        facts: Some(FactsObject {
+            path: format!("{}-program-facts", "0".repeat(40)).parse()?,
+            id: ObjectId::from_bytes([0; 32]),
+        }),
+        ..Component::default()
+    };
+    store.set_components(&[(program.path.clone(), component)])?;
+    let report = push(&store, &cache.open()?, None, &[&program])?;
+    assert_eq!(report.new_objects, 1);
+    cache.check()
 }
 
 /// Records that an object was built.

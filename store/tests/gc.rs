@@ -14,8 +14,9 @@ use std::{
 };
 
 use store::{
-    GcError, GcEvent, GcMode, GcOptions, GcReport, Keeper, LocalStore, MemoryNode, PathInfo,
-    RootKind, RootState, StorePath,
+    Component, GcError, GcEvent, GcMode, GcOptions, GcReport, Keeper, LocalStore, MemoryNode,
+    PathInfo, RootKind, RootState, StorePath,
+    facts::FactsObject,
     testing::{StoreDirectory, TEST_TIME, TempStore, add_tree, find_faults, open},
 };
 
@@ -153,6 +154,74 @@ fn a_lease_keeps_the_closure_of_what_it_names() -> TestResult {
     drop(lease);
     collect(&store, &GcOptions::default())?;
     assert_eq!(valid(&store)?, set([]));
+    Ok(())
+}
+
+/// Adds an object with what was observed of it.
+fn add_with_facts(store: &LocalStore, name: &str, below: &[&PathInfo]) -> TestResult<PathInfo> {
+    let facts = add(store, &format!("{name}-facts"), 50, &[])?;
+    let info = add(store, name, 100, below)?;
+    let component = Component {
+        name: name.to_owned(),
+        facts: Some(FactsObject {
+            path: facts.path,
+            id: facts.id,
+        }),
+        ..Component::default()
+    };
+    store.set_components(&[(info.path.clone(), component)])?;
+    Ok(info)
+}
+
+#[test]
+fn facts_live_as_long_as_what_they_are_of() -> TestResult {
+    let store = TempStore::new();
+    let lib = add_with_facts(&store, "lib", &[])?;
+    let app = add_with_facts(&store, "app", &[&lib])?;
+    add_with_facts(&store, "tool", &[])?;
+    // An object may be called so and be nobody's facts.
+    add(&store, "lost-facts", 10, &[])?;
+    store.add_root("mine", &app.path, RootKind::Explicit)?;
+    collect(&store, &GcOptions::default())?;
+    let kept = set(["app", "app-facts", "lib", "lib-facts"]);
+    assert_eq!(valid(&store)?, kept);
+    let facts = store.find_by_prefix("")?;
+    let facts = facts
+        .iter()
+        .find(|path| path.name().as_str() == "lib-facts");
+    let why = store.why_alive(facts.ok_or("it was kept")?)?;
+    let chain = why.ok_or("it is kept")?.chain;
+    let chain: Vec<_> = chain.iter().map(|path| path.name().as_str()).collect();
+    assert_eq!(chain, ["app", "lib", "lib-facts"]);
+    assert!(store.remove_root("mine")?);
+    collect(&store, &GcOptions::default())?;
+    assert_eq!(valid(&store)?, set([]));
+    assert_eq!(find_faults(&store), NONE);
+    Ok(())
+}
+
+#[test]
+fn facts_that_get_an_owner_while_it_runs_stay() -> TestResult {
+    let store = TempStore::new();
+    let facts = add(&store, "app-facts", 50, &[])?;
+    let app = add(&store, "app", 10, &[])?;
+    store.add_root("mine", &app.path, RootKind::Explicit)?;
+    let events = |event| {
+        if let GcEvent::Marked { .. } = event {
+            let component = Component {
+                facts: Some(FactsObject {
+                    path: facts.path.clone(),
+                    id: facts.id,
+                }),
+                ..Component::default()
+            };
+            let known = [(app.path.clone(), component)];
+            assert_eq!(store.set_components(&known).unwrap(), 1);
+        }
+    };
+    store.collect_garbage(&GcOptions::default(), &events, &AtomicBool::new(false))?;
+    assert_eq!(valid(&store)?, set(["app", "app-facts"]));
+    assert_eq!(find_faults(&store), NONE);
     Ok(())
 }
 

@@ -53,8 +53,13 @@ impl Gathered {
     /// Reads the closure of `roots` and its facts: the database, and a file for each path whose facts are in the store.
     pub fn load(store: &LocalStore, roots: &[StorePath]) -> Result<Self, GatherError> {
         let closure = store.closure(roots)?;
-        let mut parts = Vec::with_capacity(closure.infos().len());
-        for info in closure.infos() {
+        Self::of(store, closure.infos())
+    }
+
+    /// Reads the facts of some paths, without those of what they refer to.
+    pub fn of(store: &LocalStore, infos: &[PathInfo]) -> Result<Self, GatherError> {
+        let mut parts = Vec::with_capacity(infos.len());
+        for info in infos {
             let object = info.component.as_ref().and_then(|of| of.facts.as_ref());
             let facts = object.map_or(Ok(None), |object| load_facts(store, object))?;
             parts.push(Part {

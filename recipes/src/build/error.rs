@@ -16,6 +16,7 @@ use super::program::Failure;
 use super::smoke::SmokeFailure;
 use super::substitute::SubstituteError;
 use crate::composition::CompositionError;
+use crate::facts::ObserveError;
 use crate::model::{Builder, Derivation, Location, Platform};
 use crate::plan::PlanError;
 use crate::source::deb::DebError;
@@ -205,6 +206,9 @@ pub enum StepError {
     /// What the builder says about its components cannot be used.
     #[error("cannot record the components that the builder names")]
     Contained(#[from] ContainedError),
+    /// What the outputs are made of cannot be recorded.
+    #[error("cannot record what the outputs are made of")]
+    Observe(#[source] Box<ObserveError>),
     /// Two builds of the same thing differ.
     #[error("build {round} of the same inputs has another result than the first{}", difference_lines(.differences))]
     NotReproducible {
@@ -433,6 +437,12 @@ impl From<ClosureError> for StepError {
 impl From<SandboxError> for StepError {
     fn from(error: SandboxError) -> Self {
         Self::Sandbox(Box::new(error))
+    }
+}
+
+impl From<ObserveError> for StepError {
+    fn from(error: ObserveError) -> Self {
+        Self::Observe(Box::new(error))
     }
 }
 

@@ -27,6 +27,7 @@ mod listing;
 mod local_files;
 mod lock;
 mod log;
+mod observed;
 mod options;
 mod perform;
 mod private;

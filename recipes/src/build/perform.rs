@@ -307,7 +307,7 @@ impl Job<'_> {
             contains: first.contains().to_vec(),
             ..self.circumstances(Some(resolved), started)
         };
-        match self.register_run(&first, inputs.rules(resolved), circumstances) {
+        match self.register_run(resolved, &first, inputs.rules(resolved), circumstances) {
             Ok(outputs) => {
                 first.remove()?;
                 Ok(outputs)
@@ -327,35 +327,31 @@ impl Job<'_> {
         }
     }
 
-    /// Adds what a run made. Where the recipe has smoke commands the objects are added first, so that what is tried is what an image
-    /// would hold to the byte; only what works is known for what it was built from.
+    /// Adds what a run made. The objects are added first, so that what is tried and looked at is what an image would hold to the byte; only what works, and of
+    /// which the facts are recorded, is known for what it was built from.
     fn register_run(
         &self,
+        resolved: &ResolvedDerivation,
         run: &Run,
         rules: Rules,
         circumstances: Circumstances,
     ) -> Result<Outputs, StepError> {
-        let add = |circumstances: &Circumstances| {
-            let (store, made) = (self.store(), run.made());
-            register(
-                store,
-                self.derivation,
-                made,
-                rules,
-                circumstances,
-                self.lease,
-            )
-        };
-        let smoke = &self.derivation.metadata().smoke;
-        if smoke.is_empty() {
-            return add(&circumstances);
-        }
         let untested = Circumstances {
             resolved: None,
             ..circumstances.clone()
         };
-        let outputs = add(&untested)?;
-        self.try_out(&outputs)?;
+        let outputs = register(
+            self.store(),
+            self.derivation,
+            run.made(),
+            rules,
+            &untested,
+            self.lease,
+        )?;
+        if !self.derivation.metadata().smoke.is_empty() {
+            self.try_out(&outputs)?;
+        }
+        self.record_facts(resolved, &outputs, &circumstances.contains)?;
         realise(self.store(), &outputs, &circumstances)?;
         Ok(outputs)
     }

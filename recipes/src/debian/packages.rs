@@ -8,7 +8,7 @@ use store::StoreName;
 use super::lock::{Lock, LockedPackage};
 use crate::model::{
     Builder, DEFAULT_OUTPUT, Deb, DebSet, Derivation, DerivationSpec, Fetch, Limits, Location,
-    Metadata, ModelError, OutputRef,
+    Metadata, ModelError, OutputRef, RecipeTexts,
 };
 
 /// The version of the rules by which packages are composed; part of the identity of what is composed. Whoever changes what comes out of
@@ -108,6 +108,7 @@ pub fn set_of(
             ..Metadata::default()
         },
         origin: options.origin.clone(),
+        recipe: RecipeTexts::default(),
     };
     Ok(make(spec)?)
 }
@@ -133,6 +134,7 @@ fn fetch_spec(package: &LockedPackage, origin: &Location) -> Result<DerivationSp
             ..Metadata::default()
         },
         origin: origin.clone(),
+        recipe: RecipeTexts::default(),
     })
 }
 
@@ -160,6 +162,7 @@ fn member_spec(
             ..Metadata::default()
         },
         origin: origin.clone(),
+        recipe: RecipeTexts::default(),
     })
 }
 
@@ -226,6 +229,7 @@ pub fn tree_of(set: &Derivation) -> Result<Option<Arc<Derivation>>, ModelError> 
         limits: set.limits(),
         metadata,
         origin: set.origin().clone(),
+        recipe: set.recipe().into(),
     };
     Derivation::new(spec).map(Some)
 }

@@ -18,13 +18,15 @@ use super::error::{LangError, Problem};
 use super::label::FileId;
 use super::place;
 use super::session::Session;
-use crate::model::{ImageDeclaration, Location};
+use crate::model::{ImageDeclaration, Location, RecipeTexts};
 
 /// One file while it is evaluated.
 #[derive(ProvidesStaticType)]
 pub(super) struct FileContext<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) file: FileId,
+    /// Its text and those of all that it loads.
+    pub(super) recipe: RecipeTexts,
     /// The images that it has declared so far.
     pub(super) images: RefCell<Vec<ImageDeclaration>>,
     /// What is to be changed, when it is evaluated for that.

@@ -94,6 +94,14 @@ impl FileId {
         Ok(Self { root, path })
     }
 
+    /// Returns what it is called wherever it lies: as it is printed, but in a project its path there.
+    pub(super) fn label(&self) -> String {
+        match &self.root {
+            Root::Collection => self.to_string(),
+            Root::Project(_) => self.path.clone(),
+        }
+    }
+
     /// Returns the directory of the file below its root, empty for the root itself.
     pub(super) fn directory(&self) -> &str {
         self.path

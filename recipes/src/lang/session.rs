@@ -25,7 +25,7 @@ use super::watch::{Progress, watch};
 use super::{Event, explain, guard, place, variant};
 use crate::model::{
     Builder, Derivation, DerivationId, DerivationSpec, ImageDeclaration, ModelError, OutputRef,
-    Platform, Replacement, Rewriter, Text,
+    Platform, RecipeText, RecipeTexts, Replacement, Rewriter, Text,
 };
 use crate::suggest;
 
@@ -52,6 +52,8 @@ struct Changed {
 /// A file that has been evaluated.
 pub(super) struct EvaluatedFile {
     pub(super) module: FrozenModule,
+    /// Its text, then those of all that it loads, by label.
+    recipe: RecipeTexts,
     pub(super) images: Vec<ImageDeclaration>,
 }
 
@@ -313,12 +315,17 @@ impl Session<'_> {
                 return Err(LangError::new(Problem::Limit(limit)).at(place));
             }
         };
+        let own = RecipeText {
+            label: file.label(),
+            text: text.as_str().into(),
+        };
         let ast = AstModule::parse(&label, text, &DIALECT)
             .map_err(|error| explain::syntax(error, shape))?;
         if let Some(error) = explain::forbidden_statement(&ast) {
             return Err(error);
         }
         let loaded = self.load_all(file, &ast)?;
+        let recipe = recipe_texts(own, loaded.iter().map(|(_, file)| &file.recipe));
         let loaded = loaded
             .into_iter()
             .map(|(label, file)| match changes {
@@ -334,6 +341,7 @@ impl Session<'_> {
         let context = FileContext {
             session: self,
             file: file.clone(),
+            recipe: Arc::clone(&recipe),
             images: RefCell::new(Vec::new()),
             variant: changes.map(|(name, changes)| Variant::new(name, changes)),
         };
@@ -374,6 +382,7 @@ impl Session<'_> {
         }
         Ok(EvaluatedFile {
             module,
+            recipe,
             images: context.images.into_inner(),
         })
     }
@@ -471,6 +480,15 @@ impl EvaluatedFile {
         };
         Err(LangError::new(problem))
     }
+}
+
+/// Returns the texts of a file and of all that it loads, directly or not.
+fn recipe_texts<'a>(own: RecipeText, loaded: impl Iterator<Item = &'a RecipeTexts>) -> RecipeTexts {
+    let mut texts: Vec<RecipeText> = loaded.flat_map(|texts| texts.iter().cloned()).collect();
+    texts.sort();
+    texts.dedup();
+    texts.insert(0, own);
+    texts.into()
 }
 
 /// Returns the derivation of a value that is something to build, rather than a download or a file.

@@ -9,7 +9,10 @@ use store::{PlanDigest, StoreName};
 
 use super::check::{check_builder, check_outputs};
 use super::ids::{DERIVATION_ID, DerivationId};
-use super::{Builder, Limits, Location, Metadata, ModelError, Output, OutputRef, Text};
+use super::{
+    Builder, Limits, Location, Metadata, ModelError, Output, OutputRef, RecipeText, RecipeTexts,
+    Text,
+};
 
 /// The longest chain of derivations that need each other; what is deeper is a loop in a recipe gone wrong.
 pub const MAX_DEPTH: u32 = 1024;
@@ -30,6 +33,7 @@ pub struct Derivation {
     limits: Limits,
     metadata: Metadata,
     origin: Location,
+    recipe: RecipeTexts,
     pub(super) plan: OnceLock<PlanDigest>,
 }
 
@@ -48,6 +52,8 @@ pub struct DerivationSpec {
     pub metadata: Metadata,
     /// Where the recipe makes it.
     pub origin: Location,
+    /// The files of the recipe.
+    pub recipe: RecipeTexts,
 }
 
 impl Derivation {
@@ -60,6 +66,7 @@ impl Derivation {
             limits,
             metadata,
             origin,
+            recipe,
         } = spec;
         check_outputs(&name, &outputs)?;
         check_builder(&outputs, &builder)?;
@@ -77,6 +84,7 @@ impl Derivation {
             limits,
             metadata,
             origin,
+            recipe,
             plan: OnceLock::new(),
         };
         derivation.depth = 1 + derivation
@@ -180,6 +188,11 @@ impl Derivation {
     /// Returns where the recipe makes it.
     pub fn origin(&self) -> &Location {
         &self.origin
+    }
+
+    /// Returns the files of the recipe: the one that makes it, then what that loads, by label; empty where no recipe does.
+    pub fn recipe(&self) -> &[RecipeText] {
+        &self.recipe
     }
 
     /// Returns the fetches the package is made of: those the recipe lists, else those among the direct inputs.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{OutputRef, SmokeCommand};
@@ -57,6 +58,18 @@ pub struct Location {
     /// The column.
     pub column: u32,
 }
+
+/// One file that a recipe is made of, as it was evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecipeText {
+    /// The file's label (`//zlib/recipe.star`) or, in a project, its path there.
+    pub label: String,
+    /// What it says.
+    pub text: Arc<str>,
+}
+
+/// The files that a derivation comes from: the recipe itself, then all that it loads, by label. Shared by all derivations of the recipe.
+pub type RecipeTexts = Arc<[RecipeText]>;
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,7 +29,7 @@ pub use derivation::{DEFAULT_OUTPUT, Derivation, DerivationSpec, MAX_DEPTH};
 pub use digests::ResolvedDerivation;
 pub use ids::{ContentDigest, DerivationId, DigestTextError};
 pub use image::{HealthCheck, ImageDeclaration, Port, Protocol};
-pub use metadata::{Limits, Location, Metadata};
+pub use metadata::{Limits, Location, Metadata, RecipeText, RecipeTexts};
 pub use output::{Output, OutputRef};
 pub use platform::{Platform, UnknownPlatform};
 pub use rewrite::{Replacement, RewriteError, Rewriter};

@@ -166,6 +166,7 @@ impl<'a> Rewriter<'a> {
                     ..derivation.metadata().clone()
                 },
                 origin: derivation.origin().clone(),
+                recipe: derivation.recipe().into(),
             };
             (self.make)(spec)?
         } else {

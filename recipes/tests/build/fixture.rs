@@ -11,7 +11,7 @@ use recipes::build::{BuildError, BuildOptions, Builder, FailedStep, Realisations
 use recipes::event::Event;
 use recipes::model::{
     Builder as Kind, ContentDigest, Derivation, DerivationSpec, Fetch, Limits, LocalSource,
-    Location, Metadata, OutputRef, Platform, Program, Source, Text,
+    Location, Metadata, OutputRef, Platform, Program, RecipeTexts, Source, Text,
 };
 use recipes::plan::Goal;
 use store::{LocalStore, StoreOptions, StorePath};
@@ -157,6 +157,7 @@ fn described(name: &str, outputs: &[&str], metadata: Metadata, builder: Kind) ->
         limits: Limits::default(),
         metadata,
         origin: origin(),
+        recipe: RecipeTexts::default(),
     })
     .expect("a derivation")
 }

@@ -1,6 +1,9 @@
 //! What a garbage collection reads, and the rows that it takes away.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
 
 use super::{
     DbError,
@@ -9,6 +12,7 @@ use super::{
     stored::ObjectState,
 };
 use crate::{
+    facts::{FACTS_SUFFIX, FactsObject},
     id::{ObjectId, PathDigest, ResolvedDigest, StorePath},
     info::PathInfo,
 };
@@ -39,14 +43,15 @@ pub(crate) struct Tombstone {
 }
 
 impl Database {
-    /// Reads all objects that are not being deleted, by row, and all references between them, as of one moment.
+    /// Reads all objects that are not being deleted, by row, and all that leads from one to another, as of one moment: references, and from an object to its facts.
     pub(crate) fn read_graph(&self) -> Result<(Vec<GraphObject>, References), DbError> {
         let moment = self
             .connection()
             .unchecked_transaction()
             .map_err(DbError::query("begin to read"))?;
         let objects = read_objects(&moment)?;
-        let references = read_references(&moment, &objects)?;
+        let mut references = read_references(&moment, &objects)?;
+        add_facts(&moment, &objects, &mut references)?;
         Ok((objects, references))
     }
 
@@ -131,6 +136,15 @@ impl Write<'_> {
             .and_then(|mut statement| statement.execute(params![id, digest.as_bytes()]))
             .map(|count| count > 0)
             .map_err(DbError::query("delete a path"))
+    }
+
+    /// Returns whose facts lie in which objects: the digest of the object of facts and the rows of the objects that are not being deleted and name it.
+    pub(crate) fn facts_owners(&self) -> Result<HashMap<PathDigest, Vec<i64>>, DbError> {
+        let mut owners: HashMap<PathDigest, Vec<i64>> = HashMap::new();
+        read_facts(self.connection(), |row, facts| {
+            owners.entry(*facts.path.digest()).or_default().push(row);
+        })?;
+        Ok(owners)
     }
 
     /// Removes the row of an object that is being deleted, and its references. Tells whether it was, and had no referrer left.
@@ -269,6 +283,68 @@ fn read_references(
         }
     }
     Ok(references)
+}
+
+/// Adds the ways from objects to their facts, which no byte of the object names.
+fn add_facts(
+    connection: &Connection,
+    objects: &[GraphObject],
+    references: &mut References,
+) -> Result<(), DbError> {
+    let place = |found: Option<usize>| found.and_then(|place| u32::try_from(place).ok());
+    let mut named = Vec::new();
+    read_facts(connection, |row, facts| named.push((row, facts.path)))?;
+    if named.is_empty() {
+        return Ok(());
+    }
+    let numbers: HashMap<&PathDigest, usize> = objects
+        .iter()
+        .enumerate()
+        .filter(|(_, object)| is_facts(&object.path))
+        .map(|(number, object)| (object.path.digest(), number))
+        .collect();
+    for (row, path) in named {
+        let owner = objects.binary_search_by_key(&row, |object| object.id).ok();
+        let facts = numbers.get(path.digest()).copied();
+        if let (Some(owner), Some(facts)) = (place(owner), place(facts)) {
+            references.push((owner, facts));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an object may be one of facts, by its name.
+pub(crate) fn is_facts(path: &StorePath) -> bool {
+    path.name().as_str().ends_with(FACTS_SUFFIX)
+}
+
+/// Calls `on_facts` for each object that is not being deleted and names an object of facts, with its row.
+fn read_facts(
+    connection: &Connection,
+    mut on_facts: impl FnMut(i64, FactsObject),
+) -> Result<(), DbError> {
+    /// What matters here of a component.
+    #[derive(Deserialize)]
+    struct Facts {
+        facts: Option<FactsObject>,
+    }
+    let query = || DbError::query("list objects of facts");
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT id, component FROM object WHERE state IN (0, 2) AND instr(component, '\"facts\":') > 0",
+        )
+        .map_err(query())?;
+    let mut rows = statement.query([]).map_err(query())?;
+    while let Some(row) = rows.next().map_err(query())? {
+        let read = || Ok((row.get(0)?, row.get_ref(1)?));
+        let (id, component) = read().map_err(query())?;
+        // What cannot be read keeps nothing alive: nobody can find its facts either.
+        let component = component.as_str().unwrap_or_default();
+        if let Ok(Facts { facts: Some(facts) }) = serde_json::from_str(component) {
+            on_facts(id, facts);
+        }
+    }
+    Ok(())
 }
 
 fn tombstone(id: i64, digest: &[u8], name: &str, state: i64) -> Result<Tombstone, DbError> {

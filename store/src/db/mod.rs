@@ -24,7 +24,7 @@ use crate::id::StorePath;
 
 use self::connection::is_full;
 pub(crate) use self::{
-    collection::{GraphObject, Tombstone},
+    collection::{GraphObject, Tombstone, is_facts},
     connection::{Database, Durability, Write},
     stored::StoredObject,
 };

@@ -20,4 +20,4 @@ pub use document::{FACTS_VERSION, Facts, FactsError};
 pub use file::FileFacts;
 pub use link::{LinkFacts, LinkInput, LinkKind, Linked};
 pub use origin::{PatchFacts, RecipeFile, SourceFacts, SourceRole};
-pub use place::FactsObject;
+pub use place::{FACTS_SUFFIX, FactsObject, facts_name};

@@ -31,7 +31,7 @@ pub struct SourceFacts {
     /// SHA-512 in hex; none of a tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha512: Option<String>,
-    /// The store object it lies in.
+    /// The store object it lies in; empty where that was not in the store when this was recorded.
     pub object: String,
     /// The package URL of the software of others that came in it; none of the main ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]

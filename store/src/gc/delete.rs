@@ -1,13 +1,18 @@
 //! The steps of the protocol for one batch of candidates; see [`super`].
 
-use std::{collections::BTreeMap, os::fd::BorrowedFd};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    os::fd::BorrowedFd,
+};
 
 use nix::fcntl::FlockArg;
 use rayon::prelude::*;
 
 use super::{GcError, RootState};
 use crate::{
-    db::{Database, Durability, GraphObject, ObjectState, Root, Tombstone},
+    db::{
+        Database, DbError, Durability, GraphObject, ObjectState, Root, Tombstone, Write, is_facts,
+    },
     id::{PathDigest, StorePath},
     local::LocalStore,
     sys::{FileError, lock::lock_file},
@@ -30,17 +35,19 @@ impl LocalStore {
         for root in write.list_roots()? {
             roots.entry(*root.path.digest()).or_default().push(root);
         }
+        let mut facts = FactsKept::of(&write, candidates)?;
         let mut tombstones = Vec::with_capacity(candidates.len());
         let mut stale_roots = Vec::new();
         for candidate in candidates {
             let digest = candidate.path.digest();
             let named = roots.get(digest).map(Vec::as_slice).unwrap_or_default();
-            if leased.contains(digest) || self.has_live_root(named)? {
+            if leased.contains(digest) || self.has_live_root(named)? || facts.is_kept(digest) {
                 continue;
             }
             if !write.set_tombstone(candidate.id, digest)? {
                 continue;
             }
+            facts.forget(candidate.id);
             for stale in named {
                 write.remove_root(&stale.name)?;
                 stale_roots.push(stale.name.as_str());
@@ -77,5 +84,36 @@ impl LocalStore {
         paths
             .par_iter()
             .try_for_each(|path| self.remove_trashed(trash, path))
+    }
+}
+
+/// The objects of facts that stay because of whose facts they are. Inside of the transaction that decides.
+#[derive(Debug, Default)]
+struct FactsKept {
+    /// The rows of those whose facts an object has.
+    owners: HashMap<PathDigest, Vec<i64>>,
+    /// The rows that have gone in this batch.
+    gone: HashSet<i64>,
+}
+
+impl FactsKept {
+    fn of(write: &Write<'_>, candidates: &[&GraphObject]) -> Result<Self, DbError> {
+        // Asking reads all components, so it is done only where the answer matters.
+        if !candidates.iter().any(|candidate| is_facts(&candidate.path)) {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            owners: write.facts_owners()?,
+            gone: HashSet::new(),
+        })
+    }
+
+    fn is_kept(&self, digest: &PathDigest) -> bool {
+        let mut owners = self.owners.get(digest).into_iter().flatten();
+        owners.any(|owner| !self.gone.contains(owner))
+    }
+
+    fn forget(&mut self, owner: i64) {
+        self.gone.insert(owner);
     }
 }

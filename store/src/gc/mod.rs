@@ -3,6 +3,8 @@
 //! What keeps an object, and all that it leads to: a *root* (a named row; some are links in the file system and keep nothing once the link is gone), a *lease* of a
 //! living process, and the *use* that a running process makes of a path without a lease. Whatever cannot be read is an error, never "nothing".
 //!
+//! An object of [facts](crate::facts) is kept by the object whose facts it has, as if that referred to it; but where it is missing nothing dangles.
+//!
 //! # The protocol
 //!
 //! An object is *valid*, *being deleted* (a tombstone), *damaged*, or unknown. One collector at a time (`var/lock/gc`) goes through its candidates in

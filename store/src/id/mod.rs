@@ -20,6 +20,7 @@ mod scratch;
 mod store_path;
 mod text;
 
+pub(crate) use self::name::MAX_LENGTH as MAX_NAME_LENGTH;
 pub(crate) use self::text::serde_as_text;
 pub use self::{
     base32::{ALPHABET, is_digit},

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use super::{IdError, text::serde_as_text};
 
 /// Bytes of a name at most: with the digest and a dash before it, and room for a suffix, a file name (255) holds it.
-const MAX_LENGTH: usize = 200;
+pub(crate) const MAX_LENGTH: usize = 200;
 
 /// The name part of a store path: 1 to 200 of `A-Z a-z 0-9 + . _ ? = -`, not beginning with a dot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use serde::Serialize;
+use store::facts::Facts;
 use store::{LocalStore, PathInfo, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::human_bytes;
+use crate::facts::gather;
+use crate::output::{human_bytes, plural};
 use crate::realise::realise_one;
 use crate::select::SelectError;
 
@@ -46,7 +48,12 @@ pub(super) fn path_info(args: &PathInfoArgs, context: &Context) -> Result<(), Co
         context.printer().json(&PathReport { paths })?;
         return Ok(());
     }
-    let text: Vec<_> = paths.iter().map(text).collect();
+    let mut text: Vec<String> = Vec::with_capacity(paths.len());
+    for info in &paths {
+        let gathered = gather(context, &store, std::slice::from_ref(info))?;
+        let facts = gathered.parts.first().and_then(|part| part.facts.as_ref());
+        text.push(describe(info, facts));
+    }
     context.printer().result(&text.join("\n"))?;
     Ok(())
 }
@@ -68,7 +75,7 @@ fn closure(args: &PathInfoArgs, context: &Context, store: &LocalStore) -> Result
     Ok(())
 }
 
-fn text(info: &PathInfo) -> String {
+fn describe(info: &PathInfo, facts: Option<&Facts>) -> String {
     let mut text = format!(
         "path       {}\nid         {}\nsize       {} in {} nodes\n",
         info.path.to_logical(),
@@ -90,6 +97,9 @@ fn text(info: &PathInfo) -> String {
             let _ = writeln!(text, "source     {} {}", source.name, source.digest);
         }
     }
+    if let Some(facts) = facts {
+        let _ = writeln!(text, "facts      {}", summary(facts));
+    }
     if info.self_reference {
         text += "reference  itself\n";
     }
@@ -101,4 +111,19 @@ fn text(info: &PathInfo) -> String {
         );
     }
     text
+}
+
+/// How much was observed when the path was registered.
+fn summary(facts: &Facts) -> String {
+    let counts = [
+        (facts.sources.len(), "source"),
+        (facts.patches.len(), "patch file"),
+        (facts.texts.len(), "text"),
+        (facts.findings.len(), "finding"),
+        (facts.links.len(), "link"),
+        (facts.files.len(), "file"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, what)| plural(*count, what)).collect();
+    counts.join(", ")
 }

@@ -1,6 +1,7 @@
 //! `debs`: Debian packages unpacked into one tree, by pith itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use starlark::collections::SmallMap;
 use starlark::environment::GlobalsBuilder;
@@ -62,6 +63,7 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
             limits: Limits::default(),
             metadata: metadata(&fields, context)?,
             origin: context.origin(eval),
+            recipe: Arc::clone(&context.recipe),
         };
         Ok(PackageValue::new(
             context.session.intern(spec).map_err(LangError::new)?,

@@ -1,6 +1,7 @@
 //! `derivation`: one build step, run as a program in the sandbox.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use starlark::collections::SmallMap;
@@ -71,6 +72,7 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
                 ..metadata(&fields, context)?
             },
             origin: context.origin(eval),
+            recipe: Arc::clone(&context.recipe),
         };
         Ok(PackageValue::new(
             context.session.intern(spec).map_err(LangError::new)?,

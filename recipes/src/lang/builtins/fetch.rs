@@ -1,5 +1,7 @@
 //! `fetch`: one file from outside, known by its digest.
 
+use std::sync::Arc;
+
 use starlark::collections::SmallMap;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
@@ -69,6 +71,7 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
             }),
             limits: Limits::default(),
             origin: context.origin(eval),
+            recipe: Arc::clone(&context.recipe),
         };
         Ok(PackageValue::new(
             context.session.intern(spec).map_err(LangError::new)?,

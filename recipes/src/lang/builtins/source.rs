@@ -1,5 +1,7 @@
 //! `source`: files that lie beside the recipe.
 
+use std::sync::Arc;
+
 use starlark::collections::SmallMap;
 use starlark::environment::GlobalsBuilder;
 use starlark::eval::Evaluator;
@@ -46,6 +48,7 @@ pub(in crate::lang) fn register(builder: &mut GlobalsBuilder) {
             builder: Builder::Source(read(&fields, context, &beside, path)?),
             limits: Limits::default(),
             origin: context.origin(eval),
+            recipe: Arc::clone(&context.recipe),
         };
         Ok(PackageValue::new(
             context.session.intern(spec).map_err(LangError::new)?,

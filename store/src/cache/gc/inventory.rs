@@ -7,7 +7,7 @@ use std::{
 
 use super::CollectError;
 use crate::{
-    Node, PackDigest, PathDigest, PlanDigest, ResolvedDigest,
+    Node, PackDigest, PathDigest, PathInfo, PlanDigest, ResolvedDigest,
     cache::{
         backend::{Before, ErrorClass, FileKind, ListedFile},
         format::{
@@ -23,6 +23,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) root: Node,
+    /// What it refers to, and the object with what was observed of it.
     pub(super) references: Vec<PathDigest>,
 }
 
@@ -157,12 +158,7 @@ impl Reader<'_> {
             let record = record.filter(|record| record.info().path.digest() == digest);
             Ok(record.map(|record| Facts {
                 root: record.info().root.clone(),
-                references: record
-                    .info()
-                    .references
-                    .iter()
-                    .map(|reference| *reference.path.digest())
-                    .collect(),
+                references: leads_to(record.info()),
             }))
         })?;
         let known = records.into_iter().zip(facts);
@@ -332,6 +328,15 @@ impl Inventory {
     pub(super) fn size(&self, name: &CacheName) -> u64 {
         self.files.get(name).map_or(0, |file| file.size_bytes)
     }
+}
+
+/// Returns what stays with an object: what it refers to, and what was observed of it.
+fn leads_to(info: &PathInfo) -> Vec<PathDigest> {
+    let references = info.references.iter().map(|reference| &reference.path);
+    let component = info.component.as_ref();
+    let facts = component.and_then(|component| component.facts.as_ref());
+    let paths = references.chain(facts.map(|facts| &facts.path));
+    paths.map(|path| *path.digest()).collect()
 }
 
 /// Reads a whole file; `None` if it is not there or not whole.

@@ -3,7 +3,7 @@
 //! Invariant: **whoever meets a name in the cache finds all that it leads to**, while files go, whoever dies when, and whoever pushes meanwhile; and no push that has succeeded lacks a file
 //! that it found there and relied on. Readers are asked nothing and wait for nothing.
 //!
-//! Objects stay that are named by the caller or pinned in the cache (`gc/pins`), that were written or claimed a short time ago, and the closures of all these. With them stay their manifests,
+//! Objects stay that are named by the caller or pinned in the cache (`gc/pins`), that were written or claimed a short time ago, and the closures of all these; an object of [facts](crate::facts) belongs to the closure of the object whose facts it has. With them stay their manifests,
 //! bundles, realisations and hints, and the packs that those manifests lead to. The rest goes in two steps, each of them mostly a command of its own:
 //!
 //! 1. **Mark.** What has nothing to stay for, and has been there for a grace period, is written into `gc/condemned`. Nothing is removed.

@@ -18,12 +18,13 @@ use super::{
     survey::Survey,
 };
 use crate::{
-    Closure, LocalStore, PathDigest, PathInfo, Realisation,
+    Closure, Lease, LocalStore, PathDigest, PathInfo, Realisation, StorePath,
     cache::{
         backend::BackendError,
         format::{CacheInfo, CacheName, ObjectRecord},
         source::{Source, SourceError},
     },
+    db::is_facts,
     trust::{SecretKey, Statement},
 };
 
@@ -98,13 +99,10 @@ impl<'a> Pusher<'a> {
             signed: Mutex::default(),
         };
         let lease = self.store.lease()?;
-        let roots: Vec<_> = request
-            .targets
-            .iter()
-            .chain(&request.others)
-            .cloned()
-            .collect();
+        let roots = roots(request);
         self.store.hold(&lease, &roots)?;
+        let request = &self.with_facts(request, &self.store.closure(&roots)?, &lease)?;
+        let roots = self::roots(request);
         self.check_hints(request)?;
         let mut tried = 0;
         let mut report = loop {
@@ -123,6 +121,27 @@ impl<'a> Pusher<'a> {
         report.packs = session.packs.load(Ordering::Relaxed);
         drop(lease);
         Ok(report)
+    }
+
+    /// Adds the objects of facts of all that is pushed, as far as they are here: whoever takes the objects can then audit them.
+    fn with_facts(
+        &self,
+        request: &PushRequest,
+        closure: &Closure,
+        lease: &Lease,
+    ) -> Result<PushRequest, PushError> {
+        let components = closure
+            .infos()
+            .iter()
+            .filter_map(|info| info.component.as_ref());
+        let facts = components.filter_map(|component| component.facts.as_ref());
+        let facts: BTreeSet<&StorePath> = facts.map(|facts| &facts.path).collect();
+        let facts: Vec<StorePath> = facts.into_iter().cloned().collect();
+        let missing = self.store.hold(lease, &facts)?;
+        let mut request = request.clone();
+        let here = facts.into_iter().filter(|path| !missing.contains(path));
+        request.others.extend(here);
+        Ok(request)
     }
 
     /// Refuses to put the name of this store under builds that nobody should rely on, be their objects pushed or not.
@@ -224,10 +243,12 @@ impl Session<'_> {
     ) -> Result<PushReport, PushError> {
         let mut records = std::mem::take(&mut cargo.records);
         let closure = &cargo.closure;
-        let missing = survey.missing_of(closure);
+        let mut missing = survey.missing_of(closure);
         if !missing.is_empty() {
             self.check_writable()?;
         }
+        // They refer to nothing, and are there before what names them.
+        missing.sort_by_key(|info| !is_facts(&info.path));
         let known = self.find_known(&missing, &survey.held)?;
         let relied = relied_names(request, &cargo);
         self.pass_gate(|| {
@@ -358,7 +379,13 @@ fn is_no_directory(error: &BackendError) -> bool {
     matches!(error, BackendError::File(error) if error.source.kind() == ErrorKind::NotFound)
 }
 
-/// How many references lie at most between an object and one without any.
+/// Returns all paths whose closures are pushed.
+fn roots(request: &PushRequest) -> Vec<StorePath> {
+    let roots = request.targets.iter().chain(&request.others);
+    roots.cloned().collect()
+}
+
+/// How many references lie at most between an object and one without any; those of facts lie below all others.
 fn levels(closure: &Closure) -> BTreeMap<PathDigest, usize> {
     let mut levels: BTreeMap<PathDigest, usize> = BTreeMap::new();
     for info in closure.infos() {
@@ -367,7 +394,8 @@ fn levels(closure: &Closure) -> BTreeMap<PathDigest, usize> {
             .iter()
             .filter_map(|reference| levels.get(reference.path.digest()))
             .max();
-        let level = below.map_or(0, |below| below + 1);
+        let lowest = usize::from(!is_facts(&info.path));
+        let level = below.map_or(lowest, |below| below + 1);
         levels.insert(*info.path.digest(), level);
     }
     levels

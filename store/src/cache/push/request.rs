@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{PlanDigest, Realisation, ResolvedDigest, StorePath};
 
-/// What is to be pushed. Closures are computed.
+/// What is to be pushed. Closures are computed; the [facts](crate::facts) of what they have go along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PushRequest {
     /// Paths whose closures are pushed, each with a bundle, so that it can be taken with one question.

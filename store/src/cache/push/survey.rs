@@ -93,6 +93,7 @@ impl Session<'_> {
             }
             there.extend(below);
         }
+        there.extend(self.find_facts(closure, &targets, &there)?);
         let roots = targets.iter().copied().chain(&request.others);
         let top = self.ask_downwards(closure, roots, &mut there, &mut survey.missing)?;
         let unbundled = targets
@@ -108,6 +109,32 @@ impl Session<'_> {
         self.load_bundles(&bundles, &needed, &mut survey)?;
         self.load_singly(&needed, &mut survey)?;
         Ok(survey)
+    }
+
+    /// Returns the objects of facts of what is there, as far as it is known that they are there too: a push writes those of a whole closure before its bundle,
+    /// so those of the target answer for the others.
+    fn find_facts(
+        &self,
+        closure: &Closure,
+        targets: &[&StorePath],
+        there: &BTreeSet<PathDigest>,
+    ) -> Result<BTreeSet<PathDigest>, PushError> {
+        let bundled = targets
+            .iter()
+            .filter(|target| there.contains(target.digest()));
+        let asked: Vec<(&StorePath, PathDigest)> = bundled
+            .filter_map(|target| Some((*target, facts_of(closure.find(target)?)?)))
+            .collect();
+        let found = self.for_each(&asked, |(_, facts)| {
+            Ok(self.cache.exists(&CacheName::Object(*facts))?)
+        })?;
+        let known = asked.iter().zip(found).filter(|(_, found)| *found);
+        let below = closure_of(closure, known.map(|((target, _), _)| *target));
+        let infos = closure.infos().iter();
+        Ok(infos
+            .filter(|info| below.contains(info.path.digest()))
+            .filter_map(facts_of)
+            .collect())
     }
 
     /// Looks for the bundle of a target: `None` if there is none, and its records if they matter.
@@ -260,6 +287,12 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the object with what was observed of another.
+fn facts_of(info: &PathInfo) -> Option<PathDigest> {
+    let facts = info.component.as_ref()?.facts.as_ref()?;
+    Some(*facts.path.digest())
 }
 
 /// Whether a bundle has all signatures that could be added to its objects.

@@ -1,0 +1,26 @@
+//! What is observed of an output when it is registered, and how that becomes its object of [facts](store::facts).
+//!
+//! A recipe declares; here is looked: at the archives and trees that went into a build, at the patches that were applied to them, at what the linker
+//! recorded, and at the files that came out. Nothing here is part of an identity, and nothing concludes: who judges is `pack`.
+//!
+//! **Invariant.** Facts depend on the derivation, its sources, the records of its builder and its outputs, and on nothing else: no time, no machine, no order of
+//! threads. What comes out of archives and from builders is hostile until proven otherwise: it is read in bounded amounts, no link is followed, and what
+//! cannot be read is said to be unread rather than an error.
+//!
+//! * [`observe`]: the public door, from a build to objects to add.
+//! * [`ingredients`]: which sources a derivation has, and what each is for. Pure.
+//! * [`archive`] reads the members of archives and trees.
+//! * [`files`]: the digests of an output's files.
+//! * [`patches`]: which patches were applied, and what they say of themselves. Pure.
+
+mod archive;
+mod digests;
+mod error;
+mod files;
+mod ingredients;
+mod observe;
+mod patches;
+mod source;
+
+pub use error::ObserveError;
+pub(crate) use observe::Observer;
