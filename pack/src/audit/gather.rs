@@ -1,9 +1,13 @@
 //! All that is recorded of a closure.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::PathBuf,
+};
 
 use store::{
-    ClosureError, LocalStore, PathInfo, StorePath,
+    ClosureError, DbError, LocalStore, PathInfo, StorePath,
     facts::{Facts, FactsError, FactsObject},
 };
 
@@ -12,6 +16,8 @@ use store::{
 pub struct Gathered {
     /// Every store path of the closure, ascending by path.
     pub parts: Vec<Part>,
+    /// What was linked into these and is not in the closure, such as static libraries, as far as this store has it; ascending by path.
+    pub linked: Vec<Part>,
 }
 
 /// One store path, and what was observed of it.
@@ -29,6 +35,9 @@ pub enum GatherError {
     /// The store does not have the closure.
     #[error("cannot read what is recorded of the closure")]
     Closure(#[from] ClosureError),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Db(#[from] DbError),
     /// A file of facts cannot be read.
     #[error("cannot read `{}`", .path.display())]
     Io {
@@ -60,21 +69,18 @@ impl Gathered {
     pub fn of(store: &LocalStore, infos: &[PathInfo]) -> Result<Self, GatherError> {
         let mut parts = Vec::with_capacity(infos.len());
         for info in infos {
-            let object = info.component.as_ref().and_then(|of| of.facts.as_ref());
-            let facts = object.map_or(Ok(None), |object| load_facts(store, object))?;
-            parts.push(Part {
-                info: info.clone(),
-                facts,
-            });
+            parts.push(Part::load(store, info.clone())?);
         }
         parts.sort_unstable_by(|a, b| a.info.path.cmp(&b.info.path));
-        Ok(Self { parts })
+        let linked = load_linked(store, &parts)?;
+        Ok(Self { parts, linked })
     }
 
     /// Returns the objects of facts that are recorded and not in the store, by path: a cache may have them.
     #[must_use]
     pub fn missing(&self) -> Vec<&FactsObject> {
-        let missing = self.parts.iter().filter(|part| part.facts.is_none());
+        let all = self.parts.iter().chain(&self.linked);
+        let missing = all.filter(|part| part.facts.is_none());
         missing
             .filter_map(|part| part.info.component.as_ref()?.facts.as_ref())
             .collect()
@@ -82,6 +88,12 @@ impl Gathered {
 }
 
 impl Part {
+    fn load(store: &LocalStore, info: PathInfo) -> Result<Self, GatherError> {
+        let object = info.component.as_ref().and_then(|of| of.facts.as_ref());
+        let facts = object.map_or(Ok(None), |object| load_facts(store, object))?;
+        Ok(Self { info, facts })
+    }
+
     /// Reads a text that the facts name, by the SHA-256 of its bytes; none where the path has no facts.
     pub fn load_text(
         &self,
@@ -98,6 +110,36 @@ impl Part {
             Err(source) => Err(GatherError::Io { path, source }),
         }
     }
+}
+
+/// Reads what the links of `parts`, and of what they lead to, name beside these.
+fn load_linked(store: &LocalStore, parts: &[Part]) -> Result<Vec<Part>, GatherError> {
+    let known: BTreeSet<&StorePath> = parts.iter().map(|part| &part.info.path).collect();
+    let mut pending: Vec<StorePath> = parts.iter().flat_map(linked_objects).collect();
+    let mut linked: BTreeMap<StorePath, Part> = BTreeMap::new();
+    while let Some(path) = pending.pop() {
+        if known.contains(&path) || linked.contains_key(&path) {
+            continue;
+        }
+        if let Some(info) = store.path_info(&path)? {
+            let part = Part::load(store, info)?;
+            pending.extend(linked_objects(&part));
+            linked.insert(path, part);
+        }
+    }
+    Ok(linked.into_values().collect())
+}
+
+fn linked_objects(part: &Part) -> impl Iterator<Item = StorePath> {
+    let links = part.facts.iter().flat_map(|facts| &facts.links);
+    let objects = links
+        .flat_map(|link| &link.inputs)
+        .filter_map(|input| input.object.as_deref());
+    objects.filter_map(|object| {
+        StorePath::from_logical(object)
+            .or_else(|_| object.parse())
+            .ok()
+    })
 }
 
 fn load_facts(store: &LocalStore, object: &FactsObject) -> Result<Option<Facts>, GatherError> {

@@ -2,6 +2,20 @@
 //!
 //! Everything starts with what is recorded of a closure ([`Gathered`]); nothing here builds, fetches or asks a network.
 
+mod code;
+mod diagnostic;
+mod drift;
 mod gather;
+pub mod inventory;
+mod judge;
+pub mod license;
+mod listing;
+pub mod policy;
+pub mod report;
 
+pub use code::{Code, UnknownCode};
+pub use diagnostic::{Diagnostic, Place, Severity, Step, Verdict};
+pub use drift::{Change, ComponentDrift, Drift, FactDrift};
 pub use gather::{GatherError, Gathered, Part};
+pub use judge::{Audit, Judged, judge};
+pub use listing::{ListBy, Row, UnknownList, list};

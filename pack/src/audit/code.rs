@@ -1,0 +1,170 @@
+//! What an audit may find: each thing has a code that never changes its meaning.
+//!
+//! The letter says what it is about: `L` licenses, `N` texts and notices, `S` sources, `B` bytes, `V` vulnerabilities, `P` the policy, `D` documents,
+//! `I` identity. This table is all there is to say about a code; who adds one adds a row.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($code:ident $title:literal $explanation:literal $way_out:literal)+) => {
+        /// One kind of thing that an audit finds.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $(#[doc = $title] $code,)+
+        }
+
+        impl Code {
+            /// Every code, ascending.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// Returns its name, for instance `L101`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$code => stringify!($code)),+ }
+            }
+
+            /// Returns what it is, in half a sentence.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$code => $title),+ }
+            }
+
+            /// Returns why that is a finding.
+            #[must_use]
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Self::$code => $explanation),+ }
+            }
+
+            /// Returns what may be done about it.
+            #[must_use]
+            pub const fn way_out(self) -> &'static str {
+                match self { $(Self::$code => $way_out),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    B120 "bytes that nothing describes"
+        "An image came with layers that no bill of materials describes. What is in them is not known, so no policy can say whether it may be shipped."
+        "Ask who made the layers for a bill of materials, or build what is in them from recipes."
+    I110 "built in a weak sandbox"
+        "The policy asks for a sandbox of some strength, and the object was built in a weaker one, which confines a builder less."
+        "Build it again on a machine that allows the full sandbox, or lower `sandbox` in the policy."
+    I120 "deprecated software"
+        "The recipe says that the software should not be used any more."
+        "Use what the recipe names in its place, or make an exception that ends."
+    L101 "a license that is no SPDX expression"
+        "What a component declares as its license cannot be read as an SPDX expression. Names that look alike, lists with commas and names that SPDX has given up can mean several things, and an audit does not choose among them."
+        "Write the expression in the recipe. Where others declare it, say in the policy what it means: `[[clarify]]` with `component` and `expression`."
+    L102 "no license"
+        "A component declares no license. Who receives it has no right to use, change or pass it on."
+        "Read the sources. If they have a license, declare it in the recipe, or say so in the policy by `[[clarify]]`; if they have none, ask who wrote it."
+    L103 "the declared license does not cover what the sources say"
+        "Texts in the sources are exactly those of a license that the component does not declare and that the policy would not allow. One of the two is wrong, or part of the component has another license."
+        "Read the text. Correct the recipe's license, or say in the policy what the words mean: `[[clarify]]` with the `notice` that the finding shows."
+    L104 "nothing was observed of the component"
+        "No facts were recorded when the component was registered, so its declared license stands alone: nothing says whether the sources agree."
+        "Build it with this version, or fetch its facts from a cache that has them. `missing-facts` in the policy says what such a component is."
+    L105 "a license that the component does not declare"
+        "Texts in the sources are exactly those of a license that the component does not declare. The policy allows it, so the answer is the same; the bill of materials is not complete."
+        "Add the license to the recipe with `AND` if files under it are shipped."
+    L110 "a license that the policy denies"
+        "The policy denies the license by name or by category."
+        "Leave the component out, choose another, or make an exception with a reason, an owner and an end."
+    L111 "a license that the policy does not allow"
+        "No entry of `allow` matches the license, and what is not allowed is denied."
+        "Add the license or its category to `allow`, leave the component out, or make an exception."
+    L112 "a license that SPDX does not know"
+        "A `LicenseRef-` is a name that a document gives to a text. The policy does not say whether this one is allowed, and what is unknown is denied."
+        "Read the text it stands for, then name it in `allow`, `deny` or an exception."
+    L120 "a license that may not be joined in this way"
+        "A rule of the policy denies the license for the relation between the two components: what is linked in statically or vendored becomes part of the work."
+        "Link it dynamically, replace it, or make an exception for the relation."
+    L121 "a license that is joined in a way to look at"
+        "A rule of the policy asks for a warning where a component with this license is used in this way."
+        "Check that the licenses go together; an exception says that somebody has."
+    N101 "no text of a license that has to be passed on"
+        "The license asks for its text with every copy, and none was found in the sources. A canonical text has not the names of the holders, so it does not do."
+        "Add the file that has the text to the sources, or choose a release that has one."
+    P102 "a license that is both allowed and denied"
+        "The same license stands in `allow` and in `deny`. It is denied."
+        "Take it out of one of them."
+    P103 "an exception that has ended"
+        "The day of `until` is over. The exception counts as if it were not there."
+        "Look again whether it is still right, and give it a new end; or delete it."
+    P104 "an entry of `allow` that nothing needs"
+        "No component has the license. A list that is longer than what is needed lets in what nobody has looked at."
+        "Delete the entry, or set `unused-allow = \"allow\"` under `[lints]` for a policy that is for many projects."
+    P105 "a clarification whose subject is not there"
+        "A clarification says what a certain text means, and the text does not occur any more: it has changed or is gone, so nobody has read what is there now."
+        "Read the text that is there now and put its digest into the clarification, or delete that."
+    P106 "an exception that nothing needs"
+        "No component of that name has that license in that relation, or it is allowed without."
+        "Delete it."
+    P107 "an exception that ends soon"
+        "The day of `until` is near."
+        "Look again whether it is still needed."
+    P108 "an exception that ends too late"
+        "The exception lasts longer than `max-exception-days` allows, counted from the day of the audit."
+        "Choose a nearer day for `until`."
+    S110 "no source for a license that asks for it"
+        "The license asks that who gets the program can get its source, and none is recorded for the component."
+        "Build the component from a recipe that names its sources by digest."
+}
+
+/// A text is no code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no finding `{0}`")]
+pub struct UnknownCode(pub String);
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    /// Reads a code, in any case.
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let found = Self::ALL
+            .iter()
+            .find(|code| code.as_str().eq_ignore_ascii_case(text));
+        found.copied().ok_or_else(|| UnknownCode(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_and_can_be_read_again() {
+        assert!(Code::ALL.is_sorted_by_key(|code| code.as_str()));
+        for code in Code::ALL {
+            assert_eq!(code.as_str().to_lowercase().parse(), Ok(*code));
+        }
+        assert_eq!("L1".parse::<Code>(), Err(UnknownCode("L1".to_owned())));
+    }
+
+    #[test]
+    fn every_code_is_explained_in_sentences() {
+        for code in Code::ALL {
+            assert!(!code.title().ends_with('.'), "{code}");
+            assert!(
+                code.explanation().ends_with('.') && code.way_out().ends_with('.'),
+                "{code}"
+            );
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What an audit judges: the components of a closure or an image, and how they use each other. Pure values.
+
+mod chains;
+mod inventory;
+mod of_bill;
+mod of_closure;
+mod relation;
+
+pub use chains::{Chains, MAX_CHAINS};
+pub use inventory::{Edge, Inventory, Undescribed, Unit, UnitKind, UnitSource, UnitText};
+pub use relation::{Relation, UnknownRelation};

@@ -1,0 +1,258 @@
+//! What is wrong with a component whatever its license allows.
+
+use std::collections::BTreeMap;
+
+use crate::audit::{
+    Code, Diagnostic, Severity,
+    inventory::UnitKind,
+    license::{Basis, Expression, Statement, Term, choose, covers},
+    policy::{Action, MissingFacts, SandboxLevel},
+};
+
+use super::{decide::rank, session::Session};
+
+/// Files that are named as evidence of one license.
+const SHOWN_FILES: usize = 4;
+
+impl Session<'_> {
+    pub(super) fn check_components(&mut self) {
+        for unit in 0..self.inventory.units.len() {
+            if !self.only_builds(unit) {
+                self.check_declared(unit);
+                self.check_covered(unit);
+                self.check_deprecated(unit);
+                self.check_sandbox(unit);
+            }
+        }
+        self.check_facts();
+        for place in &self.inventory.undescribed {
+            let message = format!(
+                "{} bytes from `{}` are not described",
+                place.size_bytes, place.place
+            );
+            let mut diagnostic = Diagnostic::new(Code::B120, Severity::Undecided, message);
+            diagnostic.evidence.extend(
+                place
+                    .made_by
+                    .iter()
+                    .map(|made_by| format!("made by `{}`", made_by.escape_debug())),
+            );
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// A license that is none, or none at all.
+    fn check_declared(&mut self, at: usize) {
+        let (Some(unit), Some(assessment)) =
+            (self.inventory.units.get(at), self.assessments.get(at))
+        else {
+            return;
+        };
+        if assessment.effective.is_some() {
+            return;
+        }
+        let excepted = self.is_excepted(unit, None, None, false);
+        let label = unit.label();
+        if let Some(problem) = &assessment.problem {
+            let declared = unit.declared.clone().unwrap_or_default();
+            let message = format!(
+                "`{label}` declares `{}`: {problem}",
+                declared.escape_debug()
+            );
+            let mut diagnostic = Diagnostic::new(Code::L101, Severity::Denied, message);
+            diagnostic.license = Some(declared);
+            diagnostic.evidence.extend(
+                unit.license_evidence
+                    .iter()
+                    .map(|evidence| format!("read in {evidence}")),
+            );
+            diagnostic.help = problem
+                .meant()
+                .map(|meant| format!("did you mean `{meant}`?"));
+            if !excepted {
+                self.report(at, None, diagnostic);
+            }
+            return;
+        }
+        let (code, severity, message) = match (unit.kind, self.policy.unlicensed) {
+            (UnitKind::Linked | UnitKind::Toolchain, _) if unit.findings.is_none() => (
+                Code::L104,
+                Severity::Undecided,
+                format!("`{label}` is linked in, and nothing is known of it here"),
+            ),
+            (_, Action::Deny) => (
+                Code::L102,
+                Severity::Denied,
+                format!("`{label}` declares no license"),
+            ),
+            (_, _) => (
+                Code::L102,
+                Severity::Warning,
+                format!("`{label}` declares no license"),
+            ),
+        };
+        let mut diagnostic = Diagnostic::new(code, severity, message);
+        let found = assessment
+            .detected
+            .iter()
+            .filter_map(|one| Some((one.expression.as_ref()?, one)));
+        diagnostic.evidence = found
+            .take(SHOWN_FILES)
+            .map(|(expression, one)| format!("{} says `{expression}`", one.path))
+            .collect();
+        if !excepted {
+            self.report(at, None, diagnostic);
+        }
+    }
+
+    /// Evidence that the license does not cover: where the policy allows that license too, the answer is the same.
+    fn check_covered(&mut self, at: usize) {
+        let (Some(unit), Some(assessment)) =
+            (self.inventory.units.get(at), self.assessments.get(at))
+        else {
+            return;
+        };
+        let Some(effective) = assessment.effective.clone() else {
+            return;
+        };
+        let mut found: BTreeMap<Expression, Vec<String>> = BTreeMap::new();
+        for detected in assessment
+            .uncovered
+            .iter()
+            .filter_map(|at| assessment.detected.get(*at))
+        {
+            if let Some(expression) = &detected.expression {
+                let files = if detected.files == 1 {
+                    String::new()
+                } else {
+                    format!(" and {} more files", detected.files - 1)
+                };
+                let line = format!(
+                    "{}{files}, notice sha256:{}",
+                    detected.path, detected.notice
+                );
+                found.entry(expression.clone()).or_default().push(line);
+            }
+        }
+        for (expression, mut places) in found {
+            let chosen = choose(&expression, &|term| rank(self.policy, term, false));
+            let is_allowed = |term: &Term| {
+                self.decisions(at, term)
+                    .iter()
+                    .all(|(_, decision)| decision.action != Action::Deny)
+            };
+            let excepted = |term: &Term| self.is_excepted(unit, Some(term), None, false);
+            let missing: Vec<&Term> = chosen
+                .terms
+                .iter()
+                .filter(|term| {
+                    !covers(
+                        &effective,
+                        &Expression::Term((*term).clone()),
+                        Statement::Header,
+                    )
+                })
+                .collect();
+            let (code, severity) = if missing.iter().all(|term| is_allowed(term)) {
+                (Code::L105, Severity::Warning)
+            } else if missing
+                .iter()
+                .all(|term| is_allowed(term) || excepted(term))
+            {
+                continue;
+            } else {
+                (Code::L103, Severity::Undecided)
+            };
+            let more = places.len().saturating_sub(SHOWN_FILES);
+            places.truncate(SHOWN_FILES);
+            if more > 0 {
+                places.push(format!("and {more} more notices"));
+            }
+            let message = format!(
+                "`{}` is `{effective}`, and its sources also say `{expression}`",
+                unit.label()
+            );
+            let mut diagnostic = Diagnostic::new(code, severity, message);
+            diagnostic.license = Some(expression.to_string());
+            diagnostic.evidence = places;
+            self.report(at, None, diagnostic);
+        }
+    }
+
+    fn check_deprecated(&mut self, at: usize) {
+        let Some(unit) = self.inventory.units.get(at) else {
+            return;
+        };
+        let severity = match self.policy.deprecated {
+            Action::Allow => return,
+            Action::Warn => Severity::Warning,
+            Action::Deny => Severity::Denied,
+        };
+        if let Some(reason) = &unit.deprecated
+            && !self.is_excepted(unit, None, None, false)
+        {
+            let message = format!("`{}` is deprecated: {reason}", unit.label());
+            self.report(at, None, Diagnostic::new(Code::I120, severity, message));
+        }
+    }
+
+    /// The best of the builds that made the object counts: they made the same bytes.
+    fn check_sandbox(&mut self, at: usize) {
+        let (Some(unit), Some(wanted)) = (self.inventory.units.get(at), self.policy.sandbox) else {
+            return;
+        };
+        let levels = unit
+            .sandboxes
+            .iter()
+            .map(|name| SandboxLevel::of_record(name));
+        let is_enough = levels.max().flatten().is_some_and(|level| level >= wanted);
+        if unit.sandboxes.is_empty() || is_enough || self.is_excepted(unit, None, None, false) {
+            return;
+        }
+        let message = format!(
+            "`{}` was built in the sandbox `{}`, and the policy asks for `{}`",
+            unit.label(),
+            unit.sandboxes.join("`, `"),
+            wanted.as_str()
+        );
+        self.report(
+            at,
+            None,
+            Diagnostic::new(Code::I110, Severity::Denied, message),
+        );
+    }
+
+    /// One finding for all components of which nothing was observed.
+    fn check_facts(&mut self) {
+        let severity = match self.policy.missing_facts {
+            MissingFacts::Allow => return,
+            MissingFacts::Warn => Severity::Warning,
+            MissingFacts::Undecided => Severity::Undecided,
+        };
+        let units = self
+            .inventory
+            .units
+            .iter()
+            .zip(&self.assessments)
+            .enumerate();
+        let bare: Vec<String> = units
+            .filter(|(at, (_, assessment))| {
+                assessment.basis == Basis::DeclaredOnly && !self.only_builds(*at)
+            })
+            .map(|(_, (unit, _))| unit.label())
+            .collect();
+        if let Some(first) = bare.first() {
+            let message = match bare.len() {
+                1 => {
+                    format!("nothing was observed of `{first}`: its declared license stands alone")
+                }
+                count => format!(
+                    "nothing was observed of {count} components: their declared licenses stand alone"
+                ),
+            };
+            let mut diagnostic = Diagnostic::new(Code::L104, severity, message);
+            diagnostic.evidence = bare;
+            self.diagnostics.push(diagnostic);
+        }
+    }
+}
