@@ -13,6 +13,15 @@ use crate::{
     tree::{MAX_DEPTH, MemoryNode},
 };
 
+/// Whether the files of directories are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Directories {
+    /// Each of them.
+    Measured,
+    /// None: what lies in a directory counts nothing.
+    PassedOver,
+}
+
 /// What a source takes on disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Measure {
@@ -27,13 +36,22 @@ impl Measure {
     ///
     /// Looks at each file of a directory, but reads none. What cannot be looked at counts nothing, and so does an object that exceeds its limits: reading
     /// it will say why it cannot be added.
-    pub(super) fn of(batch: &AddBatch<'_>, block: u64, limits: Limits) -> Self {
+    pub(super) fn of(
+        batch: &AddBatch<'_>,
+        block: u64,
+        limits: Limits,
+        directories: Directories,
+    ) -> Self {
         let mut sum = Self::default();
         sum.add_file(batch.declared_bytes, block);
         for object in &batch.objects {
             let mut measure = Self::default();
             match &object.source {
-                AddSource::Entry { parent, name } => measure.add_entry(*parent, name, block, 0),
+                AddSource::Entry { parent, name } => {
+                    if directories == Directories::Measured {
+                        measure.add_entry(*parent, name, block, 0);
+                    }
+                }
                 AddSource::Bytes { bytes, .. } => measure.add_file(length(bytes), block),
                 AddSource::Reader { .. } | AddSource::Symlink { .. } => measure.add_file(0, block),
                 AddSource::Tree(node) => measure.add_memory(node, block),

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::{errno::Errno, fcntl::FlockArg};
 
-use super::{AddBatch, AddError, LeaseError, LocalStore, measure::Measure};
+use super::{
+    AddBatch, AddError, LeaseError, LocalStore,
+    measure::{Directories, Measure},
+};
 use crate::{
     db::DbError,
     id::StoreName,
@@ -12,7 +15,7 @@ use crate::{
     sys::{FileError, files::at, lock::lock_file},
 };
 
-/// With more free than this, a directory is not measured before it is copied: that would cost more than it could tell.
+/// With more free than this, a directory is not measured before it is copied, and nothing is reserved: that would cost more than it could tell.
 const PLENTY: u64 = 64 << 30;
 /// Smaller adds reserve nothing: what others leave free is more.
 const SMALL: u64 = 1 << 20;
@@ -30,6 +33,8 @@ pub(super) struct Room {
     nodes: u64,
     /// Bytes that it may take.
     available: u64,
+    /// Whether so much is free that nothing has to be reserved.
+    is_plenty: bool,
     taken: AtomicU64,
     reservation: Option<Reservation>,
 }
@@ -59,11 +64,13 @@ impl LocalStore {
     /// Finds out how much room a batch needs. Nothing is reserved yet.
     pub(super) fn measure(&self, batch: &AddBatch<'_>) -> Result<Room, AddError> {
         let free = self.free()?;
-        let measure = if free.bytes >= PLENTY {
-            Measure::default()
+        let is_plenty = free.bytes >= PLENTY;
+        let directories = if is_plenty {
+            Directories::PassedOver
         } else {
-            Measure::of(batch, free.block, self.options().limits)
+            Directories::Measured
         };
+        let measure = Measure::of(batch, free.block, self.options().limits, directories);
         Ok(Room {
             name: batch.objects.first().map(|object| object.name.clone()),
             needed: measure
@@ -71,6 +78,7 @@ impl LocalStore {
                 .saturating_add(measure.disk_bytes / OVERHEAD_PART),
             nodes: measure.nodes,
             available: u64::MAX,
+            is_plenty,
             taken: AtomicU64::new(0),
             reservation: None,
         })
@@ -83,6 +91,7 @@ impl LocalStore {
             needed: bytes.saturating_add(bytes / OVERHEAD_PART),
             nodes,
             available: u64::MAX,
+            is_plenty: false,
             taken: AtomicU64::new(0),
             reservation: None,
         }
@@ -91,7 +100,7 @@ impl LocalStore {
     /// Reserves the room that was found to be needed.
     pub(super) fn reserve(&self, room: &mut Room) -> Result<(), AddError> {
         let reservations = Reservations::new(directory(self.root()));
-        if room.needed < SMALL {
+        if room.needed < SMALL || room.is_plenty {
             return self.check(room, reservations.sum()?);
         }
         // Two that look at the same time would each see room that only one of them can have.
