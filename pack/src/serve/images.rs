@@ -3,12 +3,15 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use store::serve::{Denied, WAITING_THREADS};
 use tokio::sync::Semaphore;
 
-use super::{packed::Packed, refusal::RegistryRefusal, route::AnyDigest};
+use super::{
+    packed::Packed, refusal::RegistryRefusal, route::AnyDigest, unknown_names::UnknownNames,
+};
 use crate::Image;
 
 /// Offers that are remembered: each keeps its closure from being collected.
@@ -59,6 +62,7 @@ struct State {
     asking: BTreeMap<String, Asking>,
     /// The offers that were made, the newest last.
     made: VecDeque<(String, Arc<Packed>)>,
+    unknown: UnknownNames,
 }
 
 #[derive(Default)]
@@ -108,8 +112,12 @@ impl Images {
         while state.asking.get(name).is_some_and(|one| one.waiting > 0) {
             state = self.wait(state);
         }
-        if let Ok(packed) = &answer {
-            state.remember(name, packed);
+        match &answer {
+            Ok(packed) => state.remember(name, packed),
+            Err(SourceError::Unknown { message }) => {
+                state.unknown.remember(name, message, Instant::now());
+            }
+            Err(SourceError::Failed { .. }) => {}
         }
         drop(state);
         drop(asks);
@@ -131,12 +139,25 @@ impl Images {
         digest: &AnyDigest,
         has: fn(&Packed, &AnyDigest) -> bool,
     ) -> Result<Option<Arc<Packed>>, RegistryRefusal> {
-        let known = self.state().find(name, digest, has);
+        let known = self.known(name, digest, has);
         if known.is_some() {
             return Ok(known);
         }
+        if let Some(unknown) = self.state().unknown.find(name, Instant::now()) {
+            return Err(unknown.into());
+        }
         let current = self.current(name)?;
         Ok(has(&current, digest).then_some(current))
+    }
+
+    /// Returns what of that which was served has this manifest or blob, the newest. Waits for nobody.
+    pub(super) fn known(
+        &self,
+        name: &str,
+        digest: &AnyDigest,
+        has: fn(&Packed, &AnyDigest) -> bool,
+    ) -> Option<Arc<Packed>> {
+        self.state().find(name, digest, has)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -32,6 +32,7 @@ mod packed;
 mod refusal;
 mod route;
 mod service;
+mod unknown_names;
 mod upload;
 
 pub use depot::{Depot, DepotError};

@@ -3,13 +3,13 @@
 use std::{net::IpAddr, sync::Arc};
 
 use hyper::{
-    HeaderMap, Method, Request,
+    HeaderMap, Method, Request, StatusCode,
     body::Incoming,
     header::{EXPECT, RETRY_AFTER},
 };
 use tokio::{task::spawn_blocking, time::Instant};
 
-use super::{Caller, Denied, Gate, Reply, ServerEvent, limits::Client, set_value};
+use super::{Caller, Denied, Gate, Reply, ServerEvent, limits::Client, set_value, text};
 
 /// What a server does with requests.
 pub trait Service: Send + Sync + Sized + 'static {
@@ -19,7 +19,12 @@ pub trait Service: Send + Sync + Sized + 'static {
     /// Returns what knows who may do what.
     fn gate(&self) -> &Gate;
 
-    /// Does what is asked. A body is taken out of `body` by who reads it; what is left there is read and forgotten.
+    /// Tells whether the server can do what it is there for, which `/healthz` answers.
+    fn health(self: &Arc<Self>) -> impl Future<Output = Result<(), Self::Refusal>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Does what is asked, `/healthz` and `/metrics` apart, of somebody who has not asked too often. A body is taken out of `body` by who reads it; what is left there is read and forgotten.
     fn answer(
         self: &Arc<Self>,
         question: Question,
@@ -61,7 +66,7 @@ impl Question {
     }
 
     /// Counts the request, or says how long to wait with it.
-    pub fn admit(&self, gate: &Gate) -> Result<(), Denied> {
+    fn admit(&self, gate: &Gate) -> Result<(), Denied> {
         gate.admit(self.caller.client(self.client))
     }
 
@@ -79,6 +84,27 @@ pub async fn blocking<T: Send + 'static, R: From<Denied> + Send + 'static>(
     // It is taken back only when the server ends.
     let done = spawn_blocking(work).await;
     done.map_err(|_| R::from(Denied::Stopped))?
+}
+
+/// Answers what all servers answer alike, and has the service answer everything else.
+async fn ask<S: Service>(
+    service: &Arc<S>,
+    question: Question,
+    body: &mut Option<Incoming>,
+) -> Result<Reply, S::Refusal> {
+    let is_read_at = |path| question.is_read() && question.path == path;
+    // Whoever watches a server asks often, and without a token.
+    if is_read_at("/healthz") {
+        service.health().await?;
+        return Ok(text(StatusCode::OK, "ok\n"));
+    }
+    let gate = service.gate();
+    question.admit(gate)?;
+    if is_read_at("/metrics") {
+        question.caller.needs(question.caller.may_read)?;
+        return Ok(gate.counters());
+    }
+    service.answer(question, body).await
 }
 
 /// Answers a request, whatever it is.
@@ -112,7 +138,7 @@ pub(super) async fn answer<S: Service>(
                 client,
                 caller,
             };
-            service.answer(question, &mut body).await
+            ask(&service, question, &mut body).await
         }
     };
     let (answer, why) = match outcome {

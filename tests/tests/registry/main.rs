@@ -2,6 +2,7 @@
 
 mod existing;
 mod push;
+mod races;
 mod serving;
 mod signing;
 

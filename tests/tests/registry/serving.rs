@@ -28,17 +28,17 @@ use store::serve::{
 use crate::{Fixture, TestResult, noise};
 
 /// Has one name, `hello`, and counts how often it is asked.
-struct Source {
+pub(crate) struct Source {
     fixture: Fixture,
     platforms: Vec<&'static str>,
-    offers: AtomicUsize,
+    pub(crate) offers: AtomicUsize,
     /// Whether it may answer.
     open: Mutex<bool>,
     opened: Condvar,
 }
 
 impl Source {
-    fn new(platforms: &[&'static str]) -> TestResult<Arc<Self>> {
+    pub(crate) fn new(platforms: &[&'static str]) -> TestResult<Arc<Self>> {
         Ok(Arc::new(Self {
             fixture: Fixture::new()?,
             platforms: platforms.to_vec(),
@@ -100,14 +100,14 @@ impl ImageSource for Shared {
 }
 
 /// A running registry.
-struct Registry {
+pub(crate) struct Registry {
     address: SocketAddr,
     handle: ServerHandle,
     thread: Option<JoinHandle<Result<(), ListenError>>>,
 }
 
 impl Registry {
-    fn start(source: &Arc<Source>, depot: Option<&Path>) -> TestResult<Self> {
+    pub(crate) fn start(source: &Arc<Source>, depot: Option<&Path>) -> TestResult<Self> {
         Self::with(source, depot, |_| ())
     }
 
@@ -141,16 +141,21 @@ impl Registry {
         })
     }
 
-    fn ask(&self, request: &str) -> TestResult<Answer> {
+    pub(crate) fn ask(&self, request: &str) -> TestResult<Answer> {
         self.send(request, &[], &[])
     }
 
-    fn get(&self, path: &str) -> TestResult<Answer> {
+    pub(crate) fn get(&self, path: &str) -> TestResult<Answer> {
         self.ask(&format!("GET {path}"))
     }
 
     /// Sends a request in a connection of its own, and reads everything that comes back.
-    fn send(&self, request: &str, headers: &[(&str, &str)], body: &[u8]) -> TestResult<Answer> {
+    pub(crate) fn send(
+        &self,
+        request: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> TestResult<Answer> {
         let headers: String = headers
             .iter()
             .map(|(name, value)| [*name, ": ", *value, "\r\n"].concat())
@@ -169,7 +174,7 @@ impl Registry {
     }
 
     /// Pushes a blob whole.
-    fn push(&self, name: &str, bytes: &[u8]) -> TestResult<Answer> {
+    pub(crate) fn push(&self, name: &str, bytes: &[u8]) -> TestResult<Answer> {
         let path = format!("/v2/{name}/blobs/uploads/?digest={}", sha256(bytes));
         self.send(&format!("POST {path}"), &[], bytes)
     }
@@ -193,10 +198,10 @@ impl Drop for Registry {
     }
 }
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -216,7 +221,7 @@ impl Answer {
         })
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
@@ -232,7 +237,7 @@ impl Answer {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex("sha256", &Sha256::digest(bytes))
 }
 

@@ -54,12 +54,6 @@ impl CacheService {
         })
     }
 
-    async fn health(self: &Arc<Self>) -> Result<Reply, Refusal> {
-        let shared = Arc::clone(self);
-        blocking::<_, Refusal>(move || Ok(shared.shelf.size(&CacheName::Info)?)).await?;
-        Ok(reply::text(StatusCode::OK, "ok\n"))
-    }
-
     async fn read(
         self: &Arc<Self>,
         name: CacheName,
@@ -154,22 +148,19 @@ impl Service for CacheService {
         &self.gate
     }
 
+    async fn health(self: &Arc<Self>) -> Result<(), Refusal> {
+        let shared = Arc::clone(self);
+        blocking(move || Ok(shared.shelf.size(&CacheName::Info).map(drop)?)).await
+    }
+
     async fn answer(
         self: &Arc<Self>,
         question: Question,
         body: &mut Option<Incoming>,
     ) -> Result<Reply, Refusal> {
-        let is_read = question.is_read();
-        if is_read && question.path == "/healthz" {
-            return self.health().await;
-        }
-        question.admit(&self.gate)?;
         let caller = &question.caller;
-        if is_read {
+        if question.is_read() {
             caller.needs(caller.may_read)?;
-            if question.path == "/metrics" {
-                return Ok(self.gate.counters());
-            }
             let name = name_of(&question.path).ok_or(Refusal::Absent)?;
             return self.read(name, &question.method, &question.headers).await;
         }
