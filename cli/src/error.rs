@@ -152,9 +152,6 @@ impl From<CredentialError> for CommandError {
             CredentialError::HelperName { .. } | CredentialError::HelperStart { .. } => {
                 "`credHelpers` and `credsStore` in `~/.docker/config.json` name the programs that are asked"
             }
-            CredentialError::HelperToken { .. } => {
-                "`podman login REGISTRY` keeps a user and a password where pith finds them"
-            }
             _ => return Self::failed(error),
         };
         Self::failed(error).hint(hint)

@@ -22,7 +22,7 @@ const MAX_ANSWER: u64 = 1 << 20;
 const MAX_MESSAGE: usize = 200;
 /// What a program says, by its protocol, that knows nothing of a server.
 const UNKNOWN: &str = "credentials not found";
-/// The user of what is no password.
+/// The user of an identity token.
 const TOKEN_USER: &str = "<token>";
 
 #[derive(Deserialize)]
@@ -123,10 +123,7 @@ fn read_answer(
         })?;
     let password = Zeroizing::new(answer.secret);
     if answer.username == TOKEN_USER {
-        return Err(CredentialError::HelperToken {
-            program: program.to_owned(),
-            server: server.to_owned(),
-        });
+        return Ok(Some(Credentials::Identity(password)));
     }
     let is_known = !answer.username.is_empty() || !password.is_empty();
     Ok(is_known.then_some(Credentials::Basic {
@@ -210,7 +207,7 @@ mod tests {
         let empty = read(r#"{"ServerURL":"s","Username":"","Secret":""}"#);
         assert!(matches!(empty, Ok(None)));
         let token = read(r#"{"Username":"<token>","Secret":"t"}"#);
-        assert!(matches!(token, Err(CredentialError::HelperToken { .. })));
+        assert!(matches!(token, Ok(Some(Credentials::Identity(token))) if *token == "t"));
         for bad in ["", "{}", "[]", r#"{"Username":"me"}"#] {
             let bad = read(bad);
             assert!(matches!(bad, Err(CredentialError::HelperAnswer { .. })));

@@ -85,14 +85,6 @@ pub(crate) enum CredentialError {
         /// What it was asked for.
         server: String,
     },
-    /// It answers with what is good only for another protocol.
-    #[error("`{program}` has an identity token for `{server}`, and no password")]
-    HelperToken {
-        /// The program.
-        program: String,
-        /// What it was asked for.
-        server: String,
-    },
 }
 
 /// Why a cache cannot be opened.

@@ -48,7 +48,7 @@ mod tests {
     fn shown(text: &str, host: &str) -> Option<(String, String)> {
         match find(text, host)? {
             Credentials::Basic { user, password } => Some((user, password.to_string())),
-            Credentials::Bearer(_) => None,
+            Credentials::Bearer(_) | Credentials::Identity(_) => None,
         }
     }
 

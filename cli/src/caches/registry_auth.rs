@@ -23,6 +23,9 @@ struct AuthFile {
 #[derive(Deserialize)]
 struct Auth {
     auth: Option<String>,
+    /// What `docker login` gets of registries that are logged in to by way of another site. The password is empty then.
+    #[serde(rename = "identitytoken")]
+    identity: Option<String>,
 }
 
 /// How a file says who one is in a registry.
@@ -74,7 +77,11 @@ fn find_here(file: &AuthFile, repository: &str) -> Option<Credentials> {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
         .max_by_key(|(place, _)| place.len());
-    let pair = STANDARD.decode(found?.1.auth.as_ref()?).ok()?;
+    let (_, auth) = found?;
+    if let Some(token) = auth.identity.as_ref().filter(|token| !token.is_empty()) {
+        return Some(Credentials::Identity(Zeroizing::new(token.clone())));
+    }
+    let pair = STANDARD.decode(auth.auth.as_ref()?).ok()?;
     let pair = Zeroizing::new(String::from_utf8(pair).ok()?);
     let (user, password) = pair.split_once(':')?;
     Some(Credentials::Basic {
@@ -127,6 +134,31 @@ mod tests {
             assert!(find(&text, repository) == expected, "{repository}");
         }
         assert!(find("{", "r.example:5000/x").is_none());
+    }
+
+    #[test]
+    fn an_identity_token_goes_before_a_password() {
+        let text = serde_json::json!({ "auths": {
+            "a.example": { "auth": STANDARD.encode("me:"), "identitytoken": "t" },
+            "b.example": { "auth": STANDARD.encode("me:p"), "identitytoken": "" },
+            "c.example": { "identitytoken": "u" },
+        } })
+        .to_string();
+        let token = |text: &str| Credentials::Identity(Zeroizing::new(text.to_owned()));
+        let password = Credentials::Basic {
+            user: "me".to_owned(),
+            password: Zeroizing::new("p".to_owned()),
+        };
+        for (repository, expected) in [
+            ("a.example/x", token("t")),
+            ("b.example/x", password),
+            ("c.example/x", token("u")),
+        ] {
+            assert!(
+                find(&text, repository) == Some(Login::Here(expected)),
+                "{repository}"
+            );
+        }
     }
 
     #[test]

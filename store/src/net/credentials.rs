@@ -13,6 +13,8 @@ use super::Authorization;
 pub enum Credentials {
     /// A token that the server gave out.
     Bearer(Zeroizing<String>),
+    /// A token that a registry's log-in gave out, and that is good for nothing there but other tokens.
+    Identity(Zeroizing<String>),
     /// A user and a password.
     Basic {
         /// The user.
@@ -26,15 +28,17 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Bearer(_) => "Bearer(..)",
+            Self::Identity(_) => "Identity(..)",
             Self::Basic { .. } => "Basic(..)",
         })
     }
 }
 
 impl Credentials {
-    /// Returns the header; `None` if a token or a name has characters that cannot be sent.
+    /// Returns the header; `None` if a token or a name has characters that cannot be sent, and for what no header has.
     pub(crate) fn authorization(&self) -> Option<Authorization> {
         let text = match self {
+            Self::Identity(_) => return None,
             Self::Bearer(token) => Zeroizing::new(format!("Bearer {}", token.as_str())),
             Self::Basic { user, password } => {
                 let pair = Zeroizing::new(format!("{user}:{}", password.as_str()));

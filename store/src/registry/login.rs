@@ -8,12 +8,13 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use reqwest::{
     Method,
-    header::{HeaderMap, WWW_AUTHENTICATE},
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE},
 };
 use serde::Deserialize;
-use url::Url;
+use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::{
@@ -24,6 +25,8 @@ use crate::net::{Authorization, Credentials, Plaintext, Request, Wire, is_loopba
 
 /// Bytes of an answer with a token at most.
 const MAX_ANSWER: u64 = 1 << 20;
+/// What this program is called where an identity token is traded.
+const CLIENT: &str = "pith";
 
 /// What is going to be done, for which a token has to be good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,41 @@ enum Challenge {
         realm: String,
         service: Option<String>,
     },
+}
+
+/// What a token has to be good for.
+#[derive(Debug)]
+struct Wanted {
+    service: Option<String>,
+    scopes: Vec<String>,
+}
+
+impl Wanted {
+    /// Asks for a token in the way of a header that says who asks, or of nobody.
+    fn by_name(&self, mut url: Url) -> Request {
+        url.query_pairs_mut()
+            .extend_pairs(self.service.iter().map(|service| ("service", service)))
+            .extend_pairs(self.scopes.iter().map(|scope| ("scope", scope)));
+        Request::new(Method::GET, url)
+    }
+
+    /// Trades an identity token. Docker's "Token Authentication Specification", "OAuth2"; RFC 6749, 6.
+    fn by_identity(&self, url: Url, token: &str) -> Request {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token")
+            .append_pair("client_id", CLIENT)
+            .extend_pairs(self.service.iter().map(|service| ("service", service)))
+            .append_pair("scope", &self.scopes.join(" "))
+            .append_pair("refresh_token", token);
+        let mut request = Request::new(Method::POST, url);
+        request.headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        let form = Zeroizing::new(form.finish().into_bytes());
+        request.body = Some(Bytes::from_owner(form));
+        request
+    }
 }
 
 #[derive(Deserialize)]
@@ -133,20 +171,22 @@ impl Login {
             return Ok(Some(known.header.clone()));
         }
         let header = match (challenge(answer), &self.credentials) {
-            (_, Some(Credentials::Bearer(_))) | (None, _) | (Some(Challenge::Basic), None) => {
-                return Ok(None);
-            }
+            (_, Some(Credentials::Bearer(_)))
+            | (None, _)
+            | (Some(Challenge::Basic), None | Some(Credentials::Identity(_))) => return Ok(None),
             (Some(Challenge::Basic), Some(credentials)) => self.header(credentials)?,
             (Some(Challenge::Bearer { realm, service }), _) => {
-                let mut url = self.token_url(&realm, service.as_deref(), scope)?;
+                let actions = match scope {
+                    Scope::Pull => "pull",
+                    Scope::Push => "pull,push",
+                };
+                let mut scopes = vec![format!("repository:{}:{actions}", self.repository)];
                 if scope == Scope::Push {
-                    let scopes = state
-                        .sources
-                        .iter()
-                        .map(|source| ("scope", format!("repository:{source}:pull")));
-                    url.query_pairs_mut().extend_pairs(scopes);
+                    let sources = state.sources.iter();
+                    scopes.extend(sources.map(|source| format!("repository:{source}:pull")));
                 }
-                self.fetch_token(wire, url, what)?
+                let wanted = Wanted { service, scopes };
+                self.fetch_token(wire, &realm, &wanted, what)?
             }
         };
         let number = state.count;
@@ -159,45 +199,31 @@ impl Login {
         Ok(Some(header))
     }
 
-    fn token_url(
-        &self,
-        realm: &str,
-        service: Option<&str>,
-        scope: Scope,
-    ) -> Result<Url, RegistryError> {
-        let mut url = Url::parse(realm)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| self.settings("the registry names no address to log in at"))?;
-        let actions = match scope {
-            Scope::Pull => "pull",
-            Scope::Push => "pull,push",
-        };
-        url.query_pairs_mut()
-            .extend_pairs(service.map(|service| ("service", service)))
-            .append_pair(
-                "scope",
-                &format!("repository:{}:{actions}", self.repository),
-            );
-        Ok(url)
-    }
-
     fn fetch_token(
         &self,
         wire: &Wire,
-        url: Url,
+        realm: &str,
+        wanted: &Wanted,
         what: &str,
     ) -> Result<Authorization, RegistryError> {
+        let url = Url::parse(realm)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| self.settings("the registry names no address to log in at"))?;
         let is_private = url.scheme() == "https" || is_loopback(&url);
-        let mut request = Request::new(Method::GET, url);
-        if let Some(credentials) = &self.credentials {
-            if !is_private && self.plaintext == Plaintext::Denied {
-                return Err(RegistryError::Plaintext {
-                    registry: self.registry.clone(),
-                });
-            }
-            request.authorization = Some(self.header(credentials)?);
+        if self.credentials.is_some() && !is_private && self.plaintext == Plaintext::Denied {
+            return Err(RegistryError::Plaintext {
+                registry: self.registry.clone(),
+            });
         }
+        let request = match &self.credentials {
+            Some(Credentials::Identity(token)) => wanted.by_identity(url, token),
+            Some(credentials) => Request {
+                authorization: Some(self.header(credentials)?),
+                ..wanted.by_name(url)
+            },
+            None => wanted.by_name(url),
+        };
         let answer = wire
             .send(&request)
             .map_err(|source| RegistryError::Unreachable {
