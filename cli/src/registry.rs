@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use pack::ImageName;
 use pack::existing::ImageReference;
 use pack::oci::OciError;
 use pack::registry::{Pushed, open_repository};
+use pack::{Compression, ImageName};
 use store::net::{NetOptions, Plaintext};
 use store::registry::{RegistryOptions, Repository, is_on_this_machine};
 use thiserror::Error;
@@ -67,7 +67,9 @@ pub(crate) fn open_registry(
     }
     let variables = &settings.variables;
     let place = format!("{}/{}", name.registry(), name.repository());
+    let known = settings.registries.of(name.registry());
     let options = RegistryOptions {
+        profile: known.profile(),
         net: NetOptions {
             proxies: proxies(variables),
             ..RegistryOptions::default().net
@@ -79,13 +81,31 @@ pub(crate) fn open_registry(
     open_repository(name, &options).map_err(CommandError::failed)
 }
 
+/// How layers are compressed that go to these registries and nowhere else: in the way that settings say of each of them, and otherwise so that every client
+/// reads them.
+pub(crate) fn usual_compression(context: &Context, names: &[ImageName]) -> Compression {
+    let registries = &context.settings().registries;
+    let mut wanted = names.iter().map(|name| {
+        registries
+            .of(name.registry())
+            .compression
+            .unwrap_or_default()
+    });
+    let first = wanted.next().unwrap_or_default();
+    if wanted.all(|other| other == first) {
+        first
+    } else {
+        Compression::default()
+    }
+}
+
 /// Says what a push cost, and prints by which name the image is never another one.
 pub(crate) fn tell_pushed(
     printer: &Printer,
     name: &ImageName,
     pushed: &Pushed,
 ) -> Result<(), CommandError> {
-    printer.note(&pushed_note(pushed));
+    note_pushed(printer, pushed);
     Ok(printer.result(&digest_reference(name, pushed))?)
 }
 
@@ -95,8 +115,22 @@ pub(crate) fn digest_reference(name: &ImageName, pushed: &Pushed) -> String {
     format!("{place}@{}", pushed.manifest_digest)
 }
 
+/// Says what a push cost, and with `-v` how it was done.
+pub(crate) fn note_pushed(printer: &Printer, pushed: &Pushed) {
+    printer.note(&pushed_note(pushed));
+    let name = &pushed.name;
+    match pushed.chunk_bytes {
+        0 => {}
+        usize::MAX => printer.detail(&format!("`{name}`: each blob in one request")),
+        bytes => printer.detail(&format!(
+            "`{name}`: in chunks of {}",
+            human_bytes(bytes as u64)
+        )),
+    }
+}
+
 /// What a push cost.
-pub(crate) fn pushed_note(pushed: &Pushed) -> String {
+fn pushed_note(pushed: &Pushed) -> String {
     let name = &pushed.name;
     if pushed.unchanged {
         return format!("`{name}` is this image already");
@@ -106,6 +140,10 @@ pub(crate) fn pushed_note(pushed: &Pushed) -> String {
         plural(pushed.sent_blobs, "blob"),
         human_bytes(pushed.sent_bytes)
     );
+    if pushed.present_blobs > 0 {
+        let present = human_bytes(pushed.present_bytes);
+        let _ = write!(text, "; it had {}, {present}", pushed.present_blobs);
+    }
     if pushed.mounted_blobs > 0 {
         let _ = write!(text, "; {} from other repositories", pushed.mounted_blobs);
     }

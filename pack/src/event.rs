@@ -27,6 +27,25 @@ pub enum Event<'a> {
         /// The bytes of the files in them.
         file_bytes: u64,
     },
+    /// Blobs of an image that exists are about to be copied.
+    Copying {
+        /// The image.
+        name: &'a str,
+        /// How many, those that the target has already included.
+        blobs: usize,
+        /// Their sizes.
+        bytes: u64,
+    },
+    /// So many further bytes of blobs are at the target, a registry or the place of a copy.
+    Sent {
+        /// How many.
+        bytes: u64,
+    },
+    /// The target has a blob already.
+    Present {
+        /// Its size.
+        bytes: u64,
+    },
     /// The image is in the registry.
     Pushed {
         /// The image.

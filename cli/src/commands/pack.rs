@@ -26,7 +26,7 @@ use crate::output::{PackProgress, human_bytes, plural};
 use crate::platform::asked_platforms;
 use crate::realise::{RealiseOptions, realise};
 use crate::registry::{
-    RegistryArgs, digest_reference, open_registry, parse_reference, pushed_note,
+    RegistryArgs, digest_reference, note_pushed, open_registry, parse_reference, usual_compression,
 };
 use crate::select::{Selection, Want, select_all};
 use crate::size::Size;
@@ -62,9 +62,9 @@ pub(crate) struct PackArgs {
     platforms: Vec<ImagePlatform>,
     #[command(flatten)]
     layers: LayerArgs,
-    /// gzip, zstd or none
-    #[arg(long, value_name = "COMPRESSION", default_value = "gzip")]
-    compression: Compression,
+    /// gzip, zstd or none; what its settings say for a registry alone, else gzip
+    #[arg(long, value_name = "COMPRESSION")]
+    compression: Option<Compression>,
     /// The words of manifest and configuration, oci or docker: podman keeps health checks only of the latter
     #[arg(long, value_name = "TYPE", default_value = "oci")]
     manifest_type: ManifestType,
@@ -142,12 +142,14 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     }
     let store = context.open_store()?;
     let options = PackOptions {
-        compression: args.compression,
+        compression: args.compression(context),
         manifest_type: args.manifest_type,
         check_start: !args.no_check,
         ..PackOptions::default()
     };
     let options = args.layers.apply(context, options)?;
+    let printer = context.printer();
+    printer.detail(&format!("layers are compressed by {}", options.compression));
     let progress = PackProgress::new(context.printer());
     let events = |event: pack::Event<'_>| progress.show(&event);
     let mut title = String::new();
@@ -226,6 +228,16 @@ fn deliver(
 }
 
 impl PackArgs {
+    /// How layers are compressed.
+    fn compression(&self, context: &Context) -> Compression {
+        match self.compression {
+            Some(compression) => compression,
+            None if self.is_written() => Compression::default(),
+            None if self.engines.is_empty() => usual_compression(context, &self.pushes),
+            None => Compression::default(),
+        }
+    }
+
     /// Whether there is an output on this disk.
     fn is_written(&self) -> bool {
         self.output.is_some() || (self.pushes.is_empty() && self.engines.is_empty())
@@ -361,7 +373,7 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
         say(&written.path.display().to_string())?;
     }
     for (name, pushed) in args.pushes.iter().zip(&pushed) {
-        printer.note(&pushed_note(pushed));
+        note_pushed(printer, pushed);
         say(&digest_reference(name, pushed))?;
     }
     for loaded in &loaded {

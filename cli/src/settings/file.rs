@@ -9,6 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::caches::CacheTable;
+use super::registries::RegistryTables;
 use super::trust::TrustTable;
 
 /// What one settings file may say. Unknown keys are errors, so that a typing mistake is seen.
@@ -36,6 +37,9 @@ pub(crate) struct SettingsFile {
     /// Where packages of Debian come from.
     #[serde(default)]
     pub(crate) debian: DebianTable,
+    /// What is known of registries that images are pushed to, by host and port.
+    #[serde(default, rename = "registry")]
+    pub(super) registries: RegistryTables,
     /// Whose signatures are believed.
     #[serde(default)]
     pub(crate) trust: TrustTable,

@@ -5,6 +5,7 @@
 
 mod caches;
 mod file;
+mod registries;
 mod resolve;
 mod trust;
 mod variables;

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::caches::{CacheLayer, CacheSettings, CacheSettingsError, Origin};
 use super::file::{DebianTable, SettingsFile, SettingsFileError};
+use super::registries::RegistryTables;
 use super::trust::{TrustSettings, TrustTable, TrustTableError};
 use super::variables::Variables;
 use crate::args::GlobalArgs;
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) caches: CacheSettings,
     /// Where packages of Debian come from.
     pub(crate) debian: DebianTable,
+    /// What is known of registries that images are pushed to.
+    pub(crate) registries: RegistryTables,
     /// Whose signatures are believed.
     pub(crate) trust: TrustSettings,
     /// The environment that was read.
@@ -141,8 +144,10 @@ impl Settings {
             suites: layers.iter().find_map(|file| file.debian.suites.clone()),
             keyring: keyring.map(|path| absolute(directory, path)),
         };
+        let mut registries = RegistryTables::default();
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for layer in layers {
+            registries.add(layer.registries);
             for (name, urls) in layer.mirrors {
                 mirrors.entry(name).or_default().extend(urls);
             }
@@ -157,6 +162,7 @@ impl Settings {
             offline,
             mirrors,
             debian,
+            registries,
             caches,
             trust,
             variables,

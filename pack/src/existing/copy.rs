@@ -12,7 +12,7 @@ use super::{
     AnyPlatform, Documents, Entry, ExistingError, ExistingImage, blob_name, layout::LayoutWriter,
 };
 use crate::{
-    SinkError,
+    Event, SinkError,
     oci::{Digest, DockerManifest, ImageName, LayoutMarker, annotation, to_canonical_json},
     sink::{Archive, NewFile},
 };
@@ -50,6 +50,7 @@ impl ExistingImage<'_> {
             FileKind::Archive => self.write_archive(&documents, &entry, name, path)?,
             FileKind::Layout => self.write_layout(&documents, &entry, path)?,
         }
+        (self.events)(Event::Written { path });
         Ok(Copied {
             path: path.to_path_buf(),
             manifest_digest: entry.digest,
@@ -66,9 +67,13 @@ impl ExistingImage<'_> {
         let mut new = NewFile::beside(path)?;
         let target = new.target().to_path_buf();
         let mut archive = Archive::begin(new.file(), &target)?;
-        for blob in documents.blobs() {
+        for blob in self.told(documents, path) {
             archive.begin_file(&blob_name(&blob.digest), blob.size_bytes)?;
-            self.read_blob::<ExistingError>(blob, &mut |bytes| Ok(archive.append(bytes)?))?;
+            self.read_blob::<ExistingError>(blob, &mut |bytes| {
+                archive.append(bytes)?;
+                self.tell_written(bytes);
+                Ok(())
+            })?;
             archive.end_file(blob.size_bytes)?;
         }
         for document in &documents.all {
@@ -94,6 +99,19 @@ impl ExistingImage<'_> {
         Ok(new.finish()?)
     }
 
+    /// Returns the blobs, which are about to be copied.
+    fn told<'d>(&self, documents: &'d Documents, path: &Path) -> Vec<&'d Entry> {
+        let blobs = documents.blobs();
+        self.tell_copying(&path.display().to_string(), &blobs);
+        blobs
+    }
+
+    fn tell_written(&self, bytes: &[u8]) {
+        (self.events)(Event::Sent {
+            bytes: bytes.len() as u64,
+        });
+    }
+
     fn write_layout(
         &self,
         documents: &Documents,
@@ -101,13 +119,17 @@ impl ExistingImage<'_> {
         path: &Path,
     ) -> Result<(), ExistingError> {
         let layout = LayoutWriter::open(path)?;
-        for blob in documents.blobs() {
+        for blob in self.told(documents, path) {
             let Some(mut new) = layout.begin(blob)? else {
+                let bytes = blob.size_bytes;
+                (self.events)(Event::Present { bytes });
                 continue;
             };
             self.read_blob::<ExistingError>(blob, &mut |bytes| {
                 let written = new.file().write_all(bytes);
-                Ok(written.map_err(SinkError::writing(path))?)
+                written.map_err(SinkError::writing(path))?;
+                self.tell_written(bytes);
+                Ok(())
             })?;
             new.finish()?;
         }

@@ -1,6 +1,6 @@
 //! An image that exists, and how what it names is read.
 
-use std::{io::Read, path::Path};
+use std::{fmt, io::Read, path::Path};
 
 use serde::de::DeserializeOwned;
 use store::registry::Repository;
@@ -9,17 +9,29 @@ use super::{
     AnyConfig, AnyIndex, AnyManifest, Entry, ExistingError, ImageReference, MAX_DOCUMENT_BYTES,
     Source, SourceError, blob_name, rebase::Rebased,
 };
-use crate::oci::{Digest, DigestWriter, ImageName, annotation};
+use crate::{
+    Event,
+    oci::{Digest, DigestWriter, ImageName, annotation},
+};
 
 /// How much of a blob is in memory.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// An image that exists: in an archive, a layout or a registry.
-#[derive(Debug)]
 pub struct ExistingImage<'a> {
     name: String,
     tag: Option<String>,
     pub(crate) source: Source<'a>,
+    pub(super) events: &'a (dyn Fn(Event<'_>) + Sync),
+}
+
+impl fmt::Debug for ExistingImage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExistingImage")
+            .field("name", &self.name)
+            .field("tag", &self.tag)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> ExistingImage<'a> {
@@ -33,6 +45,7 @@ impl<'a> ExistingImage<'a> {
             name,
             tag: tag.map(str::to_owned),
             source: Source::open(path)?,
+            events: &|_| (),
         })
     }
 
@@ -42,6 +55,7 @@ impl<'a> ExistingImage<'a> {
             name: image.to_string(),
             tag: None,
             source: Source::fetch(image, repository)?,
+            events: &|_| (),
         })
     }
 
@@ -51,7 +65,24 @@ impl<'a> ExistingImage<'a> {
             name,
             tag: None,
             source: Source::Rebased(Box::new(rebased)),
+            events: &|_| (),
         }
+    }
+
+    /// Has `events` be told, from several threads, what becomes of copies of the image.
+    #[must_use]
+    pub fn with_events(self, events: &'a (dyn Fn(Event<'_>) + Sync)) -> Self {
+        Self { events, ..self }
+    }
+
+    /// Says that blobs are about to be copied to `name`.
+    pub(super) fn tell_copying(&self, name: &str, blobs: &[&Entry]) {
+        let sizes = blobs.iter().map(|blob| blob.size_bytes);
+        (self.events)(Event::Copying {
+            name,
+            blobs: blobs.len(),
+            bytes: sizes.fold(0, u64::saturating_add),
+        });
     }
 
     /// Returns where it is: a path, or a whole name.

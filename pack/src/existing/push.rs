@@ -10,6 +10,7 @@ use store::registry::{Begun, RegistryError, Repository, Upload};
 
 use super::{AnyPlatform, Entry, ExistingError, ExistingImage};
 use crate::{
+    Event,
     oci::ImageName,
     registry::{Chunks, Halt, MAX_RESTARTS, PushOptions, Pushed, for_each},
 };
@@ -56,6 +57,9 @@ struct Counts {
     sent_bytes: u64,
     sent_blobs: usize,
     mounted_blobs: usize,
+    present_bytes: u64,
+    present_blobs: usize,
+    chunk_bytes: usize,
 }
 
 impl<'a> Push<'a, '_> {
@@ -67,11 +71,11 @@ impl<'a> Push<'a, '_> {
         let unchanged = is_there.map_err(|source| self.failed(source))?;
         if !unchanged {
             repository.add_sources(self.mount_from.map(str::to_owned));
-            for_each::<_, ExistingError>(
-                &documents.blobs(),
-                self.options.uploads,
-                &|blob, stop| self.send(blob, stop),
-            )?;
+            let blobs = documents.blobs();
+            self.image.tell_copying(&self.what, &blobs);
+            for_each::<_, ExistingError>(&blobs, self.options.uploads, &|blob, stop| {
+                self.send(blob, stop)
+            })?;
             for document in &documents.all {
                 let digest = document.entry.digest;
                 let text = digest.to_string();
@@ -87,12 +91,19 @@ impl<'a> Push<'a, '_> {
                     .map_err(|source| self.failed(source))?;
             }
         }
+        (self.image.events)(Event::Pushed {
+            name: &self.what,
+            unchanged,
+        });
         let counts = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Pushed {
             name: self.what.clone(),
             manifest_digest: top.digest,
             sent_bytes: counts.sent_bytes,
             sent_blobs: counts.sent_blobs,
+            present_bytes: counts.present_bytes,
+            present_blobs: counts.present_blobs,
+            chunk_bytes: counts.chunk_bytes,
             encoded_bytes: 0,
             mounted_blobs: counts.mounted_blobs,
             unchanged,
@@ -105,6 +116,11 @@ impl<'a> Push<'a, '_> {
         let digest = blob.digest.to_string();
         let found = repository.has_blob(&digest, &self.what);
         if found.map_err(|source| self.failed(source))? {
+            self.count(|counts| {
+                counts.present_blobs += 1;
+                counts.present_bytes = counts.present_bytes.saturating_add(blob.size_bytes);
+            });
+            self.tell_present(blob);
             return Ok(());
         }
         let mut begun = self.mount(&digest)?;
@@ -113,6 +129,7 @@ impl<'a> Push<'a, '_> {
             let upload = match begun.take() {
                 Some(Begun::Mounted) => {
                     self.count(|counts| counts.mounted_blobs += 1);
+                    self.tell_present(blob);
                     return Ok(());
                 }
                 Some(Begun::Upload(upload)) => upload,
@@ -161,20 +178,37 @@ impl<'a> Push<'a, '_> {
         mut upload: Upload<'_>,
         stop: &AtomicBool,
     ) -> Result<(), Halt<ExistingError>> {
-        let mut chunks = Chunks::new(self.options.chunk_bytes);
+        let chunk_bytes = upload.chunk_bytes(self.options.chunk_bytes);
+        self.count(|counts| counts.chunk_bytes = counts.chunk_bytes.max(chunk_bytes));
+        let mut chunks = Chunks::new(chunk_bytes);
+        let events = self.image.events;
+        let tell_sent = |chunk: &Bytes| {
+            let bytes = chunk.len() as u64;
+            events(Event::Sent { bytes });
+        };
         self.image.read_blob(blob, &mut |bytes| {
             if stop.load(Ordering::Relaxed) {
                 return Err(Halt::Stopped);
             }
-            chunks.add(bytes, &mut |chunk| {
+            chunks.add::<Halt<ExistingError>>(bytes, &mut |chunk| {
                 let sent = upload.append(&chunk);
-                sent.map_err(|source| Halt::Failed(self.failed(source)))
+                sent.map_err(|source| Halt::Failed(self.failed(source)))?;
+                tell_sent(&chunk);
+                Ok(())
             })
         })?;
+        let rest = chunks.rest();
         upload
-            .finish(chunks.rest(), &blob.digest.to_string())
+            .finish(rest.clone(), &blob.digest.to_string())
             .map_err(|source| self.failed(source))?;
+        tell_sent(&rest);
         Ok(())
+    }
+
+    fn tell_present(&self, blob: &Entry) {
+        (self.image.events)(Event::Present {
+            bytes: blob.size_bytes,
+        });
     }
 
     fn count(&self, add: impl FnOnce(&mut Counts)) {

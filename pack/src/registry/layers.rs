@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use bytes::Bytes;
 use store::registry::{Begun, RegistryError, Upload};
 
 use super::{
@@ -77,7 +78,7 @@ impl Push<'_, '_> {
     fn find_missing(&self, known: &KnownLayers) -> Result<Vec<usize>, PushError> {
         let asked: Vec<LayerDigests> = known.iter().flatten().copied().collect();
         for_each::<_, PushError>(&asked, QUESTIONS, &|layer, _| {
-            self.is_present(&layer.digest)?;
+            self.is_present(&layer.digest, layer.size_bytes)?;
             Ok(())
         })?;
         let present = self.present();
@@ -170,8 +171,15 @@ impl<'a> LayerToSend<'a, '_> {
     ) -> Result<LayerDigests, Halt<PushError>> {
         let push = self.push;
         let failed = |source| Halt::from(push.failed(source));
+        let chunk_bytes = upload.chunk_bytes(push.options.chunk_bytes);
+        push.chunk_bytes.fetch_max(chunk_bytes, Ordering::Relaxed);
         let mut upload = Some(upload);
-        let mut chunks = Chunks::new(push.options.chunk_bytes);
+        let mut chunks = Chunks::new(chunk_bytes);
+        let sent = |bytes: &Bytes| {
+            (self.image.events)(Event::Sent {
+                bytes: bytes.len() as u64,
+            });
+        };
         let mut result = None;
         let mut receive = |encoded: Encoded<'_>| {
             if self.stop.load(Ordering::Relaxed) {
@@ -179,12 +187,18 @@ impl<'a> LayerToSend<'a, '_> {
             }
             match (encoded, &mut upload) {
                 (Encoded::Bytes(bytes), Some(upload)) => {
-                    chunks.add(bytes, &mut |chunk| upload.append(&chunk).map_err(failed))?;
+                    chunks.add::<Halt<PushError>>(bytes, &mut |chunk| {
+                        upload.append(&chunk).map_err(failed)?;
+                        sent(&chunk);
+                        Ok(())
+                    })?;
                 }
                 (Encoded::End(_, digests), _) => {
                     if let Some(upload) = upload.take() {
                         let digest = digests.digest.to_string();
-                        upload.finish(chunks.rest(), &digest).map_err(failed)?;
+                        let rest = chunks.rest();
+                        upload.finish(rest.clone(), &digest).map_err(failed)?;
+                        sent(&rest);
                     }
                     push.count_sent(digests.size_bytes);
                     push.encoded_bytes

@@ -53,6 +53,12 @@ pub struct Pushed {
     pub sent_bytes: u64,
     /// How many layers and configurations were sent.
     pub sent_blobs: usize,
+    /// How many bytes of layers and configurations the repository had already.
+    pub present_bytes: u64,
+    /// How many layers and configurations it had already.
+    pub present_blobs: usize,
+    /// The length of the chunks in which they were sent; 0 where nothing was.
+    pub chunk_bytes: usize,
     /// How many bytes of tar were made from the store.
     pub encoded_bytes: u64,
     /// How many the registry took from another of its repositories.

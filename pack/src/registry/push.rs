@@ -43,6 +43,9 @@ impl Image<'_> {
             sent_blobs: AtomicUsize::new(0),
             encoded_bytes: AtomicU64::new(0),
             mounted_blobs: AtomicUsize::new(0),
+            present_bytes: AtomicU64::new(0),
+            present_blobs: AtomicUsize::new(0),
+            chunk_bytes: AtomicUsize::new(0),
         };
         let pushed = push.run()?;
         (self.events)(Event::Pushed {
@@ -68,6 +71,9 @@ pub(super) struct Push<'a, 'i> {
     pub(super) sent_blobs: AtomicUsize,
     pub(super) encoded_bytes: AtomicU64,
     pub(super) mounted_blobs: AtomicUsize,
+    present_bytes: AtomicU64,
+    present_blobs: AtomicUsize,
+    pub(super) chunk_bytes: AtomicUsize,
 }
 
 /// The document that the tag stands for.
@@ -149,6 +155,9 @@ impl<'i> Push<'_, 'i> {
             manifest_digest: top.digest,
             sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
             sent_blobs: self.sent_blobs.load(Ordering::Relaxed),
+            present_bytes: self.present_bytes.load(Ordering::Relaxed),
+            present_blobs: self.present_blobs.load(Ordering::Relaxed),
+            chunk_bytes: self.chunk_bytes.load(Ordering::Relaxed),
             encoded_bytes: self.encoded_bytes.load(Ordering::Relaxed),
             mounted_blobs: self.mounted_blobs.load(Ordering::Relaxed),
             unchanged,
@@ -184,7 +193,7 @@ impl<'i> Push<'_, 'i> {
 
     fn send_config(&self, documents: &Assembled) -> Result<(), PushError> {
         let digest = documents.config_descriptor.digest;
-        if self.is_present(&digest)? {
+        if self.is_present(&digest, documents.config.len() as u64)? {
             return Ok(());
         }
         let text = digest.to_string();
@@ -202,13 +211,15 @@ impl<'i> Push<'_, 'i> {
     }
 
     /// Tells whether the repository has a blob, asking at most once for each.
-    pub(super) fn is_present(&self, digest: &Digest) -> Result<bool, PushError> {
+    pub(super) fn is_present(&self, digest: &Digest, size_bytes: u64) -> Result<bool, PushError> {
         if self.present().contains(digest) {
             return Ok(true);
         }
         let found = self.repository.has_blob(&digest.to_string(), &self.what);
         let found = found.map_err(|source| self.failed(source))?;
         if found {
+            self.present_bytes.fetch_add(size_bytes, Ordering::Relaxed);
+            self.present_blobs.fetch_add(1, Ordering::Relaxed);
             self.note_present(digest);
         }
         Ok(found)

@@ -10,6 +10,10 @@ use crate::net::{Answer, NetError};
 const MAX_MESSAGE: usize = 200;
 /// The digest of what an answer is about. OCI distribution-spec 1.1, "Pulling manifests".
 const CONTENT_DIGEST: &str = "docker-content-digest";
+/// The shortest chunk that is taken, but for the last one. OCI distribution-spec 1.1, "Pushing a blob in chunks".
+const LEAST_CHUNK: &str = "oci-chunk-min-length";
+/// The longest chunk that a registry may ask for.
+const MAX_CHUNK: usize = 256 << 20;
 
 /// OCI distribution-spec 1.1, "Error Codes".
 #[derive(Deserialize)]
@@ -59,6 +63,13 @@ pub(super) fn whole(answer: Answer, limit: u64, what: &str) -> Result<Vec<u8>, R
         });
     }
     Ok(bytes)
+}
+
+/// Reads the shortest chunk that a registry takes; what no memory should be asked for counts as nothing.
+pub(super) fn least_chunk_bytes(headers: &HeaderMap) -> usize {
+    let text = headers.get(LEAST_CHUNK).and_then(|text| text.to_str().ok());
+    let bytes = text.and_then(|text| text.trim().parse().ok());
+    bytes.filter(|bytes| *bytes <= MAX_CHUNK).unwrap_or(0)
 }
 
 /// Returns the digest that an answer names.
@@ -116,6 +127,23 @@ mod tests {
         }
         let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "x".repeat(1000));
         assert_eq!(said(&long).map(|text| text.len()), Some(MAX_MESSAGE));
+    }
+
+    #[test]
+    fn no_registry_asks_for_chunks_that_take_all_memory() {
+        for (text, expected) in [
+            ("5242880", 5 << 20),
+            (" 1 ", 1),
+            ("99999999999", 0),
+            ("99999999999999999999999", 0),
+            ("-1", 0),
+            ("", 0),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LEAST_CHUNK, text.parse().unwrap());
+            assert_eq!(least_chunk_bytes(&headers), expected, "{text}");
+        }
+        assert_eq!(least_chunk_bytes(&HeaderMap::new()), 0);
     }
 
     #[test]

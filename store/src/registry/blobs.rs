@@ -7,7 +7,10 @@ use reqwest::{
 };
 use url::Url;
 
-use super::{RegistryError, Repository, Scope, Upload, answer::check_digest};
+use super::{
+    RegistryError, Repository, Scope, Upload,
+    answer::{check_digest, least_chunk_bytes},
+};
 use crate::net::{Answer, Request};
 
 /// What came of the wish to upload a blob.
@@ -17,6 +20,13 @@ pub enum Begun<'a> {
     Mounted,
     /// It has to be sent.
     Upload(Upload<'a>),
+}
+
+/// Where an upload goes.
+pub(super) struct UploadPlace {
+    pub(super) location: Url,
+    /// The shortest chunk that is taken, but for the last one.
+    pub(super) least_chunk_bytes: usize,
 }
 
 impl Repository {
@@ -44,7 +54,7 @@ impl Repository {
     ) -> Result<Begun<'_>, RegistryError> {
         self.retried(|| match self.begin(mount, what)? {
             None => Ok(Begun::Mounted),
-            Some(location) => Ok(Begun::Upload(Upload::new(self, location, what))),
+            Some(place) => Ok(Begun::Upload(Upload::new(self, place, what))),
         })
     }
 
@@ -57,12 +67,16 @@ impl Repository {
     ) -> Result<(), RegistryError> {
         match self.begin(None, what)? {
             None => Ok(()),
-            Some(location) => self.put_blob(location, bytes, digest, what),
+            Some(place) => self.put_blob(place.location, bytes, digest, what),
         }
     }
 
     /// Asks for a place to upload to; `None` when the blob was mounted.
-    fn begin(&self, mount: Option<(&str, &str)>, what: &str) -> Result<Option<Url>, RegistryError> {
+    fn begin(
+        &self,
+        mount: Option<(&str, &str)>,
+        what: &str,
+    ) -> Result<Option<UploadPlace>, RegistryError> {
         let mut url = self.address("blobs", "uploads/");
         if let Some((digest, from)) = mount {
             url.query_pairs_mut()
@@ -81,7 +95,13 @@ impl Repository {
             }
             (202, _) => self
                 .location(&request.url, &answer)
-                .map(Some)
+                .map(|location| {
+                    let least_chunk_bytes = least_chunk_bytes(&answer.headers);
+                    Some(UploadPlace {
+                        location,
+                        least_chunk_bytes,
+                    })
+                })
                 .ok_or_else(|| RegistryError::Answer {
                     what: what.to_owned(),
                     problem: "has no place to upload to",

@@ -29,7 +29,7 @@ use crate::net::NetError;
 pub use blobs::Begun;
 pub(crate) use digest::sha256;
 pub(crate) use login::Scope;
-pub use options::RegistryOptions;
+pub use options::{RegistryOptions, RegistryProfile};
 pub use read::{BlobReader, FetchedManifest};
 pub use referrers::ReferrersList;
 pub use repository::{Repository, is_on_this_machine};

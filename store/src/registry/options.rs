@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::ReferrersList;
 use crate::net::{Credentials, NetOptions, Patience, Plaintext};
 
 /// How a registry is used.
@@ -17,6 +18,17 @@ pub struct RegistryOptions {
     pub credentials: Option<Credentials>,
     /// Whether the registry is spoken to over `http`.
     pub plaintext: Plaintext,
+    /// What is known of it.
+    pub profile: RegistryProfile,
+}
+
+/// What is known of a registry, which saves asking, or which it does not say itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegistryProfile {
+    /// Who keeps the lists of what refers to manifests; the registry is asked where that is `None`.
+    pub referrers: Option<ReferrersList>,
+    /// In which chunks blobs are sent, where the caller's are not right.
+    pub chunk_bytes: Option<usize>,
 }
 
 impl Default for RegistryOptions {
@@ -29,6 +41,7 @@ impl Default for RegistryOptions {
             stored: patience.stored,
             credentials: None,
             plaintext: Plaintext::default(),
+            profile: RegistryProfile::default(),
         }
     }
 }

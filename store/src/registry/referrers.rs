@@ -29,6 +29,9 @@ impl Repository {
         digest: &str,
         what: &str,
     ) -> Result<Option<Vec<Vec<u8>>>, RegistryError> {
+        if self.profile().referrers == Some(ReferrersList::Tag) {
+            return Ok(None);
+        }
         let mut url = self.address("referrers", digest);
         let mut pages = Vec::new();
         for _ in 0..MAX_PAGES {
@@ -54,6 +57,21 @@ impl Repository {
         Ok(Some(pages))
     }
 
+    /// Returns who keeps the list of what refers to the manifest with `digest`, asking the registry where that is not known.
+    pub fn find_referrers_list(
+        &self,
+        digest: &str,
+        what: &str,
+    ) -> Result<ReferrersList, RegistryError> {
+        if let Some(known) = self.profile().referrers {
+            return Ok(known);
+        }
+        Ok(match self.fetch_referrers(digest, what)? {
+            Some(_) => ReferrersList::Registry,
+            None => ReferrersList::Tag,
+        })
+    }
+
     /// Writes a manifest that names another one as its subject. Tells who has to enter it into the list of that one.
     pub fn put_referrer(
         &self,
@@ -63,10 +81,11 @@ impl Repository {
         what: &str,
     ) -> Result<ReferrersList, RegistryError> {
         let headers = self.put(digest, media_type, manifest, digest, what)?;
-        Ok(if headers.contains_key(SUBJECT) {
+        let known = self.profile().referrers;
+        Ok(known.unwrap_or(if headers.contains_key(SUBJECT) {
             ReferrersList::Registry
         } else {
             ReferrersList::Tag
-        })
+        }))
     }
 }

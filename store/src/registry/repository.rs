@@ -8,7 +8,7 @@ use reqwest::{
 };
 use url::Url;
 
-use super::{RegistryError, RegistryOptions, Scope, login::Login};
+use super::{RegistryError, RegistryOptions, RegistryProfile, Scope, login::Login};
 use crate::net::{Answer, Plaintext, Request, Wire, is_loopback};
 
 /// One repository of a registry. Blocks; any number of threads may use it at once.
@@ -20,6 +20,7 @@ pub struct Repository {
     wire: Wire,
     login: Login,
     retry_base: Duration,
+    profile: RegistryProfile,
 }
 
 /// Tells whether a registry, a host with perhaps a port, is on this very machine.
@@ -62,6 +63,7 @@ impl Repository {
             wire,
             base,
             retry_base: options.net.timeouts.retry_base,
+            profile: options.profile,
         })
     }
 
@@ -69,6 +71,12 @@ impl Repository {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns what is known of the registry.
+    #[must_use]
+    pub const fn profile(&self) -> &RegistryProfile {
+        &self.profile
     }
 
     /// Says from which other repositories of the registry blobs may be taken, so that the registry is asked for the right to read them.

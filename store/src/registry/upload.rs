@@ -7,7 +7,7 @@ use reqwest::{
 };
 use url::Url;
 
-use super::{Begun, RegistryError, Repository, Scope, answer::received};
+use super::{Begun, RegistryError, Repository, Scope, answer::received, blobs::UploadPlace};
 use crate::net::Request;
 
 /// Uploads that were lost before the last bytes came are begun again so often.
@@ -18,19 +18,28 @@ const MAX_RESTARTS: u32 = 4;
 pub struct Upload<'a> {
     repository: &'a Repository,
     location: Url,
+    least_chunk_bytes: usize,
     what: String,
     /// How many bytes the registry has.
     sent_bytes: u64,
 }
 
 impl<'a> Upload<'a> {
-    pub(super) fn new(repository: &'a Repository, location: Url, what: &str) -> Self {
+    pub(super) fn new(repository: &'a Repository, place: UploadPlace, what: &str) -> Self {
         Self {
             repository,
-            location,
+            location: place.location,
+            least_chunk_bytes: place.least_chunk_bytes,
             what: what.to_owned(),
             sent_bytes: 0,
         }
+    }
+
+    /// Returns how long chunks should be that are `usual` elsewhere: what is known of the registry, and no less than it asks for.
+    #[must_use]
+    pub fn chunk_bytes(&self, usual: usize) -> usize {
+        let known = self.repository.profile().chunk_bytes;
+        known.unwrap_or(usual).max(self.least_chunk_bytes)
     }
 
     /// Sends the next bytes. When the connection breaks, the registry is asked how far it came, and only the rest is sent again.

@@ -466,3 +466,24 @@ fn a_server_that_only_hangs_up_is_no_registry() -> TestResult {
     assert!(push(&fixture, &format!("{}/app:1", server.address())).is_err());
     Ok(())
 }
+
+#[test]
+fn chunks_are_as_long_as_the_registry_asks_for() -> TestResult {
+    const LEAST: usize = 2 * CHUNK;
+    let fixture = Fixture::new()?;
+    let registry = Registry::start("")?;
+    let server = before(&registry, |asked, ask| {
+        let least = LEAST.to_string();
+        (asked.method == "POST").then(|| ask().with("oci-chunk-min-length", least))
+    });
+    let pushed = push(&fixture, &format!("{}/app:1", server.address()))?;
+    assert_eq!(pushed.chunk_bytes, LEAST);
+    check_image(&registry, "app", "1", pushed.manifest_digest)?;
+    let asked = server.asked();
+    let chunks = asked.iter().filter(|asked| asked.method == "PATCH");
+    let lengths: BTreeSet<usize> = chunks.map(|asked| asked.body.len()).collect();
+    assert_eq!(lengths.last(), Some(&LEAST));
+    let whole = asked.iter().filter(|asked| asked.body.len() == LEAST);
+    assert_eq!(whole.count(), 300_000 / LEAST);
+    Ok(())
+}

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use pack::ImageName;
 use pack::existing::{AnyPlatform, ExistingImage, FileKind};
 use pack::registry::PushOptions;
+use pack::{Event, ImageName};
 use serde::Serialize;
 use store::registry::Repository;
 
@@ -13,6 +13,7 @@ use super::place::ImagePlace;
 use super::push::print_pushed;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
+use crate::output::PackProgress;
 use crate::registry::{RegistryArgs, parse_reference};
 
 /// Copy an image as it is: from a registry to a file, from a file to a registry, from one registry to another
@@ -67,7 +68,9 @@ struct DigestTarget;
 pub(super) fn copy(args: &CopyArgs, context: &Context) -> Result<(), CommandError> {
     let source = ImagePlace::of_existing(&args.image, &args.registry, context)?;
     let destination = Destination::find(&args.target, &args.registry, context)?;
-    let image = source.open()?;
+    let progress = PackProgress::new(context.printer());
+    let show = |event: Event<'_>| progress.show(&event);
+    let image = source.open_shown(&show)?;
     destination.write(&image, args.platform.as_ref(), &args.destination, context)
 }
 

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use pack::existing::{AnyPlatform, BillPackage, ImageFacts, Inspection};
+use pack::existing::{AnyPlatform, BillPackage, ImageFacts, ImageReference, Inspection};
 use serde::Serialize;
+use store::registry::{ReferrersList, Repository};
 
 use super::place::ImagePlace;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{human_bytes, plural};
+use crate::output::{Verbosity, human_bytes, plural};
 use crate::registry::RegistryArgs;
 
 /// Show what an image is: platforms, layers, how it is run, and the store paths in it
@@ -30,6 +31,21 @@ struct Report<'a> {
     image: &'a str,
     #[serde(flatten)]
     inspection: Inspection,
+    /// What is known of the registry that the image is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registry: Option<RegistryFacts>,
+}
+
+/// What is known of a registry.
+#[derive(Debug, Serialize)]
+struct RegistryFacts {
+    /// Its host and port.
+    name: String,
+    /// Who keeps the list of signatures and the like: the registry, or whoever writes, under a tag.
+    referrers: &'static str,
+    /// How long the chunks are that blobs are sent in, where settings say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk_bytes: Option<usize>,
 }
 
 /// Runs the command.
@@ -38,14 +54,30 @@ pub(super) fn inspect(args: &InspectArgs, context: &Context) -> Result<(), Comma
     let image = place.open()?;
     let inspection = image.inspect(args.platform.as_ref())?;
     let printer = context.printer();
+    // That is a further question, which not everybody has.
+    let is_asked = printer.is_json() || printer.verbosity() >= Verbosity::Verbose;
+    let registry = match &place {
+        ImagePlace::Registry(registry) if is_asked => {
+            Some(registry_facts(&registry.0, &registry.1, &inspection)?)
+        }
+        _ => None,
+    };
     if printer.is_json() {
         printer.json(&Report {
             image: image.name(),
             inspection,
+            registry,
         })?;
         return Ok(());
     }
     let mut text = format!("{} {}\n", inspection.digest, inspection.media_type);
+    if let Some(registry) = &registry {
+        let keeper = match registry.referrers {
+            "api" => "the registry lists what refers to it",
+            _ => "what refers to it is listed under a tag",
+        };
+        let _ = writeln!(text, "in `{}`, where {keeper}", registry.name);
+    }
     for facts in &inspection.images {
         write_image(&mut text, facts);
     }
@@ -55,6 +87,23 @@ pub(super) fn inspect(args: &InspectArgs, context: &Context) -> Result<(), Comma
     }
     printer.result(&text)?;
     Ok(())
+}
+
+fn registry_facts(
+    image: &ImageReference,
+    repository: &Repository,
+    inspection: &Inspection,
+) -> Result<RegistryFacts, CommandError> {
+    let found = repository.find_referrers_list(&inspection.digest.to_string(), &image.to_string());
+    let chunk_bytes = repository.profile().chunk_bytes;
+    Ok(RegistryFacts {
+        name: image.name().registry().to_owned(),
+        referrers: match found.map_err(CommandError::failed)? {
+            ReferrersList::Registry => "api",
+            ReferrersList::Tag => "tag",
+        },
+        chunk_bytes: chunk_bytes.filter(|bytes| *bytes < usize::MAX),
+    })
 }
 
 fn write_image(text: &mut String, facts: &ImageFacts) {

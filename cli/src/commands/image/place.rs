@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use pack::Event;
 use pack::existing::{ExistingImage, ImageReference};
 use store::registry::Repository;
 
@@ -23,6 +24,14 @@ pub(super) enum ImagePlace {
 }
 
 impl ImagePlace {
+    /// Opens an image that is there, to be copied with its progress shown.
+    pub(super) fn open_shown<'a>(
+        &'a self,
+        show: &'a (dyn Fn(Event<'_>) + Sync),
+    ) -> Result<ExistingImage<'a>, CommandError> {
+        Ok(self.open()?.with_events(show))
+    }
+
     /// Opens an image that is there.
     pub(super) fn open(&self) -> Result<ExistingImage<'_>, CommandError> {
         let opened = match self {

@@ -1,13 +1,14 @@
 //! `pith image push`: an image that is there to a registry.
 
 use clap::Args;
-use pack::ImageName;
 use pack::existing::AnyPlatform;
 use pack::registry::{PushOptions, Pushed};
+use pack::{Event, ImageName};
 
 use super::place::ImagePlace;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::output::PackProgress;
 use crate::registry::{RegistryArgs, open_registry, parse_reference, tell_pushed};
 
 /// Push an archive or a layout to a registry, as it is
@@ -32,7 +33,9 @@ pub(super) fn push(args: &PushArgs, context: &Context) -> Result<(), CommandErro
     let name = &args.reference;
     let repository = open_registry(context, name, args.registry.plaintext())?;
     let options = PushOptions::default();
-    let image = source.open()?;
+    let progress = PackProgress::new(context.printer());
+    let show = |event: Event<'_>| progress.show(&event);
+    let image = source.open_shown(&show)?;
     let pushed = image.push(args.platform.as_ref(), name, &repository, &options)?;
     print_pushed(name, &pushed, context)
 }

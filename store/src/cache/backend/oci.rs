@@ -28,7 +28,7 @@ use super::{
 use crate::{
     cache::format::CacheName,
     net::{Answer, Request},
-    registry::{RegistryError, RegistryOptions, Repository, Scope, sha256},
+    registry::{RegistryError, RegistryOptions, RegistryProfile, Repository, Scope, sha256},
 };
 
 /// Packs whose place is remembered; each costs some 150 bytes.
@@ -59,6 +59,7 @@ impl Oci {
                 .clone()
                 .or_else(|| url.credentials.clone()),
             plaintext: options.plaintext,
+            profile: RegistryProfile::default(),
         };
         let repository = Repository::open(&place.registry, &place.name, &registry)
             .map_err(|error| backend_error(url, error))?;
