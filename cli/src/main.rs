@@ -24,6 +24,7 @@ mod registry;
 mod restore;
 mod select;
 mod settings;
+mod shared_layers;
 mod size;
 mod system;
 mod target;

@@ -29,6 +29,7 @@ use crate::registry::{
     RegistryArgs, digest_reference, note_pushed, open_registry, parse_reference, usual_compression,
 };
 use crate::select::{Selection, Want, select_all};
+use crate::shared_layers::learn_layers;
 use crate::size::Size;
 use crate::target::{Subject, Target};
 
@@ -175,6 +176,9 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             &options,
             &events,
         )?);
+    }
+    if !registries.is_empty() {
+        learn_layers(context, &store, &mut images)?;
     }
     let outcome = deliver(args, context, &images, &title, &registries)?;
     report(args, context, outcome)

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, num::NonZero, path::Path, sync::Arc};
 
-use store::{Lease, PathInfo, StorePath};
+use store::{Lease, PathInfo, ResolvedDigest, StorePath};
 
 use super::{
     Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, StableReport, assemble,
@@ -110,6 +110,8 @@ pub struct Image<'a> {
     annotations: BTreeMap<String, String>,
     pub(crate) options: PackOptions,
     pub(crate) memo: Memo,
+    /// What others say that layers became.
+    pub(super) told: BTreeMap<ResolvedDigest, LayerDigests>,
     pub(crate) events: &'a (dyn Fn(Event<'_>) + Sync),
     /// Keeps the objects in the store as long as the image may read them.
     pub(super) lease: Option<Lease>,
@@ -192,6 +194,7 @@ impl<'a> Image<'a> {
             objects,
             options: options.clone(),
             memo,
+            told: BTreeMap::new(),
             events,
             lease: None,
         })
@@ -315,6 +318,11 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// Returns the packages that were asked for.
+    pub(super) fn requested(&self) -> &[StorePath] {
+        &self.requested
+    }
+
     /// Returns what the memo knows of the layers.
     pub(crate) fn find_layers(&self) -> KnownLayers {
         let compression = self.options.compression;
@@ -416,6 +424,7 @@ impl<'a> Image<'a> {
 
     /// Returns the configuration and the manifest for layers that are all known.
     pub(crate) fn assemble(&self, layers: &[LayerDigests]) -> Assembled {
+        self.note_layers();
         let manifest_type = self.options.manifest_type;
         let layer_type = layer_type(&self.options)
             .expect("no image is made whose manifest cannot have its layers");

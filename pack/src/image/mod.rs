@@ -13,6 +13,7 @@ mod root;
 mod sets;
 mod spec;
 mod stable;
+mod told;
 
 use store::{ClosureError, LeaseError};
 use thiserror::Error;

@@ -31,6 +31,9 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::None];
+
     /// Returns the media type of a layer compressed so.
     pub const fn media_type(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ mod memo;
 mod piece;
 mod plan;
 mod recipe;
+mod shared;
 mod slots;
 mod tar;
 mod walk;
@@ -28,6 +29,8 @@ pub use plan::{
 };
 pub use recipe::{Layer, RecipeDigest};
 pub(crate) use recipe::{ObjectPlace, Segment, Slot, StoredObject, store_parents};
+pub use shared::{LAYER_OUTPUT, share_layers};
+pub(crate) use shared::{layer_key, note_layers, read_layer};
 pub(crate) use slots::{Inspector, Originals, Patched, Rewrite};
 pub use slots::{KeptPath, SlotMap};
 pub(crate) use tar::{BLOCK, padding};
@@ -101,6 +104,13 @@ pub enum LayerError {
     LeftOver {
         /// The file, in the store or in the image.
         path: PathBuf,
+    },
+    /// What layers became could not be put into the store.
+    #[error("cannot put what layers became into the store")]
+    Share {
+        /// Why.
+        #[source]
+        source: store::AddError,
     },
     /// The layers could not be planned.
     #[error(transparent)]

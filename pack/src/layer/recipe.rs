@@ -298,6 +298,12 @@ impl RecipeDigest {
         Self(hasher.finalize().into())
     }
 
+    /// Reads what is printed.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digest = blake3::Hash::from_hex(text).ok()?;
+        Some(Self(digest.into()))
+    }
+
     /// Returns the 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

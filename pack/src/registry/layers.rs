@@ -37,6 +37,11 @@ impl Push<'_, '_> {
         known: KnownLayers,
     ) -> Result<Vec<LayerDigests>, PushError> {
         let missing = self.find_missing(&known)?;
+        let mut known = known;
+        for &index in &missing {
+            // What others told of a layer that has to be made need not be right: making it tells.
+            known[index] = image.find_layer(index);
+        }
         let objects = missing
             .iter()
             .flat_map(|&index| image.layers()[index].objects());

@@ -86,7 +86,7 @@ struct Top {
 impl<'i> Push<'_, 'i> {
     fn run(&self) -> Result<Pushed, PushError> {
         let images = || [self.first].into_iter().chain(self.others);
-        let known: Vec<KnownLayers> = images().map(Image::find_layers).collect();
+        let known: Vec<KnownLayers> = images().map(Image::expected_layers).collect();
         let all: Option<Vec<Assembled>> = images()
             .zip(&known)
             .map(|(image, known)| {
@@ -107,7 +107,7 @@ impl<'i> Push<'_, 'i> {
         let mut assembled = Vec::with_capacity(known.len());
         for image in images() {
             // What the image before had made is known now.
-            let layers = self.send_layers(image, image.find_layers())?;
+            let layers = self.send_layers(image, image.expected_layers())?;
             let documents = image.assemble(&layers);
             self.send_config(&documents)?;
             assembled.push(documents);

@@ -6,6 +6,7 @@ mod push;
 mod races;
 mod serving;
 mod signing;
+mod told;
 
 use std::{error::Error, time::Duration};
 

@@ -111,3 +111,40 @@ fn a_name_that_is_none_is_a_usage_error_and_a_distant_registry_none_offline() {
         "error: the registry of `registry.invalid/a:1` is not on this machine, and `--offline` was asked for\n"
     );
 }
+
+#[test]
+fn a_machine_that_made_no_layer_learns_from_a_cache_what_they_became() {
+    let builder = TestEnv::with_shared_store();
+    let registry = Registry::start("").expect("Debian's registry starts");
+    let reference = |tag: &str| format!("{}/team/hello:{tag}", registry.address);
+    let (cache, key) = (builder.path("cache"), builder.path("builder-1"));
+    let text =
+        |path: &std::path::Path| path.to_str().expect("temporary paths are UTF-8").to_owned();
+    let (cache, key) = (text(&cache), text(&key));
+    builder
+        .pith(&["key", "generate", "-q", "-o", &key])
+        .expect_success();
+    let packed = ["pack", "hello", "--push", &reference("1"), "--json"];
+    let first = builder.pith(&packed).expect_success().json();
+    builder
+        .pith(&["cache", "push", &cache, "hello", "-q", "--key", &key])
+        .expect_success();
+
+    let public = fs::read_to_string(format!("{key}.pub")).expect("it was written");
+    let fresh = TestEnv::new();
+    let caches = ["--cache", &cache, "--cache-only", "--trust", public.trim()];
+    let push = |tag: &str| {
+        let reference = reference(tag);
+        let arguments = ["pack", "hello", "--push", &reference, "--json"];
+        let said = fresh.pith(&[&arguments[..], &caches].concat());
+        said.expect_success().json()
+    };
+    let again = push("1");
+    assert_eq!(again["manifest"], first["manifest"]);
+    assert_eq!(again["pushed"][0]["unchanged"], true);
+    assert_eq!(again["bytes_read"], 0);
+    let other = push("2");
+    assert_eq!(other["manifest"], first["manifest"]);
+    assert_eq!(other["pushed"][0]["sent_blobs"], 0);
+    assert_eq!(other["bytes_read"], 0);
+}

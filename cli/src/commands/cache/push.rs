@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pack::layer::share_layers;
 use recipes::build::{Builder, Plans, Recorded, log_path};
 use recipes::plan::Goal;
 use sandbox::Level;
@@ -18,7 +19,7 @@ use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::key_file::read_secret;
 use crate::output::{PushProgress, human_bytes, plural};
-use crate::realise::{RealiseOptions, build_options, goals, realise};
+use crate::realise::{RealiseOptions, build_options, goals, realise, seconds_now};
 use crate::select::{Selection, Want, select_all};
 
 /// Put targets with everything they need into a cache
@@ -65,7 +66,11 @@ pub(super) fn push(args: &PushArgs, context: &Context) -> Result<(), CommandErro
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let recorded = recorded(args, context, &store, &selections)?;
-    let request = request(args, &store, realised.paths.clone(), recorded);
+    let mut request = request(args, &store, realised.paths.clone(), recorded);
+    // Until the push keeps them itself.
+    let lease = store.lease().map_err(CommandError::failed)?;
+    let layers = share_layers(&store, &realised.paths, &lease, seconds_now());
+    request.others.extend(layers.map_err(CommandError::failed)?);
     let mut pusher = Pusher::new(&store, &cache);
     if let Some(key) = &key {
         pusher = pusher.sign_with(key);
