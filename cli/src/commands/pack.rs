@@ -63,7 +63,7 @@ pub(crate) struct PackArgs {
     platforms: Vec<ImagePlatform>,
     #[command(flatten)]
     layers: LayerArgs,
-    /// gzip, zstd or none; what its settings say for a registry alone, else gzip
+    /// gzip, zstd or none; none for podman alone, what its settings say for a registry alone, else gzip
     #[arg(long, value_name = "COMPRESSION")]
     compression: Option<Compression>,
     /// The words of manifest and configuration, oci or docker: podman keeps health checks only of the latter
@@ -238,8 +238,15 @@ impl PackArgs {
             Some(compression) => compression,
             None if self.is_written() => Compression::default(),
             None if self.engines.is_empty() => usual_compression(context, &self.pushes),
+            // It is unpacked at once, twice: that takes longer than writing more bytes.
+            None if self.pushes.is_empty() && self.is_for(Engine::Podman) => Compression::None,
             None => Compression::default(),
         }
+    }
+
+    /// Whether no other engine takes the image.
+    fn is_for(&self, engine: Engine) -> bool {
+        self.engines.iter().all(|other| *other == engine)
     }
 
     /// Whether there is an output on this disk.
