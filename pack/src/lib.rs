@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod attest;
+pub mod attest;
 pub mod audit;
 pub mod emit;
 mod event;

@@ -8,10 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use store::{ObjectId, StorePath};
 
-use super::{AnyManifest, ExistingError, ExistingImage, blob_name};
+use super::{AnyManifest, AnyPlatform, ExistingError, ExistingImage, blob_name};
 use crate::{
     layer::{Compression, Dialect, TarReader},
-    oci::{annotation, or_default},
+    oci::{Digest, annotation, or_default},
     rootfs::is_bill,
 };
 
@@ -117,12 +117,56 @@ pub(crate) fn is_ours(manifest: &AnyManifest) -> bool {
         .contains_key(annotation::FORMAT_VERSION)
 }
 
+/// The bill of one of the images that a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageBill {
+    /// The digest of its manifest.
+    pub manifest: Digest,
+    /// The bill as it lies in the image; none where there is none.
+    pub bytes: Option<Vec<u8>>,
+}
+
 impl ExistingImage<'_> {
+    /// Reads the bills in the images of a name, for each platform or one, as their bytes.
+    pub fn bills(&self, platform: Option<&AnyPlatform>) -> Result<Vec<ImageBill>, ExistingError> {
+        let documents = self.documents(platform)?;
+        let images = documents.manifests.iter().filter(|one| {
+            let platform = one.entry.platform.as_ref();
+            !platform.is_some_and(AnyPlatform::is_unknown) && one.manifest.is_image()
+        });
+        images
+            .map(|one| {
+                let found = self.read_bill_bytes(&one.manifest)?;
+                Ok(ImageBill {
+                    manifest: one.entry.digest,
+                    bytes: found.map(|(_, bytes)| bytes),
+                })
+            })
+            .collect()
+    }
+
     /// Reads the bill in an image of this crate; `None` where there is none. Reads layers, the highest first, until it is found: it is in the highest one.
     pub(super) fn read_bill(
         &self,
         manifest: &AnyManifest,
     ) -> Result<Option<Vec<BillPackage>>, ExistingError> {
+        let Some((document, bytes)) = self.read_bill_bytes(manifest)? else {
+            return Ok(None);
+        };
+        parse_bill(&bytes)
+            .map(Some)
+            .map_err(|source| ExistingError::Document {
+                image: self.name().to_owned(),
+                document,
+                source,
+            })
+    }
+
+    /// Returns where the bill is, and its bytes.
+    fn read_bill_bytes(
+        &self,
+        manifest: &AnyManifest,
+    ) -> Result<Option<(String, Vec<u8>)>, ExistingError> {
         if !is_ours(manifest) {
             return Ok(None);
         }
@@ -147,13 +191,7 @@ impl ExistingImage<'_> {
                         .read_to_end(&mut bytes)
                         .map_err(wrong)?;
                     let path = String::from_utf8_lossy(&member.path);
-                    return parse_bill(&bytes).map(Some).map_err(|source| {
-                        ExistingError::Document {
-                            image: self.name().to_owned(),
-                            document: path.into_owned(),
-                            source,
-                        }
-                    });
+                    return Ok(Some((path.into_owned(), bytes)));
                 }
             }
         }

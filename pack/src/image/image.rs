@@ -244,11 +244,21 @@ impl<'a> Image<'a> {
 
     /// Returns the digest of the manifest. Makes every layer that was never made before, and forgets its bytes again.
     pub fn manifest_digest(&self) -> Result<Digest, ImageError> {
+        Ok(self.assembled()?.manifest_descriptor.digest)
+    }
+
+    /// Describes the manifest. Costs what [`manifest_digest`](Self::manifest_digest) does.
+    pub(crate) fn manifest_descriptor(&self) -> Result<Descriptor, ImageError> {
+        Ok(self.assembled()?.manifest_descriptor)
+    }
+
+    /// Returns the documents. Makes every layer that was never made before, and forgets its bytes again.
+    pub(crate) fn assembled(&self) -> Result<Assembled, ImageError> {
         let mut known = self.find_layers();
         let missing = missing(&known);
         self.encode(&missing, &mut known, &mut |_| Ok::<_, LayerError>(()))?;
         let digests: Vec<_> = known.into_iter().flatten().collect();
-        Ok(self.assemble(&digests).manifest_descriptor.digest)
+        Ok(self.assemble(&digests))
     }
 
     /// Returns the figures of the image; those of the layers as far as they are known.

@@ -39,12 +39,27 @@ pub enum Unsigned {
 
 /// Returns the bundle by which `key` signs the manifest with `digest`. The same for the same key and digest.
 pub(crate) fn sign(key: &SecretKey, digest: Digest) -> Vec<u8> {
-    let payload = to_canonical_json(&json!({
+    attest(key, digest, SIGNED, &json!({}))
+}
+
+/// Returns what is said of the manifest with `digest`, unsigned.
+pub(super) fn statement(digest: Digest, predicate_type: &str, predicate: &Value) -> Vec<u8> {
+    to_canonical_json(&json!({
         "_type": STATEMENT,
         "subject": [{"digest": {"sha256": digest.to_hex()}}],
-        "predicateType": SIGNED,
-        "predicate": {},
-    }));
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    }))
+}
+
+/// Returns the bundle by which the owner of `key` says something of the manifest with `digest`.
+pub(super) fn attest(
+    key: &SecretKey,
+    digest: Digest,
+    predicate_type: &str,
+    predicate: &Value,
+) -> Vec<u8> {
+    let payload = statement(digest, predicate_type, predicate);
     let signature = key.sign(&Statement::envelope(PAYLOAD, &payload));
     let hint = Sha256::digest(key.public().to_der());
     to_canonical_json(&json!({
@@ -80,6 +95,26 @@ struct EnvelopeSignature {
 
 /// Tells whether a bundle is the signature of the manifest with `digest` by the owner of `key`.
 pub(crate) fn verify(bundle: &[u8], key: &ImageKey, digest: Digest) -> Result<(), Unsigned> {
+    let statement = open(bundle, key)?;
+    if statement["predicateType"] != SIGNED {
+        return Err(Unsigned::Predicate);
+    }
+    match is_about(&statement, digest) {
+        true => Ok(()),
+        false => Err(Unsigned::Subject),
+    }
+}
+
+/// Tells whether a statement names a manifest.
+pub(super) fn is_about(statement: &Value, digest: Digest) -> bool {
+    let hex = digest.to_hex();
+    let subjects = statement["subject"].as_array();
+    let mut subjects = subjects.into_iter().flatten();
+    subjects.any(|subject| subject["digest"]["sha256"] == hex.as_str())
+}
+
+/// Returns the statement in a bundle that the owner of `key` has signed, whatever it says.
+pub(super) fn open(bundle: &[u8], key: &ImageKey) -> Result<Value, Unsigned> {
     let bundle: Bundle = serde_json::from_slice(bundle).map_err(|_| Unsigned::Format)?;
     let envelope = bundle.dsse_envelope;
     let payload = STANDARD.decode(&envelope.payload);
@@ -98,16 +133,9 @@ pub(crate) fn verify(bundle: &[u8], key: &ImageKey, digest: Digest) -> Result<()
         return Err(Unsigned::Key);
     }
     let statement: Value = serde_json::from_slice(&payload).map_err(|_| Unsigned::Format)?;
-    if statement["_type"] != STATEMENT || statement["predicateType"] != SIGNED {
-        return Err(Unsigned::Predicate);
-    }
-    let hex = digest.to_hex();
-    let subjects = statement["subject"].as_array();
-    let mut subjects = subjects.into_iter().flatten();
-    if subjects.any(|subject| subject["digest"]["sha256"] == hex.as_str()) {
-        Ok(())
-    } else {
-        Err(Unsigned::Subject)
+    match statement["_type"] == STATEMENT {
+        true => Ok(statement),
+        false => Err(Unsigned::Predicate),
     }
 }
 

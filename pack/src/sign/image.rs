@@ -1,27 +1,16 @@
 //! Images and their signatures.
 
-use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
-use store::{
-    registry::{Begun, Repository},
-    trust::SecretKey,
-};
+use store::{registry::Repository, trust::SecretKey};
 
 use super::{
     ImageKey, SignError, Unsigned,
     bundle::{self, BUNDLE, SIGNED},
+    referrer::{EMPTY_TYPE, PREDICATE_TYPE, Referrer, attach, fetch_layer},
     referrers::Referrers,
 };
-use crate::{
-    attest::CREATED,
-    existing::{AnyManifest, Entry, ExistingImage},
-    oci::{Descriptor, Digest, annotation, media_type, to_canonical_json},
-};
+use crate::{existing::ExistingImage, oci::Digest};
 
-/// What stands for a configuration where there is none. OCI image-spec 1.1, manifest.md, "Guidance for an Empty Descriptor".
-const EMPTY: &[u8] = b"{}";
-const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 /// Signatures of one image that are looked at.
 const MAX_SIGNATURES: usize = 100;
 /// How many of the bytes of a bundle are read.
@@ -72,7 +61,12 @@ impl ExistingImage<'_> {
             what: self.name(),
         };
         for document in &documents.all {
-            attach(&referrers, &document.entry, key)?;
+            let bundle = bundle::sign(key, document.entry.digest);
+            attach(
+                &referrers,
+                &document.entry,
+                &Referrer::bundle(bundle, SIGNED),
+            )?;
         }
         Ok(Signed {
             digest: documents.top().entry.digest,
@@ -98,10 +92,12 @@ impl ExistingImage<'_> {
         let listed = referrers.list(digest)?.into_iter().filter(|entry| {
             // Lists of others may leave it out, or have the type of the configuration there.
             let kind = entry.artifact_type.as_deref();
+            let says = entry.annotations.get(PREDICATE_TYPE);
             kind.is_none_or(|kind| kind == BUNDLE || kind == EMPTY_TYPE)
+                && says.is_none_or(|says| says == SIGNED)
         });
         for entry in listed.take(MAX_SIGNATURES) {
-            let Some(bundle) = fetch_bundle(&referrers, &entry)? else {
+            let Some(bundle) = fetch_layer(&referrers, &entry, BUNDLE, MAX_BUNDLE_BYTES)? else {
                 continue;
             };
             check.found += 1;
@@ -115,87 +111,4 @@ impl ExistingImage<'_> {
         }
         Ok(check)
     }
-}
-
-/// Writes a signature of one manifest.
-fn attach(referrers: &Referrers<'_>, subject: &Entry, key: &SecretKey) -> Result<(), SignError> {
-    let bundle = bundle::sign(key, subject.digest);
-    let layer = Descriptor::of(BUNDLE, &bundle);
-    let empty = Descriptor::of(EMPTY_TYPE, EMPTY);
-    send(referrers, &empty, EMPTY)?;
-    send(referrers, &layer, &bundle)?;
-    let annotations = json!({
-        "dev.sigstore.bundle.content": "dsse-envelope",
-        "dev.sigstore.bundle.predicateType": SIGNED,
-        annotation::CREATED: CREATED,
-    });
-    let manifest = to_canonical_json(&json!({
-        "schemaVersion": 2,
-        "mediaType": media_type::MANIFEST,
-        "artifactType": BUNDLE,
-        "config": empty,
-        "layers": [layer],
-        "subject": {
-            "mediaType": subject.media_type,
-            "digest": subject.digest,
-            "size": subject.size_bytes,
-        },
-        "annotations": annotations,
-    }));
-    let listed = Entry {
-        media_type: media_type::MANIFEST.to_owned(),
-        digest: Digest::of(&manifest),
-        size_bytes: manifest.len() as u64,
-        artifact_type: Some(BUNDLE.to_owned()),
-        annotations: serde_json::from_value(annotations).unwrap_or_default(),
-        platform: None,
-    };
-    referrers.add(subject.digest, &listed, &manifest)
-}
-
-/// Makes sure of a small blob.
-fn send(referrers: &Referrers<'_>, blob: &Descriptor, bytes: &[u8]) -> Result<(), SignError> {
-    let (repository, what) = (referrers.repository, referrers.what);
-    let digest = blob.digest.to_string();
-    let sent = repository.has_blob(&digest, what).and_then(|is_there| {
-        if is_there {
-            return Ok(());
-        }
-        match repository.begin_upload(None, what)? {
-            Begun::Upload(upload) => upload.finish(Bytes::copy_from_slice(bytes), &digest),
-            Begun::Mounted => Ok(()),
-        }
-    });
-    sent.map_err(|source| referrers.failed(source))
-}
-
-/// Reads a bundle that a list names; `None` if it names something else, or something that is not there.
-fn fetch_bundle(referrers: &Referrers<'_>, entry: &Entry) -> Result<Option<Vec<u8>>, SignError> {
-    use std::io::Read as _;
-
-    use store::registry::RegistryError;
-
-    let (repository, what) = (referrers.repository, referrers.what);
-    let manifest = match repository.fetch_manifest(&entry.digest.to_string(), what) {
-        Ok(manifest) => manifest.bytes,
-        Err(RegistryError::Absent { .. }) => return Ok(None),
-        Err(source) => return Err(referrers.failed(source)),
-    };
-    let Ok(manifest) = serde_json::from_slice::<AnyManifest>(&manifest) else {
-        return Ok(None);
-    };
-    let layer = match manifest.layers.as_slice() {
-        [layer] if layer.media_type == BUNDLE && layer.size_bytes <= MAX_BUNDLE_BYTES => layer,
-        _ => return Ok(None),
-    };
-    let digest = layer.digest.to_string();
-    let mut reader = match repository.open_blob(&digest, layer.size_bytes, what) {
-        Ok(reader) => reader,
-        Err(RegistryError::Absent { .. }) => return Ok(None),
-        Err(source) => return Err(referrers.failed(source)),
-    };
-    let mut bytes = Vec::new();
-    // What is cut or changed is no signature.
-    let is_whole = reader.read_to_end(&mut bytes).is_ok() && Digest::of(&bytes) == layer.digest;
-    Ok(is_whole.then_some(bytes))
 }

@@ -5,16 +5,19 @@
 //!
 //! Not responsible for: which keys are to be trusted.
 
+mod attestation;
 mod bundle;
 mod image;
 mod key;
+mod referrer;
 mod referrers;
 
 use store::registry::RegistryError;
 use thiserror::Error;
 
-use crate::existing::ExistingError;
+use crate::{ImageError, existing::ExistingError};
 
+pub use attestation::{Attachment, AttestationCheck, WrongAttestation};
 pub use bundle::Unsigned;
 pub use image::{SignatureCheck, Signed, sign_bundle, verify_bundle};
 pub use key::ImageKey;
@@ -25,6 +28,9 @@ pub enum SignError {
     /// The image could not be read.
     #[error(transparent)]
     Image(#[from] ExistingError),
+    /// The image that is to be described could not be made.
+    #[error(transparent)]
+    Made(#[from] ImageError),
     /// The registry did not do what it was asked.
     #[error("cannot keep or read signatures of `{name}`")]
     Registry {

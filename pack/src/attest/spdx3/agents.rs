@@ -1,0 +1,81 @@
+//! Who made, supplies and answers for something.
+
+use std::collections::BTreeMap;
+
+use super::{
+    super::{Bill, BillComponent, Party},
+    elements::{Elements, external_identifiers},
+};
+
+/// The agents of a document, by what is known of them.
+pub(super) struct Agents {
+    parties: BTreeMap<Party, String>,
+    /// Those of whom nothing but a home page is known: that of the software they wrote.
+    homepages: BTreeMap<String, String>,
+    /// The program, where nobody answers for the document.
+    pub(super) author: String,
+    /// The tool that wrote it.
+    pub(super) tool: String,
+}
+
+impl Agents {
+    /// Writes everybody who is met in the bill.
+    pub(super) fn add(elements: &mut Elements<'_, '_>, bill: &Bill) -> Self {
+        let tool = elements.add("Tool", "tool", |object| {
+            object.value("name", "pith");
+        });
+        let suppliers = bill
+            .components
+            .iter()
+            .filter_map(|one| one.supplier.as_ref());
+        let mut parties: BTreeMap<Party, String> = BTreeMap::new();
+        for party in suppliers.chain(&bill.author) {
+            parties.entry(party.clone()).or_default();
+        }
+        for (number, (party, iri)) in parties.iter_mut().enumerate() {
+            *iri = elements.add("Organization", &format!("party-{number}"), |object| {
+                object.value("name", &party.name);
+                let email = party.email.iter().map(|email| ("email", email));
+                let url = party.url.iter().map(|url| ("urlScheme", url));
+                external_identifiers(object, email.chain(url));
+            });
+        }
+        let homepages = bill.components.iter();
+        let homepages = homepages.filter_map(|one| one.homepage.clone());
+        let mut homepages: BTreeMap<String, String> =
+            homepages.map(|url| (url, String::new())).collect();
+        for (number, (url, iri)) in homepages.iter_mut().enumerate() {
+            *iri = elements.add("Organization", &format!("makers-{number}"), |object| {
+                object.value("name", &format!("the makers of what is at {url}"));
+                external_identifiers(object, [("urlScheme", &*url)]);
+            });
+        }
+        let author = match bill.author.as_ref().and_then(|party| parties.get(party)) {
+            Some(iri) => iri.clone(),
+            None => elements.add("SoftwareAgent", "author", |object| {
+                object.value("name", "pith");
+            }),
+        };
+        Self {
+            parties,
+            homepages,
+            author,
+            tool,
+        }
+    }
+
+    /// Returns who wrote a component, where that is known. An image, and what is at hand without a home page, is its supplier's.
+    pub(super) fn originator(&self, component: &BillComponent) -> Option<&String> {
+        let homepage = component.homepage.as_ref();
+        match homepage.and_then(|url| self.homepages.get(url)) {
+            Some(iri) => Some(iri),
+            None if component.object.is_none() => self.supplier(component),
+            None => None,
+        }
+    }
+
+    /// Returns who passes a component on, where that is known.
+    pub(super) fn supplier(&self, component: &BillComponent) -> Option<&String> {
+        self.parties.get(component.supplier.as_ref()?)
+    }
+}

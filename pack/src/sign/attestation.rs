@@ -1,0 +1,301 @@
+//! Documents beside images: bills of materials and provenance, plain for those who look for them, and signed for those who verify.
+
+use serde::Serialize;
+use serde_json::Value;
+use store::{registry::Repository, trust::SecretKey};
+
+use super::{
+    ImageKey, SignError,
+    bundle::{self, BUNDLE, SIGNED},
+    referrer::{PREDICATE_TYPE, Referrer, attach, fetch_layer},
+    referrers::Referrers,
+};
+use crate::{
+    Image,
+    attest::{Bill, BillFault, DocumentFormat, PROVENANCE, Provenance, bill_subjects},
+    existing::{Entry, ExistingImage},
+    oci::{Digest, ImageName},
+};
+
+/// The media type of a statement without a signature.
+const STATEMENT: &str = "application/vnd.in-toto+json";
+/// Documents of one image that are looked at.
+const MAX_DOCUMENTS: usize = 100;
+/// Bytes of a document that are read at most: a bill of 60 000 files has some 40 million.
+const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
+
+/// A document that is to be kept beside an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The media type of the plain document; of a statement, none.
+    media_type: Option<&'static str>,
+    predicate_type: &'static str,
+    predicate: Value,
+    /// The plain document.
+    bytes: Vec<u8>,
+}
+
+impl Attachment {
+    /// A bill, in a format that is JSON.
+    pub fn bill(bill: &Bill, format: DocumentFormat) -> Result<Self, BillFault> {
+        let bytes = bill.write(format)?;
+        Ok(Self {
+            media_type: Some(format.media_type()),
+            predicate_type: format.predicate_type(),
+            // Tags and values are a text, which is a predicate, too.
+            predicate: serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())),
+            bytes,
+        })
+    }
+
+    /// How an image was made.
+    #[must_use]
+    pub fn provenance(provenance: &Provenance) -> Self {
+        Self {
+            media_type: None,
+            predicate_type: PROVENANCE,
+            predicate: provenance.predicate(),
+            bytes: Vec::new(),
+        }
+    }
+}
+
+/// What is attached to an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AttestationCheck {
+    /// How many bills were looked at, plain and signed ones.
+    pub bills: usize,
+    /// How many statements say how the image was made.
+    pub provenances: usize,
+    /// How many of all of these are signed by the key that was asked for.
+    pub signed: usize,
+    /// Bills that do not say which image they are of: those of others.
+    pub unnamed: usize,
+    /// What is attached to this image and is about another one, or signed by a stranger and changed.
+    pub wrong: Vec<WrongAttestation>,
+}
+
+/// A document that does not belong to the image that it is attached to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WrongAttestation {
+    /// The digest of its manifest.
+    pub referrer: Digest,
+    /// What it is.
+    pub kind: String,
+    /// What is wrong with it, as the rest of a sentence.
+    pub problem: String,
+}
+
+impl Image<'_> {
+    /// Keeps documents beside this image, which was pushed as `name`; with a key, signed ones too. Returns how many.
+    pub fn attach(
+        &self,
+        name: &ImageName,
+        repository: &Repository,
+        attachments: &[Attachment],
+        key: Option<&SecretKey>,
+    ) -> Result<usize, SignError> {
+        let descriptor = self.manifest_descriptor()?;
+        let subject = Entry {
+            media_type: descriptor.media_type.clone(),
+            digest: descriptor.digest,
+            size_bytes: descriptor.size_bytes,
+            artifact_type: None,
+            annotations: Default::default(),
+            platform: None,
+        };
+        let what = name.to_string();
+        let referrers = Referrers {
+            repository,
+            what: &what,
+        };
+        let mut count = 0;
+        for attachment in attachments {
+            for referrer in referrers_of(attachment, subject.digest, key) {
+                attach(&referrers, &subject, &referrer)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Whether what has this digest was attached to this image in that repository, as far as this store knows.
+    pub fn is_attached(&self, name: &ImageName, what: Digest) -> bool {
+        let Some(record) = self.attached_record(name) else {
+            return false;
+        };
+        self.memo.read::<Digest>(&record) == Some(what)
+    }
+
+    /// Remembers that.
+    pub fn note_attached(&self, name: &ImageName, what: Digest) {
+        if let Some(record) = self.attached_record(name) {
+            self.memo.write(&record, &what);
+        }
+    }
+
+    fn attached_record(&self, name: &ImageName) -> Option<String> {
+        let place = format!("{}/{}", name.registry(), name.repository());
+        let manifest = self.manifest_descriptor().ok()?.digest;
+        let place = Digest::of(place.as_bytes()).to_hex();
+        Some(format!("{}-{}.attached", manifest.to_hex(), &place[..16]))
+    }
+}
+
+/// Returns the manifests that one document is kept in.
+fn referrers_of<'a>(
+    attachment: &'a Attachment,
+    subject: Digest,
+    key: Option<&SecretKey>,
+) -> Vec<Referrer<'a>> {
+    let (kind, predicate) = (attachment.predicate_type, &attachment.predicate);
+    let plain = match attachment.media_type {
+        Some(media_type) => Some(Referrer {
+            media_type,
+            bytes: attachment.bytes.clone(),
+            annotations: Default::default(),
+        }),
+        // A statement is kept once: signed, if somebody signs.
+        None if key.is_none() => Some(Referrer {
+            media_type: STATEMENT,
+            bytes: bundle::statement(subject, kind, predicate),
+            annotations: [(PREDICATE_TYPE, kind)].into(),
+        }),
+        None => None,
+    };
+    let signed =
+        key.map(|key| Referrer::bundle(bundle::attest(key, subject, kind, predicate), kind));
+    plain.into_iter().chain(signed).collect()
+}
+
+impl ExistingImage<'_> {
+    /// Looks at the documents that are kept beside an image in `repository`: whether they are about it, and whose they are.
+    pub fn check_attestations(
+        &self,
+        repository: &Repository,
+        key: Option<&ImageKey>,
+    ) -> Result<AttestationCheck, SignError> {
+        let mut check = AttestationCheck::default();
+        let referrers = Referrers {
+            repository,
+            what: self.name(),
+        };
+        for document in self.documents(None)?.manifests {
+            let subject = document.entry.digest;
+            let listed = referrers.list(subject)?.into_iter();
+            for entry in listed.take(MAX_DOCUMENTS) {
+                check_one(&mut check, &referrers, &entry, subject, key)?;
+            }
+        }
+        Ok(check)
+    }
+
+    /// Reads the bill of this format that is kept beside an image in `repository`, the last one of several.
+    pub fn fetch_bill(
+        &self,
+        repository: &Repository,
+        format: DocumentFormat,
+    ) -> Result<Option<Vec<u8>>, SignError> {
+        let referrers = Referrers {
+            repository,
+            what: self.name(),
+        };
+        let wanted = format.media_type();
+        let mut found = None;
+        for document in self.documents(None)?.manifests {
+            let listed = referrers.list(document.entry.digest)?.into_iter();
+            let bills = listed.filter(|entry| entry.artifact_type.as_deref() == Some(wanted));
+            for entry in bills.take(MAX_DOCUMENTS) {
+                found = fetch_layer(&referrers, &entry, wanted, MAX_DOCUMENT_BYTES)?.or(found);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn check_one(
+    check: &mut AttestationCheck,
+    referrers: &Referrers<'_>,
+    entry: &Entry,
+    subject: Digest,
+    key: Option<&ImageKey>,
+) -> Result<(), SignError> {
+    let kind = entry.artifact_type.as_deref().unwrap_or_default();
+    let says = entry.annotations.get(PREDICATE_TYPE).map(String::as_str);
+    let mut wrong = |kind: &str, problem: String| {
+        check.wrong.push(WrongAttestation {
+            referrer: entry.digest,
+            kind: kind.to_owned(),
+            problem,
+        });
+    };
+    let predicate = match (kind, says) {
+        (BUNDLE, Some(SIGNED)) => return Ok(()),
+        (BUNDLE, says) => {
+            let Some(key) = key else { return Ok(()) };
+            let bytes = fetch_layer(referrers, entry, BUNDLE, MAX_DOCUMENT_BYTES)?;
+            let Some(bytes) = bytes else { return Ok(()) };
+            match bundle::open(&bytes, key) {
+                Ok(statement) if bundle::is_about(&statement, subject) => {
+                    check.signed += 1;
+                    statement
+                }
+                Ok(_) => {
+                    wrong(says.unwrap_or(kind), "is about another image".to_owned());
+                    return Ok(());
+                }
+                // Others may sign what they like.
+                Err(_) => return Ok(()),
+            }
+        }
+        (STATEMENT, _) => {
+            let bytes = fetch_layer(referrers, entry, STATEMENT, MAX_DOCUMENT_BYTES)?;
+            let statement: Option<Value> =
+                bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            match statement {
+                Some(statement) if bundle::is_about(&statement, subject) => statement,
+                Some(_) => {
+                    wrong(says.unwrap_or(kind), "is about another image".to_owned());
+                    return Ok(());
+                }
+                None => return Ok(()),
+            }
+        }
+        (kind, _) => {
+            let is_bill = kind.starts_with("application/spdx+json")
+                || kind == DocumentFormat::CycloneDx17.media_type();
+            if !is_bill {
+                return Ok(());
+            }
+            let bytes = fetch_layer(referrers, entry, kind, MAX_DOCUMENT_BYTES)?;
+            let document: Option<Value> =
+                bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let Some(document) = document else {
+                wrong(kind, "cannot be read".to_owned());
+                return Ok(());
+            };
+            serde_json::json!({"predicateType": "", "predicate": document})
+        }
+    };
+    if predicate["predicateType"] == PROVENANCE {
+        check.provenances += 1;
+        return Ok(());
+    }
+    check.bills += 1;
+    let named = bill_subjects(&predicate["predicate"]);
+    if named.is_empty() {
+        check.unnamed += 1;
+    } else if !named.contains(&subject.to_hex()) {
+        let problem = format!(
+            "is the bill of materials of the image sha256:{}",
+            named.join(", ")
+        );
+        check.wrong.push(WrongAttestation {
+            referrer: entry.digest,
+            kind: kind.to_owned(),
+            problem,
+        });
+    }
+    Ok(())
+}
