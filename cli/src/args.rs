@@ -90,6 +90,7 @@ pub(crate) enum Command {
     Lint(commands::lint::LintArgs),
     Tree(commands::tree::TreeArgs),
     Why(commands::why::WhyArgs),
+    Sbom(commands::sbom::SbomArgs),
     Size(commands::size::SizeArgs),
     Diff(commands::diff::DiffArgs),
     Log(commands::log::LogArgs),

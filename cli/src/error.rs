@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 
+use pack::attest::AttestError;
+use pack::audit::GatherError;
 use pack::existing::ExistingError;
 use recipes::build::{BuildError, FailureKind, StepError};
 use recipes::plan::Goal;
@@ -173,6 +175,28 @@ impl From<ExistingError> for CommandError {
         } else {
             error
         }
+    }
+}
+
+impl From<GatherError> for CommandError {
+    fn from(error: GatherError) -> Self {
+        match error {
+            GatherError::Closure(error) => error.into(),
+            GatherError::Facts { .. } => Self::new(ExitStatus::Damaged, error),
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<AttestError> for CommandError {
+    fn from(error: AttestError) -> Self {
+        let status = match error {
+            AttestError::Fault(_) | AttestError::Gather(GatherError::Facts { .. }) => {
+                ExitStatus::Damaged
+            }
+            _ => ExitStatus::Failed,
+        };
+        Self::new(status, error)
     }
 }
 

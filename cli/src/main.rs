@@ -1,11 +1,14 @@
 //! The `pith` command: parse, run, report, exit; no logic of its own.
 
 mod args;
+mod attest;
 mod budget;
 mod caches;
 mod commands;
 mod context;
+mod date;
 mod debian;
+mod documents;
 mod engine;
 mod error;
 mod facts;

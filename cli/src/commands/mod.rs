@@ -14,6 +14,7 @@ pub(crate) mod pack;
 pub(crate) mod profile;
 pub(crate) mod run;
 mod run_command;
+pub(crate) mod sbom;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod shell;

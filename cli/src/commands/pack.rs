@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pack::oci::{ManifestType, OciError, Platform as ImagePlatform, Timestamp};
+use pack::attest::Parameters;
+use pack::oci::{Digest, ManifestType, Platform as ImagePlatform, Timestamp};
 use pack::registry::{PushOptions, Pushed};
 use pack::{
     Compression, Emit, Format, Image, ImageName, ImageReport, LayerReport, PackOptions, SinkError,
@@ -12,11 +13,14 @@ use pack::{
 };
 use recipes::model::Platform;
 use serde::Serialize;
+use store::LocalStore;
 use store::registry::Repository;
 use thiserror::Error;
 
+use crate::attest::{AttestArgs, Attester};
 use crate::budget::check_budget;
 use crate::context::Context;
+use crate::date::claimed_time;
 use crate::debian::lock_for_all;
 use crate::engine::{Engine, Loaded, load};
 use crate::error::{CommandError, ExitStatus};
@@ -24,7 +28,7 @@ use crate::image::{declared_spec, default_spec};
 use crate::layers::LayerArgs;
 use crate::output::{PackProgress, human_bytes, plural};
 use crate::platform::asked_platforms;
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::{RealiseOptions, Realised, realise};
 use crate::registry::{
     RegistryArgs, digest_reference, note_pushed, open_registry, parse_reference, usual_compression,
 };
@@ -52,6 +56,8 @@ pub(crate) struct PackArgs {
     pushes: Vec<ImageName>,
     #[command(flatten)]
     registry: RegistryArgs,
+    #[command(flatten)]
+    attest: AttestArgs,
     /// Hand it to podman or docker through a pipe, without a file; may be repeated
     #[arg(long = "load", value_name = "ENGINE")]
     engines: Vec<Engine>,
@@ -122,11 +128,6 @@ struct Report {
     images: Vec<ImageReport>,
 }
 
-/// `SOURCE_DATE_EPOCH` is not what its name says.
-#[derive(Debug, Error)]
-#[error("`SOURCE_DATE_EPOCH` is not a number of seconds")]
-struct BadEpoch(#[source] OciError);
-
 /// Something was asked for that exists for one platform only.
 #[derive(Debug, Error)]
 #[error("`{0}` is for an image for one platform")]
@@ -136,7 +137,7 @@ struct OnePlatform(&'static str);
 pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
     let platforms = asked_platforms(&args.platforms);
     let registries = open_registries(args, context)?;
-    let created = created(args, context)?;
+    let created = claimed_time(args.created, context)?;
     if platforms.len() > 1 {
         check_platforms(args)?;
         lock_targets(args, context, &platforms)?;
@@ -154,7 +155,11 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     let progress = PackProgress::new(context.printer());
     let events = |event: pack::Event<'_>| progress.show(&event);
     let mut title = String::new();
+    let attester = args
+        .attest
+        .attester(args.parameters(&platforms, &options), created, context)?;
     let mut images = Vec::with_capacity(platforms.len());
+    let mut roots = Vec::with_capacity(platforms.len());
     for platform in platforms {
         let evaluator = context.evaluator_for(platform);
         let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
@@ -176,12 +181,44 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             &options,
             &events,
         )?);
+        roots.push(realised);
     }
     if !registries.is_empty() {
         learn_layers(context, &store, &mut images)?;
     }
     let outcome = deliver(args, context, &images, &title, &registries)?;
+    for (name, registry) in args.pushes.iter().zip(&registries) {
+        attach(
+            &attester,
+            context,
+            &store,
+            &images,
+            &roots,
+            (name, registry),
+        )?;
+    }
     report(args, context, outcome)
+}
+
+/// Keeps the documents of each image beside it, where it was pushed.
+fn attach(
+    attester: &Attester,
+    context: &Context,
+    store: &LocalStore,
+    images: &[Image<'_>],
+    roots: &[Realised],
+    place: (&ImageName, &Repository),
+) -> Result<(), CommandError> {
+    let mut attached = 0;
+    for (image, roots) in images.iter().zip(roots) {
+        attached += attester.attach(context, store, image, &roots.paths, place)?;
+    }
+    if attached > 0 {
+        let documents = plural(attached, "document");
+        let said = format!("attached {documents}: bills of materials and provenance");
+        context.printer().note(&said);
+    }
+    Ok(())
 }
 
 /// Brings the images to where they are wanted.
@@ -249,28 +286,34 @@ impl PackArgs {
         self.engines.iter().all(|other| *other == engine)
     }
 
+    /// What was asked for, as the provenance of the image says it.
+    fn parameters(&self, platforms: &[Platform], options: &PackOptions) -> Parameters {
+        let stable_paths = options.stable_paths.to_string();
+        let max_layers = options.max_layers.to_string();
+        let choices = [
+            ("compression", options.compression.to_string()),
+            ("manifest-type", options.manifest_type.to_string()),
+            ("max-layers", max_layers),
+            ("stable-paths", stable_paths),
+        ];
+        let plan = options
+            .plan
+            .as_ref()
+            .map(|plan| ("plan", Digest::of(plan.to_text().as_bytes()).to_string()));
+        let choices = choices.into_iter().chain(plan);
+        Parameters {
+            targets: self.targets.clone(),
+            platforms: platforms.iter().map(ToString::to_string).collect(),
+            options: choices
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        }
+    }
+
     /// Whether there is an output on this disk.
     fn is_written(&self) -> bool {
         self.output.is_some() || (self.pushes.is_empty() && self.engines.is_empty())
     }
-}
-
-/// The time that the image claims: that of the command line, else that of the environment, else always the same.
-fn created(args: &PackArgs, context: &Context) -> Result<Timestamp, CommandError> {
-    if let Some(created) = args.created {
-        return Ok(created);
-    }
-    let Some(epoch) = &context.settings().variables.source_date_epoch else {
-        return Ok(Timestamp::default());
-    };
-    let epoch = epoch.to_string_lossy();
-    let seconds = epoch.parse::<Timestamp>().and_then(|time| {
-        let is_number = epoch.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then_some(time).ok_or_else(|| OciError::Time {
-            text: epoch.to_string(),
-        })
-    });
-    seconds.map_err(|error| CommandError::new(ExitStatus::Usage, BadEpoch(error)))
 }
 
 /// What came of packing.

@@ -1,7 +1,7 @@
 //! From the parsed command line to the command's own function.
 
 use super::{
-    build, cache, completions, debian, diff, image, init, key, lint, log, pack, profile, run,
+    build, cache, completions, debian, diff, image, init, key, lint, log, pack, profile, run, sbom,
     search, serve, shell, show, size, store, tree, why,
 };
 use crate::args::Command;
@@ -22,6 +22,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Lint(args) => lint::lint(&args, context),
         Command::Tree(args) => tree::tree(&args, context),
         Command::Why(args) => why::why(&args, context),
+        Command::Sbom(args) => sbom::sbom(&args, context),
         Command::Size(args) => size::size(&args, context),
         Command::Diff(args) => diff::diff(&args, context),
         Command::Log(args) => log::log(&args, context),

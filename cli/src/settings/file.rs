@@ -9,6 +9,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::caches::CacheTable;
+use super::documents::DocumentsTable;
 use super::registries::RegistryTables;
 use super::trust::TrustTable;
 
@@ -40,6 +41,9 @@ pub(crate) struct SettingsFile {
     /// What is known of registries that images are pushed to, by host and port.
     #[serde(default, rename = "registry")]
     pub(super) registries: RegistryTables,
+    /// Who answers for bills of materials.
+    #[serde(default, rename = "sbom")]
+    pub(super) documents: DocumentsTable,
     /// Whose signatures are believed.
     #[serde(default)]
     pub(crate) trust: TrustTable,

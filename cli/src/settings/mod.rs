@@ -4,6 +4,7 @@
 //! file, then the system's. Nothing else in the workspace reads the environment.
 
 mod caches;
+mod documents;
 mod file;
 mod registries;
 mod resolve;

@@ -12,6 +12,7 @@ use sandbox::{Level, UnknownLevel};
 use thiserror::Error;
 
 use super::caches::{CacheLayer, CacheSettings, CacheSettingsError, Origin};
+use super::documents::DocumentsTable;
 use super::file::{DebianTable, SettingsFile, SettingsFileError};
 use super::registries::RegistryTables;
 use super::trust::{TrustSettings, TrustTable, TrustTableError};
@@ -50,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) debian: DebianTable,
     /// What is known of registries that images are pushed to.
     pub(crate) registries: RegistryTables,
+    /// Who answers for bills of materials.
+    pub(crate) documents: DocumentsTable,
     /// Whose signatures are believed.
     pub(crate) trust: TrustSettings,
     /// The environment that was read.
@@ -146,8 +149,10 @@ impl Settings {
         };
         let mut registries = RegistryTables::default();
         let mut mirrors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut documents = DocumentsTable::default();
         for layer in layers {
             registries.add(layer.registries);
+            documents = documents.or(layer.documents);
             for (name, urls) in layer.mirrors {
                 mirrors.entry(name).or_default().extend(urls);
             }
@@ -163,6 +168,7 @@ impl Settings {
             mirrors,
             debian,
             registries,
+            documents,
             caches,
             trust,
             variables,

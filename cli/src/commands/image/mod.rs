@@ -12,3 +12,4 @@ mod sign;
 mod verify;
 
 pub(crate) use image_command::{ImageArgs, image};
+pub(crate) use place::ImagePlace;

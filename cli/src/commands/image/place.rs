@@ -16,7 +16,7 @@ const FILES: [&str; 3] = ["oci-archive:", "docker-archive:", "oci:"];
 const REGISTRY: &str = "docker://";
 
 /// Where an image is.
-pub(super) enum ImagePlace {
+pub(crate) enum ImagePlace {
     /// An archive or a layout, and which of its images.
     File(PathBuf, Option<String>),
     /// A registry.
@@ -33,7 +33,7 @@ impl ImagePlace {
     }
 
     /// Opens an image that is there.
-    pub(super) fn open(&self) -> Result<ExistingImage<'_>, CommandError> {
+    pub(crate) fn open(&self) -> Result<ExistingImage<'_>, CommandError> {
         let opened = match self {
             Self::File(path, tag) => ExistingImage::open(path, tag.as_deref()),
             Self::Registry(registry) => ExistingImage::fetch(&registry.0, &registry.1),
@@ -42,7 +42,7 @@ impl ImagePlace {
     }
 
     /// Finds an image that is there: a file, if there is one of that name, else in a registry, of which nothing is asked yet.
-    pub(super) fn of_existing(
+    pub(crate) fn of_existing(
         text: &str,
         args: &RegistryArgs,
         context: &Context,
@@ -61,7 +61,7 @@ impl ImagePlace {
     }
 
     /// Finds where an image is to be: in a registry where that is said, else a file.
-    pub(super) fn of_new(
+    pub(crate) fn of_new(
         text: &str,
         args: &RegistryArgs,
         context: &Context,
@@ -76,7 +76,7 @@ impl ImagePlace {
 }
 
 /// Finds an image in a registry, of which nothing is asked yet.
-pub(super) fn in_registry(
+pub(crate) fn in_registry(
     text: &str,
     args: &RegistryArgs,
     context: &Context,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pack::existing::ExistingImage;
-use pack::sign::{SignatureCheck, verify_bundle};
+use pack::sign::{AttestationCheck, SignatureCheck, verify_bundle};
 use pack::{MismatchKind, Validation, validate_image};
 use serde::Serialize;
 use thiserror::Error;
@@ -49,6 +49,8 @@ struct Report<'a> {
     found: &'a Validation,
     /// The name of the key by which it is signed; null if that was not asked for, or is not so.
     signed_by: Option<String>,
+    /// What is kept beside it; null of an image that is in no registry.
+    attached: Option<&'a AttestationCheck>,
 }
 
 /// An image is not what it says, or not what it should be.
@@ -64,7 +66,16 @@ enum Wrong {
         key: String,
         reason: String,
     },
+    #[error("{ANOTHER_IMAGES}: `{document}`, which is attached to `{image}`, {problem}")]
+    Attached {
+        image: String,
+        document: String,
+        problem: String,
+    },
 }
+
+/// The code of documents that do not belong to their image.
+const ANOTHER_IMAGES: &str = "I102";
 
 /// Runs the command.
 pub(super) fn verify(args: &VerifyArgs, context: &Context) -> Result<(), CommandError> {
@@ -78,6 +89,15 @@ pub(super) fn verify(args: &VerifyArgs, context: &Context) -> Result<(), Command
         Some(key) => Some(check_signature(args, &place, &image, key, context)?),
         None => None,
     };
+    let attached = match &place {
+        ImagePlace::Registry(registry) => {
+            let key = args.key.as_ref();
+            let key = key.map(|key| read_image_key(&context.directory().join(key)));
+            let key = key.transpose()?;
+            Some(image.check_attestations(&registry.1, key.as_ref())?)
+        }
+        ImagePlace::File(..) => None,
+    };
     let printer = context.printer();
     if printer.is_json() {
         printer.json(&Report {
@@ -86,6 +106,7 @@ pub(super) fn verify(args: &VerifyArgs, context: &Context) -> Result<(), Command
             signed_by: signature
                 .as_ref()
                 .and_then(|result| result.as_ref().ok().cloned()),
+            attached: attached.as_ref(),
         })?;
     } else {
         for mismatch in &found.mismatches {
@@ -95,8 +116,19 @@ pub(super) fn verify(args: &VerifyArgs, context: &Context) -> Result<(), Command
         if let Some(Ok(key)) = &signature {
             printer.note(&format!("signed by the key `{key}`"));
         }
+        if let Some(attached) = &attached {
+            tell_attached(attached, context);
+        }
     }
     judge(image.name(), &found)?;
+    if let Some(wrong) = attached.iter().flat_map(|attached| &attached.wrong).next() {
+        let wrong = Wrong::Attached {
+            image: image.name().to_owned(),
+            document: wrong.referrer.to_string(),
+            problem: wrong.problem.clone(),
+        };
+        return Err(CommandError::new(ExitStatus::Damaged, wrong));
+    }
     match signature {
         Some(Err(wrong)) => Err(CommandError::new(ExitStatus::No, wrong)),
         _ => Ok(()),
@@ -157,6 +189,28 @@ struct ReadError {
 /// A character that does something to a terminal.
 fn is_unsafe(character: char) -> bool {
     character.is_control() && character != '\n'
+}
+
+/// Says what is kept beside the image.
+fn tell_attached(attached: &AttestationCheck, context: &Context) {
+    let AttestationCheck {
+        bills,
+        provenances,
+        signed,
+        unnamed,
+        ..
+    } = attached;
+    if bills + provenances == 0 {
+        return;
+    }
+    let unnamed = match unnamed {
+        0 => String::new(),
+        count => format!("; {count} do not say which image they are of"),
+    };
+    context.printer().note(&format!(
+        "attached: {}, {signed} of them signed by the key{unnamed}",
+        plural(bills + provenances, "document"),
+    ));
 }
 
 /// Says what was compared, and what could not be.

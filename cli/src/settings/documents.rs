@@ -1,0 +1,54 @@
+//! `[sbom]`: who answers for bills of materials and who passes the software on.
+
+use pack::attest::Party;
+use serde::Deserialize;
+
+/// What a settings file says of documents.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct DocumentsTable {
+    /// Who answers for the documents.
+    pub(super) author: Option<PartyTable>,
+    /// Who passes the software on; the author, unless it is said.
+    pub(super) supplier: Option<PartyTable>,
+}
+
+/// A person or an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartyTable {
+    name: String,
+    email: Option<String>,
+    url: Option<String>,
+}
+
+impl DocumentsTable {
+    /// Takes what an earlier file did not say from a later one.
+    pub(super) fn or(self, later: Self) -> Self {
+        Self {
+            author: self.author.or(later.author),
+            supplier: self.supplier.or(later.supplier),
+        }
+    }
+
+    /// Who answers for the documents, if somebody does.
+    pub(crate) fn author(&self) -> Option<Party> {
+        self.author.as_ref().map(PartyTable::party)
+    }
+
+    /// Who passes the software on, if somebody is known to.
+    pub(crate) fn supplier(&self) -> Option<Party> {
+        let supplier = self.supplier.as_ref().or(self.author.as_ref());
+        supplier.map(PartyTable::party)
+    }
+}
+
+impl PartyTable {
+    fn party(&self) -> Party {
+        Party {
+            name: self.name.clone(),
+            email: self.email.clone(),
+            url: self.url.clone(),
+        }
+    }
+}
