@@ -1,9 +1,16 @@
-//! Puts the files of `collection/` into the program: a table, sorted by path, that `src/lang/collection.rs` includes.
+//! Puts tables into the program: the files of `collection/`, sorted by path, that `src/lang/collection.rs` includes, and what is known of license texts,
+//! for `src/facts/license/table.rs`.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
+
+#[path = "build_licenses.rs"]
+mod licenses;
+#[expect(dead_code, reason = "the program uses all of it")]
+#[path = "src/facts/words.rs"]
+mod words;
 
 fn main() -> io::Result<()> {
     let directory = |variable: &str| {
@@ -31,7 +38,12 @@ fn main() -> io::Result<()> {
         line.map_err(io::Error::other)?;
     }
     table.push_str("];\n");
-    fs::write(directory("OUT_DIR")?.join("collection.rs"), table)
+    let out = directory("OUT_DIR")?;
+    fs::write(out.join("collection.rs"), table)?;
+    for source in ["build_licenses.rs", "src/facts/words.rs"] {
+        println!("cargo::rerun-if-changed={source}");
+    }
+    fs::write(out.join("licenses.rs"), licenses::table())
 }
 
 /// Finds the files in the folders of the collection; what lies in the collection itself is for people.

@@ -53,7 +53,10 @@ impl Job<'_> {
             }
             let mut facts = component(self.derivation);
             add_license(&mut facts, &root);
-            self.register_out(facts, Rules::default(), resolved, started, directory.fd())
+            let outputs =
+                self.register_out(facts, Rules::default(), resolved, started, directory.fd())?;
+            self.record_package_facts(&outputs)?;
+            Ok(outputs)
         })
     }
 

@@ -77,6 +77,9 @@ pub enum BuildError {
     /// What the recipes say of the results cannot be recorded.
     #[error("cannot record what the recipes say of the results")]
     Describe(#[source] Box<AddError>),
+    /// What the results are made of cannot be recorded.
+    #[error(transparent)]
+    Observe(Box<StepError>),
     /// Only what caches have may be used, and they do not have everything.
     #[error("no cache has {}", names_of(.names))]
     OnlyCaches {
@@ -364,6 +367,7 @@ impl BuildError {
             | Self::Substitute(_)
             | Self::Closure(_)
             | Self::Describe(_)
+            | Self::Observe(_)
             | Self::OnlyCaches { .. } => FailureKind::Other,
         }
     }

@@ -26,6 +26,7 @@ use super::register::{Circumstances, Made, Rules, realise, register};
 use super::smoke::SmokePlace;
 use super::substitute::choose;
 use crate::event::{Event, StepId, Work};
+use crate::facts::LinkedOutput;
 use crate::model::{
     Builder, DebTree, Derivation, Fetch, OutputRef, Platform, ResolvedDerivation, Source,
     SourceFile,
@@ -351,7 +352,11 @@ impl Job<'_> {
         if !self.derivation.metadata().smoke.is_empty() {
             self.try_out(&outputs)?;
         }
-        self.record_facts(resolved, &outputs, &circumstances.contains)?;
+        let linked = LinkedOutput {
+            records: run.links(),
+            scratch: run.scratch(),
+        };
+        self.record_facts(resolved, &outputs, &circumstances.contains, &linked)?;
         realise(self.store(), &outputs, &circumstances)?;
         Ok(outputs)
     }

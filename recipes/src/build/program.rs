@@ -24,6 +24,7 @@ use super::options::BuildOptions;
 use super::private::PrivateDirectory;
 use super::register::Made;
 use super::space::Space;
+use crate::facts::{Records, load_links};
 use crate::model::{Derivation, ResolvedDerivation};
 
 /// An object that the builder sees.
@@ -80,6 +81,7 @@ struct Left {
     names: Vec<CString>,
     outputs: Vec<(String, Listing)>,
     contains: Vec<ContainedComponent>,
+    links: Records,
 }
 
 impl Run {
@@ -103,6 +105,16 @@ impl Run {
     /// Returns what the builder says is in the outputs; sorted, no duplicates.
     pub(super) fn contains(&self) -> &[ContainedComponent] {
         &self.left.contains
+    }
+
+    /// Returns what the linker has recorded.
+    pub(super) fn links(&self) -> &Records {
+        &self.left.links
+    }
+
+    /// Returns the paths that the outputs had while they were built.
+    pub(super) fn scratch(&self) -> &[StorePath] {
+        &self.left.scratch
     }
 
     /// Compares with a later run.
@@ -250,6 +262,7 @@ impl Program<'_> {
         }
         let left = Left {
             contains: contained::load(work_handle.as_fd())?,
+            links: load_links(work_handle.as_fd()).map_err(at(&work))?,
             ..self.check(store, &closure)?
         };
         Ok((left, outcome.level, outcome.wall))
@@ -310,6 +323,7 @@ impl Program<'_> {
             names,
             outputs,
             contains: Vec::new(),
+            links: Records::default(),
         })
     }
 }

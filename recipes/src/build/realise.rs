@@ -14,6 +14,7 @@ use store::{Component, Lease, LocalStore, ObjectId, ResolvedDigest, StorePath};
 use super::component::component;
 use super::error::{BuildError, FailedStep, StepError};
 use super::files::at;
+use super::observed::record_late_facts;
 use super::options::BuildOptions;
 use super::perform::Job;
 use super::program::Failure;
@@ -214,7 +215,7 @@ impl<'a> Builder<'a> {
         if let Some(path) = self.store.hold(&lease, &paths)?.into_iter().next() {
             return Err(BuildError::Collected { path });
         }
-        self.describe(&graph, &finished, &paths)?;
+        self.describe(&graph, &finished, &paths, &lease)?;
         let mut counts = Counts::default();
         for step in finished.iter().flatten() {
             counts.add(step.origin);
@@ -282,6 +283,7 @@ impl<'a> Builder<'a> {
         graph: &Graph,
         finished: &[Option<FinishedStep>],
         goals: &[StorePath],
+        lease: &Lease,
     ) -> Result<(), BuildError> {
         if self.store.is_read_only() {
             return Ok(());
@@ -313,7 +315,8 @@ impl<'a> Builder<'a> {
             })
             .collect();
         self.store.set_components(&facts)?;
-        Ok(())
+        record_late_facts(self.store, graph, finished, &closure, lease)
+            .map_err(|error| BuildError::Observe(Box::new(error)))
     }
 
     /// Takes files into the store that alone tell what their derivations are.

@@ -211,9 +211,7 @@ fn decompressed<'a>(
         decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
         Box::new(decoder)
     } else if head.starts_with(b"BZh") {
-        return Err(io::Error::other(
-            "it is compressed with bzip2, which is not read",
-        ));
+        Box::new(bzip2::bufread::MultiBzDecoder::new(reader))
     } else {
         return Ok(None);
     }))
@@ -248,4 +246,134 @@ fn plain_name(name: &str) -> &str {
     let suffixes = [".gz", ".xz", ".zst", ".bz2"];
     let plain = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix));
     plain.unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    type TestResult<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+    /// An archive with files of these names, each with its own name as content.
+    fn tar_of(names: &[&str]) -> io::Result<Vec<u8>> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for name in names {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(name.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, name.as_bytes())?;
+        }
+        builder.into_inner()
+    }
+
+    fn seen(name: &str, bytes: &[u8]) -> TestResult<(Vec<(String, String)>, Visited)> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join(name);
+        fs::write(&path, bytes)?;
+        let mut seen = Vec::new();
+        let visited = visit(&path, name, &mut |path, _, bytes| {
+            let text = io::read_to_string(bytes)?;
+            seen.push((path.to_owned(), text));
+            Ok(())
+        })?;
+        Ok((seen, visited))
+    }
+
+    fn pair(text: &str) -> (String, String) {
+        (text.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn every_compression_shows_the_same_files() -> TestResult {
+        let names = ["top/a.c", "top/sub/b.c"];
+        let expected: Vec<_> = names.iter().map(|name| pair(name)).collect();
+        let plain = tar_of(&names)?;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain)?;
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(&plain)?;
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bzip2.write_all(&plain)?;
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for name in names {
+            zip.start_file(name, zip::write::SimpleFileOptions::default())?;
+            zip.write_all(name.as_bytes())?;
+        }
+        for (name, bytes) in [
+            ("a.tar", plain.clone()),
+            ("a.tar.gz", gzip.finish()?),
+            ("a.tar.xz", xz.finish()?),
+            ("a.tar.zst", zstd::encode_all(plain.as_slice(), 1)?),
+            ("a.tar.bz2", bzip2.finish()?),
+            ("a.whl", zip.finish()?.into_inner()),
+        ] {
+            let (files, visited) = seen(name, &bytes)?;
+            assert_eq!(files, expected, "{name}");
+            assert_eq!((visited.files, visited.unread), (2, None), "{name}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_is_no_archive_is_itself() -> TestResult {
+        let (files, visited) = seen("fix.patch", b"--- a\n")?;
+        assert_eq!(files, [("fix.patch".to_owned(), "--- a\n".to_owned())]);
+        assert_eq!(visited.files, 1);
+        let packed = zstd::encode_all(&b"text"[..], 1)?;
+        let (files, _) = seen("notes.zst", &packed)?;
+        assert_eq!(files, [("notes".to_owned(), "text".to_owned())]);
+        assert_eq!(seen("empty", b"")?.1.files, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_truncated_archive_shows_its_beginning_and_says_so() -> TestResult {
+        let whole = tar_of(&["a", "b", "c"])?;
+        let (files, visited) = seen("a.tar", whole.get(..1100).ok_or("it is longer")?)?;
+        assert_eq!(files.first(), Some(&pair("a")));
+        assert!(visited.unread.is_some());
+        let packed = zstd::encode_all(whole.as_slice(), 1)?;
+        let (_, visited) = seen("a.tar.zst", packed.get(..20).ok_or("it is longer")?)?;
+        assert!(visited.unread.is_some());
+        let (_, visited) = seen("a.zip", b"PK\x03\x04 and nothing more")?;
+        assert!(visited.unread.is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn links_in_a_tree_are_not_followed() -> TestResult {
+        let directory = tempfile::tempdir()?;
+        fs::write(directory.path().join("file"), "x")?;
+        symlink("/etc", directory.path().join("outside"))?;
+        symlink(".", directory.path().join("loop"))?;
+        let mut seen = Vec::new();
+        let visited = visit(directory.path(), "", &mut |path, _, _| {
+            seen.push(path.to_owned());
+            Ok(())
+        })?;
+        assert_eq!(seen, ["file"]);
+        assert_eq!((visited.files, visited.bytes), (1, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn a_decompression_bomb_ends_at_the_bound() {
+        let mut bomb = Bounded {
+            reader: io::repeat(0),
+            left: 1 << 20,
+        };
+        let mut total = 0;
+        let mut buffer = [0; 4096];
+        let error = loop {
+            match bomb.read(&mut buffer) {
+                Ok(count) => total += count,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(total, 1 << 20);
+        assert!(error.to_string().contains("unpacks to more"), "{error}");
+    }
 }

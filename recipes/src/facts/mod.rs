@@ -11,16 +11,25 @@
 //! * [`ingredients`]: which sources a derivation has, and what each is for. Pure.
 //! * [`archive`] reads the members of archives and trees.
 //! * [`files`]: the digests of an output's files.
+//! * [`texts`]: what the files of a source say of licenses, by [`names`], [`heads`], [`words`] and [`license`]. Pure.
+//! * [`links`]: what programs and libraries were linked of.
 //! * [`patches`]: which patches were applied, and what they say of themselves. Pure.
 
 mod archive;
 mod digests;
 mod error;
 mod files;
+mod heads;
 mod ingredients;
+mod license;
+mod links;
+mod names;
 mod observe;
 mod patches;
 mod source;
+mod texts;
+mod words;
 
 pub use error::ObserveError;
-pub(crate) use observe::Observer;
+pub(crate) use links::{LinkedOutput, Records, load as load_links};
+pub(crate) use observe::{Observed, Observer};

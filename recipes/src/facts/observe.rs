@@ -3,20 +3,28 @@
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
-use store::facts::{Facts, RecipeFile, SourceFacts, facts_name};
+use store::facts::{
+    CopyrightFacts, Facts, Finding, RecipeFile, SourceFacts, TextFacts, facts_name,
+};
 use store::{AddObject, AddSource, ContainedComponent, LocalStore, MemoryNode, StorePath};
 
 use super::ObserveError;
+use super::archive::visit;
 use super::digests::sha256;
+use super::error::at;
 use super::files::files;
 use super::ingredients::{Ingredient, ingredients, patch_outputs, skipped_patches};
+use super::links::{LinkedOutput, links};
 use super::source::SourceScan;
+use super::texts::{Gatherer, SourceTexts};
 use crate::model::{Builder, Derivation};
 
 /// Where the facts lie in their object.
 const DOCUMENT: &str = "facts.json";
 /// Where the texts lie.
 const TEXTS: &str = "texts";
+/// Where an unpacked package has its documentation.
+const DOCUMENTATION: &str = "root/usr/share/doc";
 /// What is said of a source that cannot be looked into.
 const NOT_HERE: &str = "it was not in the store when this was recorded";
 
@@ -57,8 +65,35 @@ impl Observer<'_> {
             .map(|ingredient| self.source(ingredient, place))
             .collect::<Result<_, _>>()?;
         observed.add_patches(derivation, &ingredients, &sources);
-        observed.facts.sources = sources.into_iter().map(|(facts, _)| facts).collect();
+        for (place, (facts, scan)) in (0..).zip(sources) {
+            observed.facts.sources.push(facts);
+            observed.add_texts(place, scan.texts);
+        }
         Ok(observed)
+    }
+
+    /// Adds what maintainers of Debian say of an unpacked package, the file `copyright` of its documentation, to what was observed of it. The package itself is
+    /// the source that it lies in.
+    pub(crate) fn add_copyright(
+        &self,
+        observed: &mut Observed,
+        output: &StorePath,
+    ) -> Result<(), ObserveError> {
+        let root = self.store.real_path(output);
+        let documentation = root.join(DOCUMENTATION);
+        if !documentation.is_dir() {
+            return Ok(());
+        }
+        let mut gatherer = Gatherer::default();
+        let visited = visit(&documentation, "", &mut |path, _, bytes| {
+            if !path.ends_with("/copyright") {
+                return Ok(());
+            }
+            gatherer.take(&format!("{DOCUMENTATION}/{path}"), bytes)
+        });
+        visited.map_err(at(&documentation))?;
+        observed.add_texts(0, gatherer.finish());
+        Ok(())
     }
 
     fn source(
@@ -101,9 +136,12 @@ impl Observer<'_> {
         &self,
         observed: &Observed,
         output: &StorePath,
+        linked: &LinkedOutput<'_>,
     ) -> Result<AddObject<'static>, ObserveError> {
+        let files = files(&self.store.real_path(output))?;
         let facts = Facts {
-            files: files(&self.store.real_path(output))?,
+            links: links(self.store, output, &files, linked)?,
+            files,
             ..observed.facts.clone()
         };
         let mut document = serde_json::to_vec(&facts).map_err(|source| ObserveError::Json {
@@ -138,6 +176,41 @@ impl Observed {
         let name = sha256(&bytes);
         self.texts.entry(name.clone()).or_insert(bytes);
         name
+    }
+
+    /// Adds what the source number `source` says of licenses.
+    fn add_texts(&mut self, source: u32, said: SourceTexts) {
+        for text in said.texts {
+            let size = text.bytes.len() as u64;
+            let sha256 = self.keep(text.bytes);
+            self.facts.texts.push(TextFacts {
+                sha256,
+                normal: text.normal,
+                kind: text.kind,
+                source,
+                path: text.path,
+                size,
+            });
+        }
+        let findings = said.findings.into_iter().map(|one| Finding {
+            source,
+            path: one.path,
+            files: one.files,
+            notice: one.notice,
+            matcher: one.matcher,
+            class: one.class,
+            expression: one.expression,
+        });
+        self.facts.findings.extend(findings);
+        let copyrights = said
+            .copyrights
+            .into_iter()
+            .map(|(statement, files)| CopyrightFacts {
+                source,
+                statement,
+                files,
+            });
+        self.facts.copyrights.extend(copyrights);
     }
 
     /// Adds what was applied, in the order in which the builder was told.

@@ -44,6 +44,12 @@ impl PatchTexts {
         source.contains(SERIES_ARCHIVE)
     }
 
+    /// Tells whether a file of an archive of patches belongs to its series.
+    pub(super) fn is_patch(path: &str) -> bool {
+        let below = path.strip_prefix("debian/").unwrap_or(path);
+        below.starts_with("patches/")
+    }
+
     /// Takes a file of an archive of patches if it belongs to its series.
     pub(super) fn take(&mut self, path: &str, bytes: &mut dyn Read) -> io::Result<()> {
         let below = path.strip_prefix("debian/").unwrap_or(path);

@@ -17,6 +17,7 @@ mod debian;
 mod disk_usage;
 mod early_cutoff;
 mod engines;
+mod facts;
 mod formats;
 mod full_disk;
 mod image;
