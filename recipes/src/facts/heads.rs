@@ -71,7 +71,12 @@ pub(super) fn statements(text: &str) -> Vec<String> {
     lines
         .map(|line| {
             let is_mark = |c: char| c.is_whitespace() || "/*#;%\"'!.\\-=|<>{}$".contains(c);
-            let plain = line.trim_matches(is_mark).trim_start_matches("dnl ");
+            // An address may end in `>`.
+            let is_end = |c: char| is_mark(c) && c != '>';
+            let line = line.trim_end();
+            let plain = line.strip_suffix("-->").unwrap_or(line);
+            let plain = plain.trim_start_matches(is_mark).trim_end_matches(is_end);
+            let plain = plain.trim_start_matches("dnl ");
             plain.split_whitespace().collect::<Vec<_>>().join(" ")
         })
         .filter(|line| !line.is_empty() && line.len() <= MAX_STATEMENT && !is_template(line))
@@ -239,6 +244,18 @@ mod tests {
         let head = "/* SPDX-License-Identifier: (GPL-2.0 OR  MIT) */\n// SPDX-License-Identifier: Apache-2.0\n";
         assert_eq!(tags(head), ["(GPL-2.0 OR MIT)", "Apache-2.0"]);
         assert_eq!(tags("SPDX-License-Identifier:\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_statement_keeps_its_address_and_loses_its_comment() {
+        for (line, expected) in [
+            ("# Copyright 2012 A <a@b.org>", "Copyright 2012 A <a@b.org>"),
+            ("<!-- Copyright (c) 2012 A. -->", "Copyright (c) 2012 A"),
+            ("dnl  Copyright (C) 2012  A", "Copyright (C) 2012 A"),
+            (" * Copyright (c) 2012 A */", "Copyright (c) 2012 A"),
+        ] {
+            assert_eq!(statements(line), [expected], "{line}");
+        }
     }
 
     #[test]

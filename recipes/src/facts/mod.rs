@@ -10,6 +10,7 @@
 //! * [`observe`]: the public door, from a build to objects to add.
 //! * [`ingredients`]: which sources a derivation has, and what each is for. Pure.
 //! * [`archive`] reads the members of archives and trees.
+//! * [`kept`]: what was read of an archive, for the next build.
 //! * [`files`]: the digests of an output's files.
 //! * [`texts`]: what the files of a source say of licenses, by [`names`], [`heads`], [`words`] and [`license`]. Pure.
 //! * [`links`]: what programs and libraries were linked of.
@@ -21,6 +22,7 @@ mod error;
 mod files;
 mod heads;
 mod ingredients;
+mod kept;
 mod license;
 mod links;
 mod names;

@@ -14,6 +14,7 @@ use super::digests::sha256;
 use super::error::at;
 use super::files::files;
 use super::ingredients::{Ingredient, ingredients, patch_outputs, skipped_patches};
+use super::kept::kept;
 use super::links::{LinkedOutput, links};
 use super::source::SourceScan;
 use super::texts::{Gatherer, SourceTexts};
@@ -105,7 +106,9 @@ impl Observer<'_> {
         let name = derivation.name().to_string();
         let path = place(derivation);
         let scan = match &path {
-            Some(path) => SourceScan::of(&self.store.real_path(path), &name)?,
+            Some(path) => kept(self.store, path, || {
+                SourceScan::of(&self.store.real_path(path), &name)
+            })?,
             None => SourceScan {
                 unread: Some(NOT_HERE.to_owned()),
                 ..SourceScan::default()

@@ -33,6 +33,7 @@ pub(super) struct SourceText {
     pub(super) kind: TextKind,
     /// SHA-256 of its words, in hex.
     pub(super) normal: String,
+    #[serde(with = "super::kept::as_text")]
     pub(super) bytes: Vec<u8>,
 }
 

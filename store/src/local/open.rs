@@ -169,6 +169,12 @@ impl LocalStore {
         self.root.join("var/debian")
     }
 
+    /// Returns the directory for what is remembered of sources; all of it can be made again. It need not be there.
+    #[must_use]
+    pub fn facts_dir(&self) -> PathBuf {
+        self.root.join("var/facts")
+    }
+
     /// Returns the directory for build logs.
     #[must_use]
     pub fn logs_dir(&self) -> PathBuf {
