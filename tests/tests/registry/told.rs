@@ -37,7 +37,12 @@ fn push(image: &Image<'_>, reference: &str) -> TestResult<Pushed> {
 /// What the store of one machine says of the layers of its images, by their keys.
 fn told_by(fixture: &Fixture, keys: &[ResolvedDigest]) -> TestResult<Vec<Vec<u8>>> {
     let lease = fixture.store.lease()?;
-    let shared = share_layers(&fixture.store, &[fixture.hello.clone()], &lease, 1)?;
+    let shared = share_layers(
+        &fixture.store,
+        std::slice::from_ref(&fixture.hello),
+        &lease,
+        1,
+    )?;
     assert_eq!(shared.len(), keys.len());
     let mut told = Vec::new();
     for key in keys {

@@ -9,6 +9,13 @@ use tests::{
     other_servers::Registry,
 };
 
+/// What a container needs where root may not raise limits.
+const LIMITS: [&str; 4] = [
+    "--ulimit",
+    "nofile=1024:1024",
+    "--ulimit",
+    "nproc=4096:4096",
+];
 /// Apps, their arguments, and what they say.
 const APPS: [(&str, &str, &str); 3] = [
     ("hello", "--version", "(GNU Hello) 2.10"),
@@ -139,6 +146,7 @@ fn buildah(
     let command = |rest: &[&'static str]| [&storage[..], rest].concat();
     let made = [
         &command(&["from", "-q", "--name", "app"])[..],
+        &LIMITS,
         &[flag, &from],
     ]
     .concat();

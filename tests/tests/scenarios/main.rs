@@ -34,6 +34,7 @@ mod reproducible;
 mod sandbox_levels;
 mod script_apps;
 mod shell;
+mod sid;
 mod streams;
 mod trust;
 mod upkeep;
