@@ -3,7 +3,7 @@
 use store::ResolvedDigest;
 
 use super::{Image, KnownLayers};
-use crate::layer::{LayerDigests, layer_key, note_layers, read_layer};
+use crate::layer::{Layer, LayerDigests, layer_key, note_layers, read_layer};
 
 impl Image<'_> {
     /// Returns by what realisations those layers are found that were never made here, each with its output [`LAYER_OUTPUT`](crate::layer::LAYER_OUTPUT).
@@ -40,7 +40,7 @@ impl Image<'_> {
 
     /// Remembers that these are the layers of an image of the requested packages.
     pub(super) fn note_layers(&self) {
-        let recipes: Vec<_> = self.layers.iter().map(|layer| layer.recipe()).collect();
+        let recipes: Vec<_> = self.layers.iter().map(Layer::recipe).collect();
         note_layers(&self.memo, self.requested(), &recipes);
     }
 
