@@ -3,9 +3,11 @@
 //! Nothing outside the root is ever read, not even through a symbolic link.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::SourceFile;
 
@@ -32,6 +34,8 @@ pub struct EmbeddedFile {
 #[derive(Debug, Clone)]
 pub struct Collection {
     files: Files,
+    /// What was read, by path.
+    read: Arc<Mutex<BTreeMap<String, SourceFile>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +99,7 @@ impl Collection {
     pub fn from_files(files: &'static [EmbeddedFile]) -> Self {
         Self {
             files: Files::Embedded(files),
+            read: Arc::default(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Collection {
     pub fn directory(path: &Path) -> Self {
         Self {
             files: Files::Directory(path.to_owned()),
+            read: Arc::default(),
         }
     }
 
@@ -132,7 +138,7 @@ impl Collection {
 
     /// Returns the labels of all recipe files and of those in `lib/`, for hints.
     pub(super) fn labels(&self) -> Result<Vec<String>, ReadError> {
-        let lib = self.read_source("lib")?.unwrap_or_default();
+        let lib = self.find_source("lib")?.unwrap_or_default();
         let lib = lib
             .iter()
             .filter(|file| file.path.ends_with(".star"))
@@ -144,23 +150,60 @@ impl Collection {
         Ok(lib.chain(packages).collect())
     }
 
+    /// Returns every file that evaluations have read so far, by path below the collection; those that are only listed are not among them.
+    pub fn files_read(&self) -> Vec<SourceFile> {
+        self.read().values().cloned().collect()
+    }
+
     /// Returns the text of a file, or `None` when there is none.
     pub(super) fn read_text(&self, path: &str) -> Result<Option<String>, ReadError> {
-        match &self.files {
+        let found = match &self.files {
             Files::Embedded(files) => match find_embedded(files, path) {
-                Some(file) => text(path, file.bytes.to_vec()).map(Some),
-                None => Ok(None),
+                Some(file) => Some(text(path, file.bytes.to_vec())?),
+                None => None,
             },
-            Files::Directory(root) => read_text_below(root, path, MAX_FILE_BYTES),
+            Files::Directory(root) => read_text_below(root, path, MAX_FILE_BYTES)?,
+        };
+        if let Some(found) = &found {
+            let bytes = Cow::Owned(found.clone().into_bytes());
+            self.record(path.to_owned(), false, bytes);
         }
+        Ok(found)
     }
 
     /// Returns the files that `path` is: the one file, or those below the directory; `None` when there is neither.
     pub(super) fn read_source(&self, path: &str) -> Result<Option<Vec<SourceFile>>, ReadError> {
+        let found = self.find_source(path)?;
+        for file in found.iter().flatten() {
+            let place = if file.path.is_empty() {
+                path.to_owned()
+            } else {
+                super::label::join(path, &file.path)
+            };
+            self.record(place, file.executable, file.bytes.clone());
+        }
+        Ok(found)
+    }
+
+    fn find_source(&self, path: &str) -> Result<Option<Vec<SourceFile>>, ReadError> {
         match &self.files {
             Files::Embedded(files) => Ok(embedded_source(files, path)),
             Files::Directory(root) => source_below(root, path),
         }
+    }
+
+    fn record(&self, path: String, executable: bool, bytes: Cow<'static, [u8]>) {
+        let file = SourceFile {
+            path: path.clone(),
+            executable,
+            bytes,
+        };
+        self.read().insert(path, file);
+    }
+
+    fn read(&self) -> MutexGuard<'_, BTreeMap<String, SourceFile>> {
+        // A map is whole whoever was interrupted.
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

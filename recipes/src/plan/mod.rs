@@ -5,17 +5,20 @@
 //!
 //! * [`Graph`]: the derivations below some goals, each once, inputs first.
 //! * [`Lookup`]: what each of them is known to have become.
+//! * [`materials`]: the software itself, apart from the tools that make it.
 //! * [`BuildPlan`]: the steps, with a reason each, without doing any of them.
 //!
 //! Not responsible for: doing anything. That is [`build`](crate::build).
 
 mod graph;
 mod lookup;
+mod materials;
 mod steps;
 
 pub use graph::{Goal, Graph};
 pub(crate) use lookup::find_valid;
 pub use lookup::{Answer, Lookup, Outputs, RealisedOutput, Recalled};
+pub use materials::{Material, MaterialRole, find_fetched, materials};
 pub use steps::{BuildPlan, Reason, Step};
 
 use crate::model::ResolveError;
