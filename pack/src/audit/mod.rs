@@ -2,6 +2,7 @@
 //!
 //! Everything starts with what is recorded of a closure ([`Gathered`]); nothing here builds, fetches or asks a network.
 
+pub mod bytes;
 mod code;
 mod diagnostic;
 mod drift;
@@ -10,8 +11,12 @@ pub mod inventory;
 mod judge;
 pub mod license;
 mod listing;
+pub mod notice;
+pub mod obligation;
 pub mod policy;
 pub mod report;
+pub mod sources;
+pub mod trace;
 
 pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Place, Severity, Step, Verdict};

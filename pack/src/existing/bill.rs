@@ -145,8 +145,19 @@ impl ExistingImage<'_> {
             .collect()
     }
 
+    /// Returns what the bills in images of this crate say, all platforms together, ascending by store path; empty where there is none.
+    pub fn bill(&self) -> Result<Vec<BillPackage>, ExistingError> {
+        let mut packages = Vec::new();
+        for one in &self.documents(None)?.manifests {
+            packages.extend(self.read_bill(&one.manifest)?.unwrap_or_default());
+        }
+        packages.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        packages.dedup_by(|next, first| next.path == first.path);
+        Ok(packages)
+    }
+
     /// Reads the bill in an image of this crate; `None` where there is none. Reads layers, the highest first, until it is found: it is in the highest one.
-    pub(super) fn read_bill(
+    pub(crate) fn read_bill(
         &self,
         manifest: &AnyManifest,
     ) -> Result<Option<Vec<BillPackage>>, ExistingError> {

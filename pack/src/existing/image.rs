@@ -149,7 +149,7 @@ impl<'a> ExistingImage<'a> {
         Ok(bytes)
     }
 
-    pub(super) fn read_config(&self, manifest: &AnyManifest) -> Result<AnyConfig, ExistingError> {
+    pub(crate) fn read_config(&self, manifest: &AnyManifest) -> Result<AnyConfig, ExistingError> {
         let bytes = self.read_small_blob(&manifest.config)?;
         self.parse(&manifest.config.digest.to_string(), &bytes)
     }
@@ -187,7 +187,7 @@ impl<'a> ExistingImage<'a> {
         Ok(bytes)
     }
 
-    pub(super) fn missing(&self, what: &str) -> ExistingError {
+    pub(crate) fn missing(&self, what: &str) -> ExistingError {
         ExistingError::Missing {
             image: self.name.clone(),
             what: what.to_owned(),

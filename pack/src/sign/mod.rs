@@ -19,6 +19,7 @@ use crate::{ImageError, existing::ExistingError};
 
 pub use attestation::{Attachment, AttestationCheck, WrongAttestation};
 pub use bundle::Unsigned;
+pub(crate) use bundle::{sign as sign_digest, verify as verify_digest};
 pub use image::{SignatureCheck, Signed, sign_bundle, verify_bundle};
 pub use key::ImageKey;
 

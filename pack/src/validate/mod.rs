@@ -20,6 +20,7 @@ use crate::oci::Digest;
 
 pub use check::{validate, validate_image};
 pub use mismatch::{Mismatch, MismatchKind};
+pub(crate) use objects::FoundObject;
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

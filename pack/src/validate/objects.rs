@@ -16,7 +16,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// What was found at one store path.
 #[derive(Debug, Default)]
-pub(super) struct FoundObject {
+pub(crate) struct FoundObject {
     root: Option<Found>,
 }
 
@@ -28,7 +28,7 @@ enum Found {
 
 impl FoundObject {
     /// Takes one entry of a layer; `below` is its place in the object, and `contents` what is in it. Returns what is wrong with it.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         path: &StorePath,
         below: &[u8],
@@ -105,7 +105,7 @@ impl FoundObject {
     }
 
     /// Returns the digest of the object, which refers to objects with the given digests.
-    pub(super) fn id(
+    pub(crate) fn id(
         &self,
         path: &StorePath,
         references: &[ObjectId],

@@ -1,5 +1,6 @@
 //! The public API on a real store in a temporary directory.
 
+mod bytes;
 mod claims;
 mod emit;
 mod existing;
@@ -12,3 +13,4 @@ mod root;
 mod stable;
 mod start;
 mod tampering;
+mod trace;

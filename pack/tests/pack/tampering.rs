@@ -108,7 +108,7 @@ fn a_layer_with_a_decompression_bomb_is_streamed_and_refused() -> TestResult {
 }
 
 /// Changes the only layer of a layout by `change`, and every digest that depends on it: another image, whole in itself.
-fn forge(layout: &Path, change: impl FnOnce(Vec<Entry>) -> Vec<Entry>) -> TestResult {
+pub(crate) fn forge(layout: &Path, change: impl FnOnce(Vec<Entry>) -> Vec<Entry>) -> TestResult {
     let read = |name: &str| fs::read(layout.join(name));
     let parse =
         |name: &str| -> Result<Value, Box<dyn Error>> { Ok(serde_json::from_slice(&read(name)?)?) };
@@ -168,7 +168,7 @@ fn forge(layout: &Path, change: impl FnOnce(Vec<Entry>) -> Vec<Entry>) -> TestRe
 }
 
 /// Path, mode, type, target, contents.
-type Entry = (String, u32, u8, Vec<u8>, Vec<u8>);
+pub(crate) type Entry = (String, u32, u8, Vec<u8>, Vec<u8>);
 
 /// Forges an image of `hello` in one layer, and returns what is found: places and problems.
 fn found_in_forged(

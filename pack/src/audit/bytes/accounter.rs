@@ -1,0 +1,532 @@
+//! Entry by entry: where it comes from.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsStr,
+    fs,
+    io::{self, Read},
+    os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    path::Path,
+};
+
+use store::{LocalStore, ObjectId, StorePath};
+
+use super::{
+    Accounting, ByteCode, ByteFinding, ByteOrigin, BytesError, Known, LayerAccount, Rule, Seen,
+    Share, Stop, accounts::are_accounts, known::find_difference, read_layer,
+};
+use crate::{
+    existing::{
+        AnyConfig, AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, blob_name,
+        is_ours,
+    },
+    layer::{Compression, Dialect, Member, Originals},
+    oci::{Digest, annotation},
+    rootfs::{is_bill, is_generated},
+    validate::FoundObject,
+};
+
+/// Where store objects lie in an image, and what lies above them.
+const STORE: &[u8] = b"pith/store";
+const ABOVE_STORE: [&[u8]; 2] = [b"pith", STORE];
+/// No file of accounts is longer.
+const MAX_ACCOUNTS_BYTES: u64 = 1 << 20;
+/// By this an image says that its lowest layers are another's. OCI image-spec 1.1, annotations.md.
+const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+/// What `created_by` of each layer that this crate makes begins with.
+const MADE_BY: &str = "pith pack: ";
+/// The bits that a directory has that everybody may write to.
+const STICKY: u64 = 0o1777;
+
+/// One image on its way to an account.
+pub(super) struct Accounter<'a> {
+    image: &'a ExistingImage<'a>,
+    manifest: &'a AnyManifest,
+    config: AnyConfig,
+    allowed: &'a BTreeSet<Vec<u8>>,
+    bill: BTreeMap<StorePath, BillPackage>,
+    known: Known,
+    originals: Option<Originals>,
+    /// Objects that the store does not have, with the layer that begins them.
+    objects: BTreeMap<StorePath, (FoundObject, Digest)>,
+    /// What lies in no object and is made by no rule for files: it is judged when all is known.
+    pending: Vec<Pending>,
+    /// Everything outside of store objects.
+    others: BTreeSet<Vec<u8>>,
+    /// The store paths at which there is something, each with how much and the layer that begins it.
+    present: BTreeMap<StorePath, (u64, Digest)>,
+    bills: u64,
+    layers: Vec<LayerAccount>,
+    shares: BTreeMap<ByteOrigin, (u64, u64)>,
+    findings: Vec<ByteFinding>,
+}
+
+/// An entry outside of store objects.
+struct Pending {
+    layer: usize,
+    offset: u64,
+    member: Member,
+    path: Vec<u8>,
+    /// What is wrong with it if it is a file.
+    problem: &'static str,
+}
+
+impl<'a> Accounter<'a> {
+    pub(super) fn new(
+        image: &'a ExistingImage<'a>,
+        manifest: &'a AnyManifest,
+        store: Option<&LocalStore>,
+        allowed: &'a BTreeSet<Vec<u8>>,
+    ) -> Result<Self, BytesError> {
+        let bill = image.read_bill(manifest)?.unwrap_or_default();
+        let known = match store {
+            Some(store) => Known::load(store, &bill)?,
+            None => Known::default(),
+        };
+        let slots = manifest.annotations.get(annotation::SLOTS);
+        Ok(Self {
+            image,
+            manifest,
+            config: image.read_config(manifest)?,
+            allowed,
+            bill: (bill.into_iter())
+                .map(|package| (package.path.clone(), package))
+                .collect(),
+            known,
+            originals: slots.and_then(|slots| Originals::parse(slots)),
+            objects: BTreeMap::new(),
+            pending: Vec::new(),
+            others: BTreeSet::new(),
+            present: BTreeMap::new(),
+            bills: 0,
+            layers: Vec::new(),
+            shares: BTreeMap::new(),
+            findings: Vec::new(),
+        })
+    }
+
+    pub(super) fn run(mut self, digest: Digest) -> Result<Accounting, BytesError> {
+        let manifest = self.manifest;
+        let base = self.count_base_layers();
+        for (index, layer) in manifest.layers.iter().enumerate() {
+            self.read(index, layer, index < base)?;
+        }
+        self.judge_pending();
+        self.judge_objects();
+        Ok(Accounting {
+            manifest: digest,
+            platform: self.config.platform.to_string(),
+            layers: self.layers,
+            findings: self.findings,
+        })
+    }
+
+    /// How many of the lowest layers are somebody else's: all of an image that this crate did not make.
+    fn count_base_layers(&self) -> usize {
+        if !is_ours(self.manifest) {
+            return self.manifest.layers.len();
+        }
+        if !self.manifest.annotations.contains_key(BASE_DIGEST) {
+            return 0;
+        }
+        let history = self.config.history.iter().filter(|one| !one.empty_layer);
+        let made_by = history.map(|one| one.created_by.as_deref().unwrap_or_default());
+        made_by
+            .take_while(|text| !text.starts_with(MADE_BY))
+            .count()
+    }
+
+    fn read(&mut self, index: usize, layer: &Entry, is_base: bool) -> Result<(), BytesError> {
+        let image = self.image;
+        let name = blob_name(&layer.digest);
+        let Some(compression) = Compression::from_media_type(&layer.media_type) else {
+            return Err(ExistingError::LayerType {
+                image: image.name().to_owned(),
+                media_type: layer.media_type.clone(),
+            }
+            .into());
+        };
+        let blob = image.source.blob(layer)?;
+        let blob = blob.ok_or_else(|| image.missing(&name))?;
+        let dialect = if is_base { Dialect::Any } else { Dialect::Ours };
+        let mut visit = |seen: &Seen<'_>, contents: &mut dyn Read| {
+            if is_base {
+                self.others.insert(clean(seen.path()));
+                self.share(ByteOrigin::Base, seen.member);
+                return Ok(());
+            }
+            self.take(index, layer.digest, seen, contents)
+        };
+        let sums = read_layer::<BytesError>(blob, compression, dialect, &mut visit)?;
+        let sums = sums.map_err(|error| image.source.error(&name, error))?;
+        for (offset, problem) in sums.problems {
+            self.report(ByteCode::B101, layer.digest, offset, b"", problem);
+        }
+        let diff_id = self.config.rootfs.diff_ids.get(index).copied();
+        let digests = [
+            ("digest", sums.digest, Some(layer.digest)),
+            ("diff id", sums.diff_id, diff_id),
+        ];
+        for (what, found, expected) in digests {
+            if let (Some(found), Some(expected)) = (found, expected)
+                && found != expected
+            {
+                let problem = format!("has the {what} {found}, and should have {expected}");
+                self.report(ByteCode::B101, layer.digest, None, b"", problem);
+            }
+        }
+        let shares = std::mem::take(&mut self.shares).into_iter();
+        self.layers.push(LayerAccount {
+            digest: layer.digest,
+            size_bytes: sums.size_bytes,
+            tar_bytes: sums.tar_bytes,
+            header_bytes: sums.header_bytes,
+            padding_bytes: sums.padding_bytes,
+            end_bytes: sums.end_bytes,
+            shares: shares
+                .map(|(origin, (entries, bytes))| Share {
+                    origin,
+                    entries,
+                    bytes,
+                })
+                .collect(),
+        });
+        Ok(())
+    }
+
+    /// Takes one entry of a layer of the image's own.
+    fn take(
+        &mut self,
+        index: usize,
+        layer: Digest,
+        seen: &Seen<'_>,
+        contents: &mut dyn Read,
+    ) -> Result<(), Stop<BytesError>> {
+        let mut member = seen.member.clone();
+        let mut path = seen.path().to_vec();
+        let originals = self.originals.take();
+        if let Some(originals) = &originals {
+            originals.restore(&mut path);
+            originals.restore(&mut member.target);
+        }
+        member.path.clone_from(&path);
+        let result = match &originals {
+            Some(originals) => {
+                let mut contents = originals.reader(contents);
+                self.take_original(index, layer, seen.offset, member, path, &mut contents)
+            }
+            None => self.take_original(index, layer, seen.offset, member, path, contents),
+        };
+        self.originals = originals;
+        result
+    }
+
+    fn take_original(
+        &mut self,
+        index: usize,
+        layer: Digest,
+        offset: u64,
+        member: Member,
+        path: Vec<u8>,
+        contents: &mut dyn Read,
+    ) -> Result<(), Stop<BytesError>> {
+        let at = Some(offset);
+        if ABOVE_STORE.contains(&&path[..]) && member.flag == b'5' {
+            self.share(ByteOrigin::Rule(Rule::StoreDirectories), &member);
+            return Ok(());
+        }
+        if let Some((object, below)) = in_store(&path) {
+            return self.take_of_object(layer, at, &member, (&object, below), contents);
+        }
+        self.others.insert(path.clone());
+        let origin = if is_allowed(&path, self.allowed) {
+            ByteOrigin::Rule(Rule::Asked)
+        } else if let Some(file) = self.known.at_root(&path) {
+            let (object, real) = (file.object.clone(), file.real.clone());
+            let below = String::from_utf8_lossy(&file.below).into_owned();
+            let problem = compare(&real, &member, contents)?;
+            if let Some(problem) = problem {
+                let problem = format!("{problem} `{below}` of {}", object.to_logical());
+                self.report(ByteCode::B101, layer, at, &path, problem);
+            }
+            ByteOrigin::Object(object)
+        } else if is_bill(&path) && is_plain(&member) {
+            self.bills += 1;
+            if self.bills > 1 {
+                let problem = "is a second bill of materials";
+                self.report(ByteCode::B102, layer, at, &path, problem);
+            }
+            ByteOrigin::Rule(Rule::Bill)
+        } else {
+            let problem = if is_generated(&path) && is_plain(&member) {
+                if self.are_accounts(&path, contents)? {
+                    self.share(ByteOrigin::Rule(Rule::Accounts), &member);
+                    return Ok(());
+                }
+                "is not what the rule for it makes"
+            } else {
+                "belongs to no store path, and no rule makes it"
+            };
+            self.pending.push(Pending {
+                layer: index,
+                offset,
+                member,
+                path,
+                problem,
+            });
+            return Ok(());
+        };
+        self.share(origin, &member);
+        Ok(())
+    }
+
+    fn are_accounts(&self, path: &[u8], contents: &mut dyn Read) -> io::Result<bool> {
+        let mut bytes = Vec::new();
+        contents.take(MAX_ACCOUNTS_BYTES).read_to_end(&mut bytes)?;
+        let user = &self.config.config.user;
+        Ok(are_accounts(path, &bytes, user, self.known.sets()))
+    }
+
+    fn take_of_object(
+        &mut self,
+        layer: Digest,
+        at: Option<u64>,
+        member: &Member,
+        (object, below): (&StorePath, &[u8]),
+        contents: &mut dyn Read,
+    ) -> Result<(), Stop<BytesError>> {
+        let begun = || (0, layer);
+        self.present.entry(object.clone()).or_insert_with(begun).0 += 1;
+        let path = &member.path;
+        if !self.bill.contains_key(object) {
+            let problem = "is of a store path that the bill of materials does not have";
+            self.report(ByteCode::B102, layer, at, path, problem);
+            self.share(ByteOrigin::Unknown, member);
+            return Ok(());
+        }
+        let problem = if let Some(real) = self.known.object(object) {
+            let real = if below.is_empty() {
+                real.to_path_buf()
+            } else {
+                real.join(OsStr::from_bytes(below))
+            };
+            compare(&real, member, contents)?
+                .map(|problem| format!("{problem} the one in the store"))
+        } else {
+            let begun = || (FoundObject::default(), layer);
+            let (found, _) = self.objects.entry(object.clone()).or_insert_with(begun);
+            found.take(object, below, member, contents)?
+        };
+        if let Some(problem) = problem {
+            self.report(ByteCode::B101, layer, at, path, problem);
+        }
+        self.share(ByteOrigin::Object(object.clone()), member);
+        Ok(())
+    }
+
+    /// Whether files may be of packages at the root that the store does not have: only then an image lacks store paths of its bill.
+    fn is_untold(&self) -> bool {
+        let mut absent = self.bill.keys();
+        absent.any(|path| !self.present.contains_key(path) && self.known.object(path).is_none())
+    }
+
+    fn judge_pending(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let working = clean(self.config.config.working_dir.as_bytes());
+        let is_untold = self.is_untold();
+        let mut above = BTreeSet::new();
+        for path in &self.others {
+            let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+            above.extend(ends.map(|(end, _)| path[..end].to_vec()));
+        }
+        for one in pending {
+            let is_above = above.contains(&one.path);
+            let (origin, problem) = match one.member.flag {
+                b'5' if is_above || one.member.mode == STICKY || one.path == working => {
+                    (ByteOrigin::Rule(Rule::Directories), None)
+                }
+                b'2' if self.leads_somewhere(&one.path, &one.member.target) => {
+                    (ByteOrigin::Rule(Rule::Links), None)
+                }
+                _ if is_untold => (ByteOrigin::Untold, None),
+                flag => {
+                    let problem = match flag {
+                        b'2' => "is a link to nothing that is in the image",
+                        b'5' => "is an empty directory that no rule makes",
+                        _ => one.problem,
+                    };
+                    (ByteOrigin::Unknown, Some(problem))
+                }
+            };
+            let Some(layer) = self.layers.get_mut(one.layer) else {
+                continue;
+            };
+            layer.add(origin, &one.member);
+            let digest = layer.digest;
+            if let Some(problem) = problem {
+                self.report(ByteCode::B102, digest, Some(one.offset), &one.path, problem);
+            }
+        }
+    }
+
+    /// Whether a link leads to a store object, or to something else that is there.
+    fn leads_somewhere(&self, path: &[u8], target: &[u8]) -> bool {
+        let directory = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let whole = if target.starts_with(b"/") {
+            clean(target)
+        } else {
+            clean(&[&path[..directory], b"/", target].concat())
+        };
+        match in_store(&whole) {
+            Some((object, _)) => self.present.contains_key(&object),
+            None => self.others.contains(&whole),
+        }
+    }
+
+    fn judge_objects(&mut self) {
+        for (path, (found, layer)) in std::mem::take(&mut self.objects) {
+            let Some(package) = self.bill.get(&path) else {
+                continue;
+            };
+            let known = |path: &StorePath| self.bill.get(path).map(|package| package.id);
+            let references: Option<Vec<ObjectId>> = package.references.iter().map(known).collect();
+            let problem = match found.id(&path, &references.unwrap_or_default()) {
+                Ok(id) if id == package.id && id.path_digest() == *path.digest() => continue,
+                Ok(id) => format!(
+                    "has contents whose digest is {}, and not that of its name",
+                    id.path_digest()
+                ),
+                Err(error) => format!("is no store object: {error}"),
+            };
+            let place = path.to_logical();
+            self.report(ByteCode::B101, layer, None, place.as_bytes(), problem);
+        }
+        // What is there was compared one by one, which does not tell what is not there.
+        for (path, (found, layer)) in std::mem::take(&mut self.present) {
+            if let Some(expected) = self.known.nodes(&path).filter(|nodes| *nodes != found) {
+                let problem = format!("has {found} entries, and {expected} in the store");
+                let place = path.to_logical();
+                self.report(ByteCode::B101, layer, None, place.as_bytes(), problem);
+            }
+        }
+    }
+
+    fn share(&mut self, origin: ByteOrigin, member: &Member) {
+        let share = self.shares.entry(origin).or_default();
+        share.0 += 1;
+        share.1 += member.size_bytes;
+    }
+
+    fn report(
+        &mut self,
+        code: ByteCode,
+        layer: Digest,
+        offset: Option<u64>,
+        path: &[u8],
+        problem: impl Into<String>,
+    ) {
+        self.findings.push(ByteFinding {
+            code,
+            layer,
+            offset,
+            path: String::from_utf8_lossy(path).into_owned(),
+            problem: problem.into(),
+        });
+    }
+}
+
+impl LayerAccount {
+    fn add(&mut self, origin: ByteOrigin, member: &Member) {
+        let place = match self
+            .shares
+            .binary_search_by(|share| share.origin.cmp(&origin))
+        {
+            Ok(place) => place,
+            Err(place) => {
+                let share = Share {
+                    origin,
+                    entries: 0,
+                    bytes: 0,
+                };
+                self.shares.insert(place, share);
+                place
+            }
+        };
+        if let Some(share) = self.shares.get_mut(place) {
+            share.entries += 1;
+            share.bytes += member.size_bytes;
+        }
+    }
+}
+
+/// Compares an entry with what lies in the store; the answer is a beginning of a sentence that goes on with what it is compared with.
+fn compare(
+    real: &Path,
+    member: &Member,
+    contents: &mut dyn Read,
+) -> Result<Option<String>, Stop<BytesError>> {
+    let Ok(metadata) = real.symlink_metadata() else {
+        return Ok(Some("is not there in".to_owned()));
+    };
+    let is_same_kind = match member.flag {
+        b'0' => metadata.is_file(),
+        b'2' => metadata.is_symlink(),
+        b'5' => metadata.is_dir(),
+        _ => false,
+    };
+    if !is_same_kind {
+        return Ok(Some("is something else than".to_owned()));
+    }
+    if member.flag == b'2' {
+        let target = fs::read_link(real).map_err(|source| {
+            Stop::Visit(BytesError::File {
+                path: real.display().to_string(),
+                source,
+            })
+        })?;
+        let is_same = target.as_os_str().as_bytes() == member.target;
+        return Ok((!is_same).then(|| "leads elsewhere than".to_owned()));
+    }
+    let is_executable = metadata.permissions().mode() & 0o100 != 0;
+    if member.flag == b'0' && is_executable != (member.mode & 0o111 != 0) {
+        return Ok(Some("may not be run by the same people as".to_owned()));
+    }
+    if member.flag == b'0' {
+        let difference = find_difference(real, contents).map_err(Stop::Visit)??;
+        return Ok(difference.map(|at| format!("differs at byte {at} from")));
+    }
+    Ok(None)
+}
+
+/// A file that nobody runs, as all are that an image has by itself.
+const fn is_plain(member: &Member) -> bool {
+    member.flag == b'0' && member.mode & 0o7111 == 0
+}
+
+/// Takes a path apart that lies at a store path.
+fn in_store(path: &[u8]) -> Option<(StorePath, &[u8])> {
+    let rest = path.strip_prefix(STORE)?.strip_prefix(b"/")?;
+    let end = rest.iter().position(|byte| *byte == b'/');
+    let (name, below) = rest.split_at(end.unwrap_or(rest.len()));
+    let object = str::from_utf8(name).ok()?.parse().ok()?;
+    Some((object, below.strip_prefix(b"/").unwrap_or(below)))
+}
+
+fn is_allowed(path: &[u8], allowed: &BTreeSet<Vec<u8>>) -> bool {
+    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let mut above = ends.map(|(end, _)| &path[..end]).chain([path]);
+    above.any(|path| allowed.contains(path))
+}
+
+/// A path without what does not count in it.
+fn clean(path: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join(&b'/')
+}

@@ -1,0 +1,209 @@
+//! Every byte of an image has an origin, or there is a finding.
+
+use std::{collections::BTreeSet, error::Error};
+
+use pack::{
+    Compression, Format, PackOptions,
+    audit::bytes::{Accounting, ByteCode, ByteOrigin, Rule, account},
+    existing::ExistingImage,
+};
+use store::LocalStore;
+
+use crate::{
+    fixture::{Fixture, TestResult, unchecked},
+    tampering::{Entry, forge},
+};
+
+fn account_of(
+    fixture: &Fixture,
+    name: &str,
+    store: Option<&LocalStore>,
+) -> Result<Accounting, Box<dyn Error>> {
+    let image = ExistingImage::open(&fixture.place(name), None)?;
+    let mut accounts = account(&image, store, &BTreeSet::new())?;
+    Ok(accounts.pop().ok_or("no image")?)
+}
+
+#[test]
+fn nothing_is_left_over_of_an_image_with_its_store_and_without() -> TestResult {
+    let fixture = Fixture::new()?;
+    for (compression, stable_paths) in [
+        (Compression::Gzip, false),
+        (Compression::Zstd, true),
+        (Compression::None, false),
+    ] {
+        let options = PackOptions {
+            compression,
+            stable_paths,
+            ..unchecked()
+        };
+        let name = format!("{compression}");
+        let roots = [&fixture.hello, &fixture.certificates];
+        fixture.pack(
+            &roots,
+            &fixture.spec(),
+            &options,
+            Format::Oci,
+            &fixture.place(&name),
+        )?;
+        for store in [Some(&*fixture.store), None] {
+            let found = account_of(&fixture, &name, store)?;
+            assert_eq!(found.findings, [], "{name}");
+            assert!(found.layers.iter().all(|layer| layer.is_exact()));
+            for origin in [&fixture.hello, &fixture.libc] {
+                let origin = ByteOrigin::Object(origin.path.clone());
+                assert!(found.total(|one| *one == origin).0 > 0, "{origin}");
+            }
+            for (rule, entries) in [(Rule::Accounts, 4), (Rule::Bill, 1), (Rule::Links, 2)] {
+                let origin = ByteOrigin::Rule(rule);
+                assert_eq!(found.total(|one| *one == origin).0, entries, "{origin}");
+            }
+            let is_open = |one: &ByteOrigin| {
+                matches!(
+                    one,
+                    ByteOrigin::Untold | ByteOrigin::Unknown | ByteOrigin::Base
+                )
+            };
+            assert_eq!(found.total(is_open), (0, 0));
+        }
+    }
+    Ok(())
+}
+
+/// Forges an image of `hello` in one layer, and returns what is found with the store and without.
+fn found_in_forged(
+    change: impl Fn(&mut Vec<Entry>),
+) -> Result<[Vec<(ByteCode, String)>; 2], Box<dyn Error>> {
+    let fixture = Fixture::new()?;
+    let options = PackOptions {
+        max_layers: 1,
+        ..unchecked()
+    };
+    let layout = fixture.place("layout");
+    let spec = fixture.spec();
+    fixture.pack(&[&fixture.hello], &spec, &options, Format::Oci, &layout)?;
+    forge(&layout, |mut entries| {
+        change(&mut entries);
+        entries
+    })?;
+    let found = |store| -> Result<Vec<_>, Box<dyn Error>> {
+        let found = account_of(&fixture, "layout", store)?;
+        assert!(found.layers.iter().all(|layer| layer.is_exact()));
+        let hello = fixture.hello.path.to_logical();
+        let place = |path: String| {
+            let path = format!("/{}", path.trim_start_matches('/'));
+            path.replace(&hello, "HELLO")
+        };
+        let findings = found.findings.into_iter();
+        Ok(findings.map(|one| (one.code, place(one.path))).collect())
+    };
+    Ok([found(Some(&*fixture.store))?, found(None)?])
+}
+
+fn is_program(entry: &&mut Entry) -> bool {
+    entry.0.ends_with("bin/hello") && entry.2 == b'0'
+}
+
+#[test]
+fn a_flipped_bit_is_b101_and_the_store_knows_in_which_file() -> TestResult {
+    let [with, without] = found_in_forged(|entries| {
+        let program = entries.iter_mut().find(is_program);
+        program.expect("it is there").4[3] ^= 1;
+    })?;
+    assert_eq!(with, [(ByteCode::B101, "HELLO/bin/hello".to_owned())]);
+    assert_eq!(without, [(ByteCode::B101, "HELLO".to_owned())]);
+    Ok(())
+}
+
+#[test]
+fn a_file_that_may_be_run_or_leads_elsewhere_or_is_missing_is_b101() -> TestResult {
+    let [mode, _] = found_in_forged(|entries| {
+        let program = entries.iter_mut().find(is_program);
+        program.expect("it is there").1 = 0o444;
+    })?;
+    assert_eq!(mode, [(ByteCode::B101, "HELLO/bin/hello".to_owned())]);
+    let [missing, without] = found_in_forged(|entries| {
+        entries.retain(|entry| !entry.0.ends_with("share/text"));
+    })?;
+    assert_eq!(missing, [(ByteCode::B101, "HELLO".to_owned())]);
+    assert_eq!(without, missing);
+    let [link, _] = found_in_forged(|entries| {
+        let link = entries
+            .iter_mut()
+            .find(|entry| entry.0.ends_with("libc.so.6"));
+        link.expect("it is there").3 = b"/etc/passwd".to_vec();
+    })?;
+    assert_eq!(link.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn whatever_is_planted_is_b102() -> TestResult {
+    let planted: [(Entry, &str); 5] = [
+        (
+            ("opt/dark.bin".into(), 0o644, b'0', vec![], b"dark".to_vec()),
+            "/opt/dark.bin",
+        ),
+        (("opt/".into(), 0o755, b'5', vec![], vec![]), "/opt"),
+        (
+            ("evil".into(), 0o777, b'2', b"/proc/1/root".to_vec(), vec![]),
+            "/evil",
+        ),
+        (
+            (
+                "usr/share/sbom/other.spdx.json".into(),
+                0o644,
+                b'0',
+                vec![],
+                b"{}".to_vec(),
+            ),
+            "/usr/share/sbom/other.spdx.json",
+        ),
+        (
+            (
+                format!("pith/store/{}-evil", "0".repeat(40)),
+                0o444,
+                b'0',
+                vec![],
+                vec![],
+            ),
+            "/pith/store/0000000000000000000000000000000000000000-evil",
+        ),
+    ];
+    for (entry, place) in planted {
+        let [with, without] = found_in_forged(|entries| {
+            // Before the bill, which is the first one then.
+            entries.push(entry.clone());
+        })?;
+        assert_eq!(with, [(ByteCode::B102, place.to_owned())]);
+        assert_eq!(with, without);
+    }
+    let [accounts, _] = found_in_forged(|entries| {
+        let passwd = entries.iter_mut().find(|entry| entry.0 == "etc/passwd");
+        let passwd = passwd.expect("it is there");
+        passwd.4.extend_from_slice(b"toor:x:0:0::/:/bin/sh\n");
+    })?;
+    assert_eq!(accounts, [(ByteCode::B102, "/etc/passwd".to_owned())]);
+    Ok(())
+}
+
+#[test]
+fn what_is_asked_for_is_known_by_the_rule_for_that() -> TestResult {
+    let fixture = Fixture::new()?;
+    let mut spec = fixture.spec();
+    let file = pack::FileSpec {
+        contents: b"x".to_vec(),
+        executable: false,
+    };
+    spec.files.insert("/etc/own/x".to_owned(), file);
+    let layout = fixture.place("layout");
+    fixture.pack(&[&fixture.hello], &spec, &unchecked(), Format::Oci, &layout)?;
+    let image = ExistingImage::open(&layout, None)?;
+    let allowed = BTreeSet::from([b"etc/own".to_vec()]);
+    let found = account(&image, Some(&fixture.store), &allowed)?;
+    assert_eq!(found[0].findings, []);
+    let asked = found[0].total(|origin| *origin == ByteOrigin::Rule(Rule::Asked));
+    assert_eq!(asked, (2, 1));
+    assert_eq!(account_of(&fixture, "layout", None)?.findings.len(), 1);
+    Ok(())
+}
