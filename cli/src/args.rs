@@ -23,8 +23,9 @@ use crate::commands;
 TARGET is a package (`hello`, the project's pith.star first, then the collection), `./dir:app`,
 a store path, or any of these with an output: `zlib^dev`.
 
-Exit status: 0 done, 1 failed, 2 usage, 3 the answer is no, 4 damaged, 70 a bug of pith,
-100 a build failed, 102 a fixed digest did not match, 104 not reproducible, 130 interrupted.")]
+Exit status: 0 done, 1 failed, 2 usage, 3 the answer is no, 4 damaged,
+5 undecided, 70 a bug of pith, 100 a build failed, 102 a fixed digest did not match,
+104 not reproducible, 130 interrupted.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -94,6 +95,10 @@ pub(crate) enum Command {
     Size(commands::size::SizeArgs),
     Diff(commands::diff::DiffArgs),
     Log(commands::log::LogArgs),
+    Audit(commands::audit::AuditArgs),
+    Trace(commands::trace::TraceArgs),
+    Notice(commands::notice::NoticeArgs),
+    Sources(commands::sources::SourcesArgs),
     Debian(commands::debian::DebianArgs),
     Image(commands::image::ImageArgs),
     Cache(commands::cache::CacheArgs),

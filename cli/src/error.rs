@@ -31,6 +31,8 @@ pub(crate) enum ExitStatus {
     No = 3,
     /// Something is damaged: an object, the store.
     Damaged = 4,
+    /// The facts are missing, so that nobody can tell.
+    Undecided = 5,
     /// A bug of `pith` itself.
     Bug = 70,
     /// A build failed.

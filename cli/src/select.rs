@@ -129,6 +129,11 @@ pub(crate) fn select_package(
     }
 }
 
+/// Looks up a package of the collection, or the image that its recipe declares for it.
+pub(crate) fn select_image(evaluator: &Evaluator, name: &str) -> Result<Selection, CommandError> {
+    package(evaluator.evaluate_package(name)?, None, Want::Image)
+}
+
 /// Looks every text up, in order.
 pub(crate) fn select_all(
     context: &Context,

@@ -1,5 +1,6 @@
 //! One file a command: its arguments, whose documentation is the help, and what it does with the libraries.
 
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completions;
@@ -10,6 +11,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod lint;
 pub(crate) mod log;
+pub(crate) mod notice;
 pub(crate) mod pack;
 pub(crate) mod profile;
 pub(crate) mod run;
@@ -20,7 +22,9 @@ pub(crate) mod serve;
 pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod size;
+pub(crate) mod sources;
 pub(crate) mod store;
+pub(crate) mod trace;
 pub(crate) mod tree;
 pub(crate) mod why;
 

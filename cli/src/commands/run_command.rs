@@ -1,8 +1,8 @@
 //! From the parsed command line to the command's own function.
 
 use super::{
-    build, cache, completions, debian, diff, image, init, key, lint, log, pack, profile, run, sbom,
-    search, serve, shell, show, size, store, tree, why,
+    audit, build, cache, completions, debian, diff, image, init, key, lint, log, notice, pack,
+    profile, run, sbom, search, serve, shell, show, size, sources, store, trace, tree, why,
 };
 use crate::args::Command;
 use crate::context::Context;
@@ -26,6 +26,10 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Size(args) => size::size(&args, context),
         Command::Diff(args) => diff::diff(&args, context),
         Command::Log(args) => log::log(&args, context),
+        Command::Audit(args) => audit::audit(&args, context),
+        Command::Trace(args) => trace::trace(&args, context),
+        Command::Notice(args) => notice::notice(&args, context),
+        Command::Sources(args) => sources::sources(&args, context),
         Command::Debian(args) => debian::debian(&args, context),
         Command::Cache(args) => cache::cache(&args, context),
         Command::Image(args) => image::image(&args, context),

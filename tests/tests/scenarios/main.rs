@@ -26,6 +26,7 @@ mod inspect;
 mod keys;
 mod layers;
 mod on_demand;
+mod origins;
 mod platforms;
 mod profile;
 mod read_only_store;

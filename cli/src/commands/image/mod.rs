@@ -5,7 +5,7 @@ mod diff;
 mod image_command;
 mod inspect;
 mod ls;
-mod place;
+pub(crate) mod place;
 mod push;
 mod rebase;
 mod sign;

@@ -1,0 +1,150 @@
+//! From the evaluated steps that make a target to the components of a bundle. Pure.
+
+use std::collections::BTreeSet;
+
+use pack::audit::obligation::{Duty, duties_of};
+use pack::audit::sources::{BundledComponent, BundledFile, Gap, Scope};
+use recipes::model::{Builder, Derivation, OutputRef};
+
+/// The variable by which a builder is told what to apply to the sources.
+const PATCHES: &str = "patches";
+/// What the name of a package of binaries ends with.
+const BINARY: &str = ".deb";
+
+/// Whether a bundle of this scope has the sources of a step: where no license is declared, of anything that may be part of something that has one.
+pub(super) fn is_in(scope: Scope, derivation: &Derivation) -> bool {
+    let license = derivation.metadata().license.as_deref();
+    scope == Scope::All || license.is_none_or(asks_for_source)
+}
+
+/// Describes one step; `file` says what is in the bundle of a file that was fetched.
+pub(super) fn component(
+    derivation: &Derivation,
+    is_shipped: bool,
+    file: &dyn Fn(&OutputRef) -> Option<BundledFile>,
+) -> BundledComponent {
+    let metadata = derivation.metadata();
+    let origin = derivation.origin();
+    let applied: BTreeSet<&OutputRef> = match derivation.builder() {
+        Builder::Program(program) => {
+            let patches = program.env.get(PATCHES).into_iter();
+            patches.flat_map(recipes::model::Text::outputs).collect()
+        }
+        _ => BTreeSet::new(),
+    };
+    let mut patches: Vec<&OutputRef> = Vec::new();
+    if let Builder::Program(program) = derivation.builder() {
+        // In the order in which they are applied.
+        let named = program.env.get(PATCHES).into_iter();
+        patches.extend(named.flat_map(recipes::model::Text::outputs));
+    }
+    let sources = fetches(derivation);
+    let sources = sources.into_iter().filter(|one| !applied.contains(one));
+    let name = if metadata.name.is_empty() {
+        derivation.name().to_string()
+    } else {
+        metadata.name.clone()
+    };
+    BundledComponent {
+        name,
+        version: metadata.version.clone(),
+        license: metadata.license.clone(),
+        duties: (metadata.license.iter())
+            .flat_map(|license| duties_of(license))
+            .map(|duty| duty.name().to_owned())
+            .collect(),
+        is_shipped,
+        recipe: format!("{}:{}", origin.file, origin.line),
+        derivation: derivation.id().to_string(),
+        sources: sources.filter_map(file).collect(),
+        patches: patches.into_iter().filter_map(file).collect(),
+    }
+}
+
+/// Returns the files that a step is made of: those that its recipe lists, and those that it is given.
+pub(super) fn fetches(derivation: &Derivation) -> Vec<&OutputRef> {
+    let is_fetch = |input: &&OutputRef| matches!(input.derivation().builder(), Builder::Fetch(_));
+    let mut seen = BTreeSet::new();
+    let listed = derivation.sources().into_iter();
+    let all = listed.chain(derivation.inputs()).filter(is_fetch);
+    all.filter(|one| seen.insert((*one).clone())).collect()
+}
+
+/// Returns what is missing of a component that is in the image and whose license asks for its source.
+pub(super) fn gap(component: &BundledComponent, is_local: bool) -> Option<Gap> {
+    let license = component.license.as_deref();
+    if !component.is_shipped || !license.is_none_or(asks_for_source) {
+        return None;
+    }
+    let is_binary = |file: &BundledFile| file.name.ends_with(BINARY);
+    let binaries: Vec<&str> = (component.sources.iter())
+        .filter(|file| is_binary(file))
+        .map(|file| file.name.as_str())
+        .collect();
+    let has_source = component.sources.iter().any(|file| !is_binary(file));
+    let reason = if is_local {
+        "the project's own files are not in the bundle".to_owned()
+    } else if !binaries.is_empty() && !has_source {
+        format!(
+            "it is made of packages of binaries, and the recipe does not name the source of {}",
+            binaries.join(", ")
+        )
+    } else if !has_source {
+        "the recipe names no source that was fetched".to_owned()
+    } else {
+        return None;
+    };
+    Some(Gap {
+        component: component.name.clone(),
+        license: component.license.clone(),
+        reason,
+    })
+}
+
+fn asks_for_source(license: &str) -> bool {
+    duties_of(license).contains(&Duty::Source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component(license: Option<&str>, sources: &[&str]) -> BundledComponent {
+        let file = |name: &&str| BundledFile {
+            name: (*name).to_owned(),
+            digest: String::new(),
+            sha256: None,
+            file: None,
+            urls: Vec::new(),
+        };
+        BundledComponent {
+            name: "a".to_owned(),
+            version: None,
+            license: license.map(str::to_owned),
+            duties: BTreeSet::new(),
+            is_shipped: true,
+            recipe: String::new(),
+            derivation: String::new(),
+            sources: sources.iter().map(file).collect(),
+            patches: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_gap_is_what_is_shipped_without_a_source_that_its_license_asks_for() {
+        let lgpl = Some("LGPL-2.1-or-later");
+        let is_gap = |license, sources: &[&str]| gap(&component(license, sources), false).is_some();
+        assert!(is_gap(lgpl, &["libc6.deb"]));
+        assert!(is_gap(lgpl, &[]));
+        assert!(is_gap(None, &[]));
+        assert!(!is_gap(lgpl, &["libc6.deb", "glibc.tar.xz"]));
+        assert!(!is_gap(lgpl, &["glibc.tar.xz"]));
+        assert!(!is_gap(Some("MIT"), &["libx.deb"]));
+        assert!(gap(&component(lgpl, &["a.tar"]), true).is_some());
+        let tool = BundledComponent {
+            is_shipped: false,
+            ..component(lgpl, &[])
+        };
+        assert_eq!(gap(&tool, false), None);
+    }
+}

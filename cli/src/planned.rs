@@ -1,0 +1,96 @@
+//! The image that `pith pack TARGET` makes with every default, for what is asked about it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use pack::{Format, Image, ImageSpec, PackOptions};
+use recipes::lang::Evaluator;
+use store::LocalStore;
+use tempfile::TempDir;
+
+use crate::commands::pack::title_of;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::image::{declared_spec, default_spec};
+use crate::realise::{RealiseOptions, Realised, realise};
+use crate::select::{Selection, Want, select};
+
+/// An image that can be made: its packages are valid, and kept while this lives.
+#[derive(Debug)]
+pub(crate) struct PlannedImage {
+    /// What it is called.
+    pub(crate) title: String,
+    /// What was selected.
+    pub(crate) selection: Selection,
+    /// Its packages.
+    pub(crate) realised: Realised,
+    /// What is wanted of it.
+    pub(crate) spec: ImageSpec,
+}
+
+/// An image in a directory that goes when this does.
+#[derive(Debug)]
+pub(crate) struct TemporaryImage {
+    _directory: TempDir,
+    /// Its layout.
+    pub(crate) layout: PathBuf,
+}
+
+impl PlannedImage {
+    /// Makes the packages of a target valid.
+    pub(crate) fn realise(
+        context: &Context,
+        store: &LocalStore,
+        evaluator: &Evaluator,
+        target: &str,
+    ) -> Result<Self, CommandError> {
+        let selection = select(context, evaluator, target, Want::Image)?;
+        let selections = std::slice::from_ref(&selection);
+        let realised = realise(context, store, selections, &RealiseOptions::default())?;
+        let title = title_of(&selection);
+        let platform = evaluator.platform();
+        let spec = match &selection {
+            Selection::Image(image) => declared_spec(image, &title, platform, &realised.paths)?,
+            _ => default_spec(&title, platform)?,
+        };
+        Ok(Self {
+            title,
+            selection,
+            realised,
+            spec,
+        })
+    }
+
+    /// Plans the layers. What cannot start can be asked about all the same.
+    pub(crate) fn image(&self, store: &LocalStore) -> Result<Image<'static>, CommandError> {
+        let options = PackOptions {
+            check_start: false,
+            ..PackOptions::default()
+        };
+        let paths = &self.realised.paths;
+        Ok(Image::new(store, paths, &self.spec, &options, &|_| ())?)
+    }
+
+    /// Writes it where it can be read as any image can.
+    pub(crate) fn write(&self, store: &LocalStore) -> Result<TemporaryImage, CommandError> {
+        let directory = tempfile::tempdir().map_err(CommandError::failed)?;
+        let layout = directory.path().join("image");
+        self.image(store)?.write(Format::Oci, &layout)?;
+        Ok(TemporaryImage {
+            _directory: directory,
+            layout,
+        })
+    }
+
+    /// The files and directories that its specification asks for, without a slash first.
+    pub(crate) fn asked_for(&self) -> BTreeSet<Vec<u8>> {
+        let links = self.spec.links.iter().flatten().map(|(path, _)| path);
+        let paths = self
+            .spec
+            .files
+            .keys()
+            .chain(links)
+            .chain(&self.spec.volumes);
+        paths.map(|path| path.trim_matches('/').into()).collect()
+    }
+}
