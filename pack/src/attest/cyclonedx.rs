@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
         let bill = self.bill;
         metadata.value("timestamp", &bill.created.to_string());
         metadata.array("lifecycles", |list| {
-            list.object(|one| one.value("phase", "build"))
+            list.object(|one| one.value("phase", "build"));
         });
         metadata.object("tools", |tools| {
             tools.array("components", |list| {
@@ -278,7 +278,7 @@ fn party(object: &mut Object<'_>, party: &Party) {
     object.value("name", &party.name);
     object.maybe("url", party.url.as_ref().map(|url| [url]).as_ref());
     object.objects("contact", &party.email, |contact, email| {
-        contact.value("email", email)
+        contact.value("email", email);
     });
 }
 

@@ -31,7 +31,7 @@ pub enum SignError {
     Image(#[from] ExistingError),
     /// The image that is to be described could not be made.
     #[error(transparent)]
-    Made(#[from] ImageError),
+    Made(Box<ImageError>),
     /// The registry did not do what it was asked.
     #[error("cannot keep or read signatures of `{name}`")]
     Registry {
@@ -57,4 +57,10 @@ pub enum SignError {
         /// The whole name.
         name: String,
     },
+}
+
+impl From<ImageError> for SignError {
+    fn from(error: ImageError) -> Self {
+        Self::Made(Box::new(error))
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 use spdx::{Expression, ParseMode};
-use store::facts::{Class, Finding};
+use store::facts::Finding;
+
+use crate::audit::license::{Basis, Evidence, assess};
 
 /// Nothing tolerated but names that were right once: others' metadata has them, and they stand in SPDX's list.
 const MODE: ParseMode = ParseMode {
@@ -54,29 +56,15 @@ pub(super) fn read_stated(text: &str) -> Stated {
     )
 }
 
-/// Returns under which license something is passed on: what is declared, unless a text that was found is of a license that is not in it.
+/// Returns under which license something is passed on: what is declared, unless an exact finding in what is shipped contradicts it.
 pub(super) fn conclude(declared: &str, findings: &[Finding]) -> Option<String> {
-    let families = |expression: &str| -> BTreeSet<String> {
-        let parsed = Expression::parse_mode(expression, MODE).ok();
-        let requirements = parsed.iter().flat_map(Expression::requirements);
-        requirements
-            .map(|requirement| family(&requirement.req.license.to_string()))
-            .collect()
-    };
-    let known = families(declared);
-    let exact = findings
-        .iter()
-        .filter(|finding| finding.class == Class::Exact);
-    let mut found = exact.filter_map(|finding| finding.expression.as_deref());
-    let is_covered = found.all(|expression| families(expression).is_subset(&known));
-    is_covered.then(|| declared.to_owned())
-}
-
-/// A license without what its text does not tell: whether later versions are allowed.
-fn family(license: &str) -> String {
-    let plain = license.trim_end_matches('+');
-    let plain = plain.strip_suffix("-or-later").unwrap_or(plain);
-    plain.strip_suffix("-only").unwrap_or(plain).to_owned()
+    let assessment = assess(&Evidence {
+        declared: Some(declared),
+        findings: Some(findings),
+        concluded: None,
+        meaning: &|_| None,
+    });
+    (assessment.basis == Basis::Covered).then(|| declared.to_owned())
 }
 
 /// Joins expressions into one that demands all of them; none if there is none.
@@ -97,7 +85,7 @@ pub(super) fn all_of<'a>(expressions: impl IntoIterator<Item = &'a str>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use store::facts::Matcher;
+    use store::facts::{Class, Matcher};
 
     use super::*;
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How much of a license's text is taken. The longest in SPDX's list has 50 kB.
-const MAX_TEXT_BYTES: u64 = 256 << 10;
+const MAX_TEXT_BYTES: usize = 256 << 10;
 
 impl Bill {
     /// Makes the bill of a closure: reads the texts of licenses without a name and, where no facts are recorded, all files. `gathered` is the closure of `requested`.
@@ -105,7 +105,7 @@ fn load_text(store: &LocalStore, part: &Part) -> Result<String, AttestError> {
     for digest in digests {
         if let Some(bytes) = part.load_text(store, digest)? {
             let text = String::from_utf8_lossy(&bytes);
-            found.push(text.chars().take(MAX_TEXT_BYTES as usize).collect());
+            found.push(text.chars().take(MAX_TEXT_BYTES).collect());
         }
     }
     let component = part.info.component.as_ref();
@@ -129,6 +129,8 @@ fn read_text(place: &Path) -> Option<String> {
     }
     let mut bytes = Vec::new();
     let file = File::open(place).ok()?;
-    file.take(MAX_TEXT_BYTES).read_to_end(&mut bytes).ok()?;
+    file.take(MAX_TEXT_BYTES as u64)
+        .read_to_end(&mut bytes)
+        .ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
