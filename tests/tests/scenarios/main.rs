@@ -15,6 +15,7 @@ mod concurrency;
 mod crowd;
 mod debian;
 mod disk_usage;
+mod documents;
 mod early_cutoff;
 mod engines;
 mod facts;

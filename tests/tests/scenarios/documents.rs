@@ -1,0 +1,209 @@
+//! Bills of materials are right by the judgement of others, the same everywhere, and kept beside the images that they are of.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use tests::{TestEnv, other_servers::Registry};
+
+/// Who answers for the documents of these tests.
+const SETTINGS: &str = "[sbom.author]\nname = \"Example\"\nemail = \"sbom@example.org\"\n";
+
+/// Where `tests/run` puts programs of others that judge documents.
+fn validator(name: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/validators/bin");
+    let program = root.join(name);
+    assert!(
+        program.exists(),
+        "`tests/run` installs {}",
+        program.display()
+    );
+    program.display().to_string()
+}
+
+fn env_with_settings() -> TestEnv {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    env.write("project/pith.toml", SETTINGS);
+    env
+}
+
+fn write(env: &TestEnv, target: &str, format: &[&str], file: &str) -> String {
+    let arguments = [&["sbom", target, "-q", "-o", file], format].concat();
+    env.pith(&arguments).expect_success();
+    let place = env.path(&format!("project/{file}"));
+    place.display().to_string()
+}
+
+#[test]
+fn programs_of_others_find_nothing_wrong_with_the_documents() {
+    let env = env_with_settings();
+    for target in ["hello", "jq", "debian:jq"] {
+        for files in ["none", "all"] {
+            let json = write(
+                &env,
+                target,
+                &["-f", "spdx", "--files", files],
+                "a.spdx.json",
+            );
+            let lines = write(&env, target, &["-f", "spdx-tv", "--files", files], "a.spdx");
+            for file in [json, lines] {
+                env.tool(&validator("pyspdxtools"), &["-i", &file])
+                    .expect_success();
+            }
+        }
+        let newest = write(
+            &env,
+            target,
+            &["-f", "cyclonedx", "--files", "all"],
+            "a.cdx.json",
+        );
+        let older = write(&env, target, &["--spec", "1.6"], "b.cdx.json");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/validators/strict.py");
+        env.tool(&validator("python3"), &[script, &newest, &older])
+            .expect_success();
+    }
+    // Of others, what is not known is said to be so, which BSI TR-03183-2 does not take for an answer: who wrote a package of Debian, and under which
+    // license something is passed on whose files say more than its recipe.
+    let spdx3 = write(&env, "hello", &["-f", "spdx3"], "a.spdx3.json");
+    let arguments = ["-s", "spdx3", "-c", "bsi", &spdx3];
+    env.tool(&validator("ntia-checker"), &arguments)
+        .expect_success();
+}
+
+#[test]
+fn the_bill_has_the_closure_and_all_of_its_files_and_nothing_else() {
+    let env = env_with_settings();
+    let tree = env.pith(&["size", "jq", "--json"]).expect_success().json();
+    let closure: BTreeSet<String> = (tree["objects"].as_array().expect("a list").iter())
+        .map(|one| one["path"].as_str().expect("a path").to_owned())
+        .collect();
+    let document = env.pith(&["sbom", "jq", "--files", "all"]);
+    let document = document.expect_success().json();
+    let components = document["components"].as_array().expect("a list");
+    let property = |component: &Value, name: &str| {
+        let properties = component["properties"].as_array().into_iter().flatten();
+        let mut found = properties.filter(|one| one["name"] == name);
+        found
+            .next()
+            .and_then(|one| Some(one["value"].as_str()?.to_owned()))
+    };
+    let paths: BTreeSet<String> = components
+        .iter()
+        .filter_map(|one| property(one, "pith:store-path"))
+        .filter(|path| closure.contains(path) || !path.ends_with("-static"))
+        .collect();
+    assert_eq!(paths, closure);
+
+    let layout = env.path("root");
+    let layout = layout.to_str().expect("temporary paths are UTF-8");
+    env.pith(&["pack", "jq", "-q", "-f", "dir", "-o", layout])
+        .expect_success();
+    for component in components {
+        let Some(path) = property(component, "pith:store-path") else {
+            continue;
+        };
+        let parts = component["components"].as_array().into_iter().flatten();
+        for file in parts.filter(|one| one["type"] == "file") {
+            let name = file["name"].as_str().expect("a name");
+            let real = format!("{layout}{path}/{name}");
+            let summed = env.tool("sha512sum", &[&real]).expect_success();
+            let digest = summed.stdout.split(' ').next().unwrap_or_default();
+            let hashes = file["hashes"].as_array().expect("digests");
+            assert!(hashes.iter().any(|one| one["content"] == digest), "{real}");
+        }
+        let listed =
+            "cd \"$0\" && find . -type f | LC_ALL=C sort | xargs -r -d '\\n' sha512sum | sha512sum";
+        let listed = env.tool("sh", &["-c", listed, &format!("{layout}{path}")]);
+        let listed = listed.expect_success().stdout;
+        let digest = listed.split(' ').next().unwrap_or_default().to_owned();
+        let hashes = component["hashes"].as_array().expect("digests");
+        assert!(hashes.iter().any(|one| one["content"] == digest), "{path}");
+    }
+}
+
+#[test]
+fn documents_depend_on_nothing_but_the_closure_and_the_date() {
+    let env = env_with_settings();
+    for format in ["cyclonedx", "spdx3", "spdx", "spdx-tv"] {
+        let first = env.pith(&["sbom", "jq", "-f", format]).expect_success();
+        let mut elsewhere = env.command(&["sbom", "jq", "-f", format, "-j", "1"]);
+        elsewhere.env("TZ", "Asia/Tokyo").env("LC_ALL", "C");
+        let again = tests::run(&mut elsewhere).expect_success();
+        assert_eq!(first.stdout, again.stdout, "{format}");
+        let dated = env
+            .pith(&["sbom", "jq", "-f", format, "--date", "1700000000"])
+            .expect_success();
+        assert!(dated.stdout.contains("2023-11-14T22:13:20Z"), "{format}");
+    }
+}
+
+#[test]
+fn a_push_keeps_documents_beside_the_image_once_and_verify_knows_them() {
+    let env = env_with_settings();
+    let registry = Registry::start("").expect("Debian's registry starts");
+    env.pith(&["key", "generate", "-q", "-o", "mine"])
+        .expect_success();
+    let reference = format!("{}/hello:1", registry.address);
+    let push = [
+        "pack",
+        "hello",
+        "--push",
+        &reference,
+        "--attest-key",
+        "mine",
+    ];
+    let first = env.pith(&push).expect_success();
+    assert!(
+        first.stderr.contains("attached 5 documents"),
+        "{}",
+        first.stderr
+    );
+    let second = env.pith(&push).expect_success();
+    assert!(!second.stderr.contains("attached"), "{}", second.stderr);
+    let verified = env
+        .pith(&["image", "verify", &reference, "--json"])
+        .expect_success()
+        .json();
+    assert_eq!(verified["attached"]["bills"], 2);
+    env.pith(&["image", "sign", "-q", &reference, "--key", "mine"])
+        .expect_success();
+    let verified = env
+        .pith(&["image", "verify", &reference, "--key", "mine.pub", "--json"])
+        .expect_success()
+        .json();
+    assert_eq!(verified["attached"]["signed"], 3);
+    assert_eq!(verified["attached"]["provenances"], 1);
+
+    let place = format!("docker://{reference}");
+    let attached = env.pith(&["sbom", &place, "-f", "spdx"]).expect_success();
+    let document = attached.json();
+    assert_eq!(document["spdxVersion"], "SPDX-2.3");
+    let digest = verified["manifests"][0].as_str().unwrap_or_default();
+    let root = &document["packages"][0]["checksums"][0]["checksumValue"];
+    assert_eq!(
+        Some(digest),
+        root.as_str().map(|hex| format!("sha256:{hex}")).as_deref()
+    );
+
+    let bare = format!("{}/hello:bare", registry.address);
+    let said = env.pith(&["pack", "hello", "--push", &bare, "--no-attest"]);
+    assert!(!said.expect_success().stderr.contains("attached"));
+}
+
+#[test]
+fn a_license_that_is_none_is_not_written_into_a_document() {
+    let env = TestEnv::with_seed();
+    env.write(
+        "project/pith.star",
+        "load(\"//seed/recipe.star\", \"base\")\n\
+         data = derivation(name = \"data\", version = \"1\", seed = base, license = \"GPLv3+ nonsense\",\n\
+         \x20   builder = [\"/usr/bin/bash\", \"-ec\", \"echo a > $out\"])\n",
+    );
+    let refused = env
+        .pith(&["sbom", "data", "-o", "bill.json"])
+        .expect_status(4);
+    assert!(refused.stderr.contains("D101"), "{}", refused.stderr);
+    assert!(fs::metadata(env.path("project/bill.json")).is_err());
+}
