@@ -32,6 +32,8 @@ const LINE_MARKS: &[&str] = &[
 const DIRECTIVES: &[&str] = &[
     "#include", "#define", "#if", "#endif", "#else", "#elif", "#undef", "#pragma", "#error", "#!",
 ];
+/// How many marks make a ruler; ends of comments have three.
+const RULER_MARKS: usize = 8;
 /// The longest statement of copyright that is kept; longer ones are prose.
 const MAX_STATEMENT: usize = 300;
 
@@ -139,9 +141,20 @@ pub(super) fn notice(head: &str) -> Option<String> {
         .filter(|line| !is_copyright(line))
         .copied()
         .collect();
+    // What stands below a ruler is about the file.
+    let about_at = kept.iter().position(|line| about(&line)).unwrap_or(0);
+    let ruler = kept.iter().skip(about_at).position(|line| is_ruler(line));
+    let end = ruler.map_or(kept.len(), |place| about_at + place);
+    let kept = kept.get(..end).unwrap_or_default();
     let text = kept.join("\n");
     let text = text.trim_matches('\n');
     is_about_license(text).then(|| format!("{text}\n"))
+}
+
+/// Whether a line is drawn: many marks and no word.
+fn is_ruler(line: &str) -> bool {
+    let marks = line.chars().filter(|c| !c.is_whitespace()).count();
+    marks >= RULER_MARKS && words(line).is_empty()
 }
 
 /// A comment.
@@ -225,6 +238,13 @@ mod tests {
         );
         assert_eq!(notice("#include <license.h>\nint x;\n"), None);
         assert_eq!(notice("int main(void) { return license; }\n"), None);
+    }
+
+    #[test]
+    fn what_stands_below_a_ruler_does_not_belong_to_the_notice() {
+        let head = "/*\n** 2001 September 15\n**\n** The author disclaims copyright.\n** May you do good.\n**\n**********\n** This file is about cats.\n*/\n";
+        let expected = "** The author disclaims copyright.\n** May you do good.\n**\n";
+        assert_eq!(notice(head).as_deref(), Some(expected));
     }
 
     #[test]

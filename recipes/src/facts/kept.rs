@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use store::{LocalStore, StorePath};
@@ -12,7 +13,7 @@ use store::{LocalStore, StorePath};
 use super::source::SourceScan;
 
 /// The version of the rules. Whoever changes what is found in a source raises it.
-const RULES: u32 = 1;
+const RULES: u32 = 2;
 /// The least size of an archive of which it is worth while: reading a smaller one takes less than reading what was kept.
 const MIN_BYTES: u64 = 256 << 10;
 /// How many files are kept; each takes some ten kilobytes.
@@ -54,7 +55,11 @@ fn read(place: &Path) -> Option<SourceScan> {
 fn write(store: &LocalStore, directory: &Path, place: &Path, scan: &SourceScan) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     make_room(directory)?;
-    let mut file = tempfile::NamedTempFile::new_in(store.tmp_dir())?;
+    // Other users of the store may read it as well.
+    let mode = fs::Permissions::from_mode(0o644);
+    let mut file = tempfile::Builder::new()
+        .permissions(mode)
+        .tempfile_in(store.tmp_dir())?;
     let text = serde_json::to_vec(scan)?;
     file.write_all(&zstd::bulk::compress(&text, LEVEL)?)?;
     file.persist(place).map_err(|error| error.error)?;
