@@ -27,5 +27,6 @@ pub(crate) mod store;
 pub(crate) mod trace;
 pub(crate) mod tree;
 pub(crate) mod why;
+mod why_license;
 
 pub(crate) use run_command::run_command;

@@ -26,7 +26,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Size(args) => size::size(&args, context),
         Command::Diff(args) => diff::diff(&args, context),
         Command::Log(args) => log::log(&args, context),
-        Command::Audit(args) => audit::audit(&args, context),
+        Command::Audit(args) => return audit::audit(&args, context),
         Command::Trace(args) => trace::trace(&args, context),
         Command::Notice(args) => notice::notice(&args, context),
         Command::Sources(args) => sources::sources(&args, context),

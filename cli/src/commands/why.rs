@@ -7,6 +7,7 @@ use serde::Serialize;
 use store::PathInfo;
 use thiserror::Error;
 
+use super::why_license::why_license;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::realise::realise_one;
@@ -17,7 +18,7 @@ pub(crate) struct WhyArgs {
     /// What needs
     #[arg(value_name = "A")]
     from: String,
-    /// What is needed: a target, of which any output may be meant
+    /// What is needed: a target, of which any output may be meant; or `license:GPL-3.0-only`, a license that an audit finds
     #[arg(value_name = "B")]
     to: String,
 }
@@ -46,6 +47,9 @@ struct Report {
 
 /// Prints the shortest chain with the file and offset of each reference; exit status 3 when there is none.
 pub(crate) fn why(args: &WhyArgs, context: &Context) -> Result<(), CommandError> {
+    if let Some(license) = args.to.strip_prefix("license:") {
+        return why_license(&args.from, license, context);
+    }
     let store = context.open_store()?;
     let from = realise_one(context, &store, &args.from)?;
     let closure = store.closure(std::slice::from_ref(&*from))?;

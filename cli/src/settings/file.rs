@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use thiserror::Error;
 
 use super::caches::CacheTable;
@@ -47,6 +47,19 @@ pub(crate) struct SettingsFile {
     /// Whose signatures are believed.
     #[serde(default)]
     pub(crate) trust: TrustTable,
+    /// What may be shipped; the audit reads it, from the text.
+    #[serde(default)]
+    audit: Elsewhere,
+}
+
+/// A table that something else reads.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Elsewhere;
+
+impl<'de> Deserialize<'de> for Elsewhere {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
 }
 
 /// Where packages of Debian come from.

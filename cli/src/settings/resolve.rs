@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) trust: TrustSettings,
     /// The environment that was read.
     pub(crate) variables: Variables,
+    /// The files that settings are read from, whether they are there or not; those that go before others first.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Why the settings could not be decided.
@@ -99,6 +101,7 @@ impl Settings {
             mut layers,
             caches,
             of_project,
+            files,
         } = Layers::load(project.as_deref(), variables.config_home.as_deref())?;
         let caches = CacheSettings::join(flags, variables.cache.as_deref(), &caches)?;
         let first = |pick: fn(&SettingsFile) -> Option<PathBuf>| layers.iter().find_map(pick);
@@ -172,6 +175,7 @@ impl Settings {
             caches,
             trust,
             variables,
+            files,
         })
     }
 }
@@ -183,6 +187,8 @@ struct Layers {
     caches: Vec<CacheLayer>,
     /// What the project says of trust, and in which file.
     of_project: Option<(PathBuf, TrustTable)>,
+    /// Where they are.
+    files: Vec<PathBuf>,
 }
 
 impl Layers {
@@ -191,12 +197,14 @@ impl Layers {
             layers: Vec::new(),
             caches: Vec::new(),
             of_project: None,
+            files: Vec::new(),
         };
         let project = project.map(|project| (project.join(PROJECT_FILE), Origin::Project));
         let user = config_home.map(|home| (home.join("pith/config.toml"), Origin::Machine));
         let system = (PathBuf::from(SYSTEM_FILE), Origin::Machine);
         for (path, origin) in project.into_iter().chain(user).chain([system]) {
             let mut file = SettingsFile::load(&path)?;
+            found.files.push(path.clone());
             found
                 .caches
                 .push(CacheLayer::take(&path, origin, &mut file));

@@ -1,6 +1,7 @@
 //! One scenario for each promise to a user, through the binary, on real input.
 
 mod apps;
+mod audit;
 mod bad_builders;
 mod bad_recipes;
 mod bad_sources;

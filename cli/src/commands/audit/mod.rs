@@ -2,5 +2,11 @@
 
 mod audit_command;
 mod bytes;
+mod diff;
+mod explain;
+mod list;
+mod policy;
+mod subject;
 
 pub(crate) use audit_command::{AuditArgs, audit};
+pub(super) use subject::Found;

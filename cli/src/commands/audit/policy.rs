@@ -1,0 +1,102 @@
+//! Which policy judges, and as of which day.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pack::audit::policy::{Day, Policy, PolicyError};
+use thiserror::Error;
+
+use crate::context::Context;
+use crate::error::{CommandError, ExitStatus};
+use crate::realise::seconds_now;
+
+/// Why there is no policy to judge by.
+#[derive(Debug, Error)]
+enum PolicyFileError {
+    /// The file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no policy.
+    #[error("the policy cannot be read: {0}")]
+    Policy(PolicyError),
+    /// The variable is no time.
+    #[error("`SOURCE_DATE_EPOCH` is `{0}`, which is not a number of seconds")]
+    Epoch(String),
+}
+
+/// The file that judges and its text: the one that was asked for, else the first settings file that has a table `audit`.
+fn find_policy(
+    file: Option<&Path>,
+    context: &Context,
+) -> Result<Option<(Policy, String)>, CommandError> {
+    let parsed = |error| {
+        CommandError::new(ExitStatus::Usage, PolicyFileError::Policy(error))
+            .hint("`pith audit --print-policy` shows one that can be read")
+    };
+    if let Some(file) = file {
+        let path = context.directory().join(file);
+        let text = fs::read_to_string(&path)
+            .map_err(|source| CommandError::failed(PolicyFileError::Read { path, source }))?;
+        let policy = Policy::parse(&file.display().to_string(), &text).map_err(parsed)?;
+        return Ok(Some((policy, text)));
+    }
+    for path in &context.settings().files {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => {
+                return Err(CommandError::failed(PolicyFileError::Read {
+                    path: path.clone(),
+                    source,
+                }));
+            }
+        };
+        let shown = path.strip_prefix(context.directory()).unwrap_or(path);
+        if let Some(policy) = Policy::find(&shown.display().to_string(), &text).map_err(parsed)? {
+            return Ok(Some((policy, text)));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads the policy that judges.
+pub(super) fn load_policy(file: Option<&Path>, context: &Context) -> Result<Policy, CommandError> {
+    match find_policy(file, context)? {
+        Some((policy, _)) => Ok(policy),
+        None => Policy::built_in().map_err(|error| CommandError::new(ExitStatus::Bug, error)),
+    }
+}
+
+/// Prints the file that judges as it is written.
+pub(super) fn print_policy(file: Option<&Path>, context: &Context) -> Result<(), CommandError> {
+    let text = match find_policy(file, context)? {
+        Some((_, text)) => text,
+        None => Policy::default_text().to_owned(),
+    };
+    context.printer().result(&text)?;
+    Ok(())
+}
+
+/// The day on which exceptions are looked at.
+pub(super) fn audit_day(asked: Option<Day>, context: &Context) -> Result<Day, CommandError> {
+    if let Some(day) = asked {
+        return Ok(day);
+    }
+    let seconds = match &context.settings().variables.source_date_epoch {
+        Some(text) => {
+            let text = text.to_string_lossy();
+            text.parse().map_err(|_| {
+                let error = PolicyFileError::Epoch(text.into_owned());
+                CommandError::new(ExitStatus::Usage, error)
+            })?
+        }
+        None => seconds_now(),
+    };
+    Ok(Day::of_seconds(seconds))
+}

@@ -1,0 +1,139 @@
+//! What is audited: a closure in the store, or an image by what its bill says.
+
+use pack::audit::{GatherError, Gathered, inventory::Inventory, policy::Policy};
+use pack::existing::{AnyPlatform, ExistingError};
+use store::{LocalStore, StorePath};
+
+use crate::commands::image::place::ImagePlace;
+use crate::context::Context;
+use crate::error::{CommandError, ExitStatus};
+use crate::facts::ensure;
+use crate::realise::{RealiseOptions, Realised, realise};
+use crate::registry::RegistryArgs;
+use crate::select::{Want, select};
+
+/// What is judged.
+pub(crate) struct Audited {
+    /// The components.
+    pub(crate) inventory: Inventory,
+}
+
+/// A closure whose facts were read. Its paths are kept while this lives.
+pub(crate) struct Found {
+    /// What is recorded of it.
+    pub(crate) gathered: Gathered,
+    /// What was asked for.
+    pub(crate) roots: Vec<StorePath>,
+    _realised: Realised,
+}
+
+impl Found {
+    /// Makes a target valid and reads what is recorded of its closure.
+    pub(crate) fn load(
+        text: &str,
+        store: &LocalStore,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let selection = select(context, &context.evaluator(), text, Want::Image)?;
+        let realised = realise(context, store, &[selection], &RealiseOptions::default())?;
+        let roots = realised.paths.clone();
+        let mut gathered = Gathered::load(store, &roots)?;
+        if ensure(context, store, &gathered)? > 0 {
+            gathered = Gathered::load(store, &roots)?;
+        }
+        Ok(Self {
+            gathered,
+            roots,
+            _realised: realised,
+        })
+    }
+
+    /// The components.
+    pub(crate) fn inventory(&self) -> Inventory {
+        Inventory::of_closure(&self.gathered, &self.roots)
+    }
+}
+
+impl Audited {
+    /// Looks `text` up: an image where it can be one, else a target, which is built if it has to be.
+    pub(super) fn load(
+        text: &str,
+        platform: Option<&AnyPlatform>,
+        registry: &RegistryArgs,
+        policy: &Policy,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        if is_image(text, context) {
+            return Self::of_image(text, platform, registry, context);
+        }
+        let store = context.open_store()?;
+        let found = Found::load(text, &store, context)?;
+        let mut inventory = found.inventory();
+        if policy.sandbox.is_some() {
+            inventory.add_sandboxes(&store, &found.gathered)?;
+        }
+        Ok(Self { inventory })
+    }
+
+    fn of_image(
+        text: &str,
+        platform: Option<&AnyPlatform>,
+        registry: &RegistryArgs,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let place = ImagePlace::of_existing(text, registry, context)?;
+        let image = place.open()?;
+        let mut inspection = image.inspect(platform)?;
+        match inspection.images.len() {
+            1 => Ok(Self {
+                inventory: Inventory::of_image(&inspection.images.remove(0)),
+            }),
+            _ => {
+                let found = inspection
+                    .images
+                    .into_iter()
+                    .map(|one| one.platform)
+                    .collect();
+                let error = ExistingError::Platforms {
+                    image: text.to_owned(),
+                    found,
+                };
+                Err(CommandError::new(ExitStatus::Usage, error).hint("`--platform` chooses one"))
+            }
+        }
+    }
+}
+
+/// Whether `text` names an image rather than a target: a file, a layout, or a name with a registry before it.
+fn is_image(text: &str, context: &Context) -> bool {
+    const PREFIXES: [&str; 4] = ["docker://", "oci-archive:", "docker-archive:", "oci:"];
+    if PREFIXES.iter().any(|prefix| text.starts_with(prefix)) || text.ends_with(".tar") {
+        return true;
+    }
+    let is_one = |text: &str| {
+        let path = context.directory().join(text);
+        path.is_file() || path.join("oci-layout").is_file()
+    };
+    let without_tag = text.rsplit_once(':').map(|(path, _)| path);
+    if is_one(text) || without_tag.is_some_and(is_one) {
+        return true;
+    }
+    let is_directory = |text: &str| context.directory().join(text).is_dir();
+    if text.starts_with(['/', '.']) || is_directory(text) || without_tag.is_some_and(is_directory) {
+        return false;
+    }
+    let host = text.split_once('/').map(|(host, _)| host);
+    host.is_some_and(|host| host == "localhost" || host.contains(['.', ':']))
+}
+
+impl From<GatherError> for CommandError {
+    fn from(error: GatherError) -> Self {
+        match error {
+            GatherError::Closure(error) => error.into(),
+            GatherError::Db(error) => error.into(),
+            GatherError::Facts { .. } => Self::new(ExitStatus::Damaged, error)
+                .hint("`pith store repair` puts right what is damaged"),
+            GatherError::Io { .. } => Self::failed(error),
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! What may be shipped: policies, exit statuses, evidence, and the licenses of the collection.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tests::{Finished, TestEnv, is_full};
+
+/// A day before which no exception of these scenarios ends.
+const DAY: &str = "--date=2026-11-22";
+/// What the sources of the collection say, read by people.
+const LICENSES: &str = include_str!("../../fixtures/licenses.tsv");
+
+/// A package that refers to zlib, under a license.
+fn tool(license: &str) -> String {
+    format!(
+        "load(\"//seed/recipe.star\", \"base\")\n\
+         tool = derivation(\n    name = \"tool\", version = \"1\", seed = base,\n    \
+         builder = [\"/usr/bin/bash\", \"-ec\", \"mkdir -p $out/bin; ln -s $zlib/lib/libz.so $out/bin/tool\"],\n    \
+         env = {{\"zlib\": package(\"zlib\")}},\n    {license}\n)\n"
+    )
+}
+
+/// Audits a package under `license` by the rest of a policy that allows what is permissive.
+fn audit(license: &str, policy: &str) -> Finished {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", &tool(license));
+    let policy = format!(
+        "[audit.licenses]\nallow = ['category:permissive', 'LGPL-*', 'GPL-* WITH *']\n{policy}\n[audit.lints]\nunused-allow = 'allow'\n"
+    );
+    env.write("project/pith.toml", &policy);
+    env.pith(&["audit", "tool", DAY, "--format", "json"])
+}
+
+/// Asserts that the audit ends with `status` and finds exactly `codes`.
+#[track_caller]
+fn finds(finished: Finished, status: i32, codes: &[&str]) -> Value {
+    let report = finished.expect_status(status).json();
+    let found: Vec<_> = report["diagnostics"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| one["code"].as_str().expect("a code").to_owned())
+        .collect();
+    assert_eq!(found, codes, "{report:#}");
+    report
+}
+
+#[test]
+fn the_licenses_of_the_collection_are_those_of_its_sources() {
+    let env = TestEnv::new();
+    let listed = env.pith(&["search", "", "--json"]).expect_success().json();
+    let declared: BTreeMap<_, _> = listed["packages"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|package| {
+            (
+                package["name"].as_str().expect("a name"),
+                package["license"].as_str().unwrap_or_default(),
+            )
+        })
+        .filter(|(name, _)| *name != "seed" && *name != "list")
+        .collect();
+    let rows = LICENSES.lines().filter(|line| !line.starts_with('#'));
+    let read: BTreeMap<_, _> = rows
+        .map(|row| {
+            let fields: Vec<_> = row.split('\t').collect();
+            let [name, license, place] = fields.as_slice() else {
+                panic!("{row}")
+            };
+            assert!(!place.is_empty(), "{name}");
+            (*name, *license)
+        })
+        .collect();
+    assert_eq!(declared, read);
+}
+
+#[test]
+fn what_the_built_in_policy_allows_is_status_0_and_says_the_same_twice() {
+    let env = TestEnv::with_shared_store();
+    for format in ["table", "json", "sarif", "junit", "html"] {
+        let first = env
+            .pith(&["audit", "hello", DAY, "-q", "--format", format])
+            .expect_success();
+        let again = env
+            .pith(&["audit", "hello", DAY, "-q", "--format", format])
+            .expect_success();
+        assert_eq!(first.stdout, again.stdout, "{format}");
+        assert!(first.stdout.contains("hello"), "{format}: {}", first.stdout);
+    }
+    let printed = env
+        .pith(&["audit", "--print-policy"])
+        .expect_success()
+        .stdout;
+    env.write("project/policy.toml", &printed);
+    let by_file = env
+        .pith(&["audit", "hello", DAY, "-q", "--policy", "policy.toml"])
+        .expect_success();
+    assert!(
+        by_file.stdout.contains("by policy.toml as of 2026-11-22"),
+        "{}",
+        by_file.stdout
+    );
+}
+
+#[test]
+fn a_license_that_is_none_is_denied_with_what_was_meant() {
+    let report = finds(audit("license = \"GPLv3+ nonsense\",", ""), 3, &["L101"]);
+    let found = &report["diagnostics"][0];
+    assert_eq!(found["help"], "did you mean `GPL-3.0-or-later`?");
+    assert_eq!(found["component"], "tool-1");
+    assert_eq!(found["place"]["line"], 2, "of the recipe");
+    assert_eq!(report["verdict"], "denied");
+}
+
+#[test]
+fn no_license_is_denied() {
+    finds(audit("", ""), 3, &["L102"]);
+}
+
+#[test]
+fn exceptions_end_and_clarifications_need_their_subject() {
+    let exception = |until: &str| {
+        format!(
+            "[[audit.exception]]\ncomponent = 'tool'\nreason = 'r'\nowner = 'o'\nuntil = {until}\n"
+        )
+    };
+    let license = "license = \"GPL-3.0-or-later\",";
+    finds(audit(license, ""), 3, &["L111"]);
+    finds(audit(license, &exception("2027-03-31")), 0, &[]);
+    finds(
+        audit(license, &exception("2026-11-21")),
+        3,
+        &["L111", "P103"],
+    );
+    finds(
+        audit("license = \"MIT\",", &exception("2027-03-31")),
+        0,
+        &["P106"],
+    );
+    let clarify = format!(
+        "[[audit.clarify]]\nnotice = 'sha256:{}'\nexpression = 'MIT'\nreason = 'r'\nowner = 'o'\n",
+        "0".repeat(64)
+    );
+    finds(audit("license = \"MIT\",", &clarify), 3, &["P105"]);
+}
+
+#[test]
+fn an_entry_of_allow_that_nothing_needs_is_a_warning() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", &tool("license = \"MIT\","));
+    env.write(
+        "project/strict.toml",
+        "[licenses]\nallow = ['MIT', 'Zlib', 'LGPL-*', 'GPL-* WITH *', 'AFL-3.0']\n",
+    );
+    let audited = env.pith(&[
+        "audit",
+        "tool",
+        DAY,
+        "--policy",
+        "strict.toml",
+        "--format",
+        "json",
+    ]);
+    let report = audited.expect_success().json();
+    let found = report["diagnostics"].as_array().expect("a list");
+    assert!(found.iter().any(|one| one["code"] == "P104" && one["message"] == "no component is under `AFL-3.0`"), "{report:#}");
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_status_2_with_its_line() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/policy.toml", "[licenses]\nalow = ['MIT']\n");
+    let error = env
+        .pith(&["audit", "hello", "--policy", "policy.toml"])
+        .expect_status(2)
+        .stderr;
+    assert!(
+        error.contains("policy.toml:2: there is no key `alow`; did you mean `allow`?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn codes_are_explained() {
+    let env = TestEnv::new();
+    let said = env
+        .pith(&["audit", "--explain", "l120"])
+        .expect_success()
+        .stdout;
+    assert!(
+        said.starts_with("L120: ") && said.contains("Way out: "),
+        "{said}"
+    );
+    env.pith(&["audit", "--explain", "L999"]).expect_status(2);
+}
+
+#[test]
+fn why_shows_every_way_a_license_comes_in() {
+    let env = TestEnv::with_shared_store();
+    let why = env
+        .pith(&["why", "jq", "license:BSD-2-Clause", "-q"])
+        .expect_success()
+        .stdout;
+    assert!(
+        why.starts_with("jq-1.6\n") && why.contains("oniguruma-6.9.8"),
+        "{why}"
+    );
+    assert!(
+        why.contains("byte") || why.contains("libonig.so"),
+        "evidence: {why}"
+    );
+    env.pith(&["why", "jq", "license:SSPL-1.0", "-q"])
+        .expect_status(3);
+    env.pith(&["why", "jq", "license:nonsense", "-q"])
+        .expect_status(2);
+}
+
+#[test]
+fn lists_and_differences_say_what_is_inside() {
+    let env = TestEnv::with_shared_store();
+    let by_license = env
+        .pith(&["audit", "jq", "--list", "--by", "license", "-q"])
+        .expect_success()
+        .stdout;
+    assert!(
+        by_license
+            .lines()
+            .any(|line| line.starts_with("BSD-2-Clause  ") && line.contains("oniguruma")),
+        "{by_license}"
+    );
+    let by_source = env
+        .pith(&["audit", "jq", "--list", "--by", "source", "-q"])
+        .expect_success()
+        .stdout;
+    assert!(
+        by_source.contains("jq_1.6.orig.tar.gz sha256:"),
+        "{by_source}"
+    );
+    let same = env
+        .pith(&["audit", "--diff", "jq", "jq", DAY, "-q"])
+        .expect_success()
+        .stdout;
+    assert_eq!(same, "no difference\n");
+    let markdown = env
+        .pith(&[
+            "audit", "--diff", "hello", "jq", DAY, "-q", "--format", "markdown",
+        ])
+        .expect_success()
+        .stdout;
+    assert!(
+        markdown.contains("| jq | added |") && markdown.contains("| hello | removed |"),
+        "{markdown}"
+    );
+}
+
+#[test]
+fn an_image_is_judged_by_its_bill_and_one_without_is_undecided() {
+    let env = TestEnv::with_shared_store();
+    let archive = env.path("jq.tar").display().to_string();
+    env.pith(&["pack", "jq", "-q", "-o", &archive])
+        .expect_success();
+    let audited = env
+        .pith(&["audit", &archive, DAY, "-q"])
+        .expect_success()
+        .stdout;
+    assert!(audited.contains("may be shipped"), "{audited}");
+    let of_target = env
+        .pith(&["audit", "jq", "--list", "-q"])
+        .expect_success()
+        .stdout;
+    let of_image = env
+        .pith(&["audit", &archive, "--list", "-q"])
+        .expect_success()
+        .stdout;
+    assert_eq!(
+        of_target, of_image,
+        "the components of the bill are those of the closure"
+    );
+    let bare = env.path("bare");
+    bare_layout(&bare);
+    let undecided = env
+        .pith(&["audit", &bare.display().to_string(), DAY, "-q"])
+        .expect_status(5)
+        .stdout;
+    assert!(
+        undecided.contains("undecided[B120]") && undecided.contains(" bytes from `sha256:"),
+        "{undecided}"
+    );
+}
+
+/// Writes a layout with one empty layer and nothing that describes it.
+fn bare_layout(directory: &std::path::Path) {
+    use sha2::{Digest as _, Sha256};
+    use std::fs;
+    let blobs = directory.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("the place is ours");
+    let put = |media_type: &str, bytes: &[u8]| {
+        let digest: String = Sha256::digest(bytes)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        fs::write(blobs.join(&digest), bytes).expect("the place is ours");
+        serde_json::json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
+    };
+    let tar = [0; 1024];
+    let diff_id: String = Sha256::digest(tar)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let layer = put("application/vnd.oci.image.layer.v1.tar", &tar);
+    let config = serde_json::json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{diff_id}")]}});
+    let config = put(
+        "application/vnd.oci.image.config.v1+json",
+        config.to_string().as_bytes(),
+    );
+    let manifest = serde_json::json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [layer]});
+    let manifest = put(
+        "application/vnd.oci.image.manifest.v1+json",
+        manifest.to_string().as_bytes(),
+    );
+    let index = serde_json::json!({"schemaVersion": 2, "manifests": [manifest]});
+    fs::write(directory.join("index.json"), index.to_string()).expect("the place is ours");
+    fs::write(
+        directory.join("oci-layout"),
+        "{\"imageLayoutVersion\":\"1.0.0\"}",
+    )
+    .expect("the place is ours");
+}
+
+/// A page that a browser cannot read is no report. Chromium is asked for what it made of the page.
+#[test]
+fn a_browser_shows_the_page_and_its_search_finds_components() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    let page = env.path("page.html");
+    let file = page.display().to_string();
+    env.pith(&["audit", "jq", DAY, "-q", "--format", "html", "-o", &file])
+        .expect_success();
+    // What a user types, typed by the page itself.
+    let text = std::fs::read_to_string(&page).expect("it was written");
+    let typed = "<script>document.getElementById('search').value = 'oniguruma'; document.getElementById('search').dispatchEvent(new Event('input'));</script></body>";
+    std::fs::write(&page, text.replace("</body>", typed)).expect("the place is ours");
+    let mut chromium = std::process::Command::new("chromium");
+    let url = format!("file://{file}");
+    chromium.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--dump-dom",
+        &url,
+    ]);
+    let output = tests::run(chromium.env("HOME", env.path("home")));
+    let dom = output.expect_success().stdout;
+    assert!(
+        dom.contains("id=\"said\" role=\"status\">1 components fit"),
+        "{dom}"
+    );
+}
