@@ -33,6 +33,22 @@ pub struct BillPackage {
     pub license: Option<String>,
     /// The store paths that it refers to, ascending.
     pub references: Vec<StorePath>,
+    /// The software of others that is part of it, in the bill's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contains: Vec<BillPart>,
+}
+
+/// What the bill of an image says of software without a store path of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BillPart {
+    /// Its name.
+    pub name: String,
+    /// Its version, if it has one.
+    pub version: Option<String>,
+    /// Its license, an SPDX expression, if it is known.
+    pub license: Option<String>,
+    /// Its package URL.
+    pub purl: String,
 }
 
 #[derive(Deserialize)]
@@ -70,25 +86,40 @@ struct Relationship {
     related_spdx_element: String,
 }
 
-/// Reads a bill; ascending by store path. Software without a store path of its own is not in it.
+/// Reads a bill; ascending by store path. Software without a store path of its own is in what it is part of.
 pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::Error> {
     let document: Document = serde_json::from_slice(bytes)?;
     let mut packages = BTreeMap::new();
+    let mut parts = BTreeMap::new();
     for package in document.packages {
         let place = package.package_file_name.as_deref();
         let path = place.and_then(|place| StorePath::from_logical(place).ok());
-        let mut external = package.external_refs.iter();
-        let id = external.find(|one| one.reference_type == "pith-object");
-        let id = id.and_then(|one| one.reference_locator.parse().ok());
+        let external = |kind: &str| {
+            let mut all = package.external_refs.iter();
+            let found = all.find(|one| one.reference_type == kind);
+            found.map(|one| one.reference_locator.as_str())
+        };
+        let id = external("pith-object").and_then(|id| id.parse().ok());
+        let license = package.license_declared.clone();
+        let license = license.filter(|license| license != "NOASSERTION");
+        if let (None, Some(purl)) = (&path, external("purl")) {
+            let part = BillPart {
+                name: package.name.clone(),
+                version: package.version_info.clone(),
+                license: license.clone(),
+                purl: purl.to_owned(),
+            };
+            parts.insert(package.id.clone(), part);
+        }
         if let (Some(path), Some(id)) = (path, id) {
-            let license = package.license_declared;
             let known = BillPackage {
                 path,
                 id,
                 name: package.name,
                 version: package.version_info,
-                license: license.filter(|license| license != "NOASSERTION"),
+                license,
                 references: Vec::new(),
+                contains: Vec::new(),
             };
             packages.insert(package.id, known);
         }
@@ -96,10 +127,15 @@ pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::E
     for relationship in document.relationships {
         let target = packages.get(&relationship.related_spdx_element);
         let target = target.map(|package| package.path.clone());
-        if relationship.relationship_type == "DEPENDS_ON"
-            && let Some(package) = packages.get_mut(&relationship.spdx_element_id)
-        {
-            package.references.extend(target);
+        let part = parts.get(&relationship.related_spdx_element);
+        match packages.get_mut(&relationship.spdx_element_id) {
+            Some(package) if relationship.relationship_type == "DEPENDS_ON" => {
+                package.references.extend(target);
+            }
+            Some(package) if relationship.relationship_type == "CONTAINS" => {
+                package.contains.extend(part.cloned());
+            }
+            _ => {}
         }
     }
     let mut packages: Vec<BillPackage> = packages.into_values().collect();

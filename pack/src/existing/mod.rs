@@ -32,7 +32,7 @@ use thiserror::Error;
 
 use crate::{SinkError, layer::TarError, oci::Digest};
 
-pub use bill::{BillPackage, ImageBill};
+pub use bill::{BillPackage, BillPart, ImageBill};
 pub(crate) use bill::{is_ours, parse_bill};
 pub use copy::{Copied, FileKind};
 pub use diff::{ChangeKind, ConfigChange, FileChange, ImageDiff, PackageChange, PackageSide};

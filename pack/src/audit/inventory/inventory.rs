@@ -69,6 +69,8 @@ pub enum UnitKind {
     Vendored,
     /// A part of the toolchain that is linked into what it makes.
     Toolchain,
+    /// A list of others, such as packages of Debian that are put together: it has nothing of its own to be licensed.
+    Set,
 }
 
 /// One archive of sources.

@@ -5,6 +5,8 @@ mod inventory;
 mod of_bill;
 mod of_closure;
 mod relation;
+#[cfg(test)]
+mod tests;
 
 pub use chains::{Chains, MAX_CHAINS};
 pub use inventory::{Edge, Inventory, Undescribed, Unit, UnitKind, UnitSource, UnitText};

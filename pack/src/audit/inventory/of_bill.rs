@@ -1,64 +1,110 @@
 //! The components of an image, from what its bill of materials says.
 
-use super::{Edge, Inventory, Relation, Undescribed, Unit};
-use crate::existing::{BillPackage, ImageFacts};
+use store::StorePath;
+
+use super::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind};
+use crate::existing::{BillPackage, BillPart, ImageFacts};
+
+/// Says in an image how many of its lowest layers are those of another one that it was put on.
+const BASE_LAYERS: &str = "pith.pack.base-layers";
+/// What stands as evidence for all that a bill says.
+const BILL: &str = "the bill of materials";
 
 impl Inventory {
     /// Returns the components that the bill in an image names. A bill declares; nothing in it was observed.
     ///
-    /// What is asked for is what nothing else in the image needs. Of an image without a bill, every layer is undescribed.
+    /// What is asked for is what nothing else in the image needs. The layers of a base are not described by it; nor is any layer of an image without a bill.
     #[must_use]
     pub fn of_image(image: &ImageFacts) -> Self {
-        match &image.packages {
-            Some(packages) => Self::of_bill(packages),
-            None => Self {
-                is_bill: true,
-                undescribed: image
-                    .layers
-                    .iter()
-                    .map(|layer| Undescribed {
-                        place: layer.digest.to_string(),
-                        size_bytes: layer.size_bytes,
-                        made_by: layer.made_by.clone(),
-                    })
-                    .collect(),
-                ..Self::default()
-            },
-        }
+        let base = image
+            .annotations
+            .get(BASE_LAYERS)
+            .and_then(|count| count.parse().ok());
+        let (mut inventory, undescribed) = match &image.packages {
+            Some(packages) => (Self::of_bill(packages), base.unwrap_or(0)),
+            None => (Self::default(), image.layers.len()),
+        };
+        let layers = image.layers.iter().take(undescribed);
+        inventory.is_bill = true;
+        inventory.undescribed = layers
+            .map(|layer| Undescribed {
+                place: layer.digest.to_string(),
+                size_bytes: layer.size_bytes,
+                made_by: layer.made_by.clone(),
+            })
+            .collect();
+        inventory
     }
 
     fn of_bill(packages: &[BillPackage]) -> Self {
-        // The bill is sorted by store path, which is what `find` needs.
-        let find = |package: &store::StorePath| {
-            packages.binary_search_by(|one| one.path.cmp(package)).ok()
+        let mut units: Vec<Unit> = packages.iter().map(unit_of).collect();
+        units.extend(
+            packages
+                .iter()
+                .flat_map(|package| &package.contains)
+                .map(unit_of_part),
+        );
+        units.sort_by(|a, b| a.key.cmp(&b.key));
+        units.dedup_by(|b, a| a.key == b.key);
+        let find = |key: &str| {
+            units
+                .binary_search_by(|unit| unit.key.as_str().cmp(key))
+                .ok()
         };
-        let units = packages.iter().map(|package| Unit {
-            key: package.path.to_logical(),
-            name: package.name.clone(),
-            version: package.version.clone(),
-            declared: package.license.clone(),
-            ..Unit::default()
-        });
-        let mut inventory = Self {
-            units: units.collect(),
-            is_bill: true,
-            ..Self::default()
-        };
-        for (from, package) in packages.iter().enumerate() {
-            let references = package.references.iter().filter_map(find);
-            inventory
-                .edges
-                .extend(references.filter(|to| *to != from).map(|to| Edge {
+        let find_path = |path: &StorePath| find(&path.to_logical());
+        let mut edges = Vec::new();
+        for package in packages {
+            let Some(from) = find_path(&package.path) else {
+                continue;
+            };
+            let mut add = |to: Option<usize>, relation: Relation| {
+                edges.extend(to.filter(|to| *to != from).map(|to| Edge {
                     from,
                     to,
-                    relation: Relation::Reference,
-                    evidence: "the bill of materials".to_owned(),
+                    relation,
+                    evidence: BILL.to_owned(),
                 }));
+            };
+            package
+                .references
+                .iter()
+                .for_each(|path| add(find_path(path), Relation::Reference));
+            package
+                .contains
+                .iter()
+                .for_each(|part| add(find(&part.purl), Relation::Vendored));
         }
+        let mut inventory = Self {
+            units,
+            edges,
+            ..Self::default()
+        };
         inventory.settle();
         inventory.roots = (0..inventory.units.len())
             .filter(|unit| inventory.uses_of(*unit).next().is_none())
             .collect();
         inventory
+    }
+}
+
+fn unit_of(package: &BillPackage) -> Unit {
+    Unit {
+        key: package.path.to_logical(),
+        name: package.name.clone(),
+        version: package.version.clone(),
+        declared: package.license.clone(),
+        ..Unit::default()
+    }
+}
+
+fn unit_of_part(part: &BillPart) -> Unit {
+    Unit {
+        key: part.purl.clone(),
+        name: part.name.clone(),
+        version: part.version.clone(),
+        kind: UnitKind::Vendored,
+        purl: Some(part.purl.clone()),
+        declared: part.license.clone(),
+        ..Unit::default()
     }
 }

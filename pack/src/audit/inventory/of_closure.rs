@@ -70,6 +70,10 @@ impl Collecting {
                 ..Unit::default()
             },
         };
+        let kind = match &part.info.component {
+            Some(component) if is_set(component) => UnitKind::Set,
+            _ => kind,
+        };
         let key = path.to_logical();
         self.units.insert(key.clone(), Unit { key, kind, ..unit });
     }
@@ -236,6 +240,15 @@ impl Collecting {
         inventory.settle();
         inventory
     }
+}
+
+/// Whether nobody made the object of anything: no recipe, no sources, and no name in the world outside.
+fn is_set(component: &Component) -> bool {
+    component.recipe.is_none()
+        && component.license.is_none()
+        && component.purl.is_none()
+        && component.sources.is_empty()
+        && component.contains.is_empty()
 }
 
 fn unit_of(component: &Component, facts: Option<&Facts>) -> Unit {

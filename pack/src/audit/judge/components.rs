@@ -48,7 +48,7 @@ impl Session<'_> {
         else {
             return;
         };
-        if assessment.effective.is_some() {
+        if assessment.effective.is_some() || unit.kind == UnitKind::Set {
             return;
         }
         let excepted = self.is_excepted(unit, None, None, false);
@@ -79,6 +79,25 @@ impl Session<'_> {
                 Code::L104,
                 Severity::Undecided,
                 format!("`{label}` is linked in, and nothing is known of it here"),
+            ),
+            _ if unit
+                .purl
+                .as_deref()
+                .is_some_and(|purl| purl.starts_with("pkg:deb/")) =>
+            {
+                (
+                    Code::L106,
+                    Severity::Undecided,
+                    format!(
+                        "`{label}` says its license in `usr/share/doc/{}/copyright`, in prose",
+                        unit.name
+                    ),
+                )
+            }
+            _ if self.inventory.is_bill => (
+                Code::L102,
+                Severity::Undecided,
+                format!("the bill of materials says no license of `{label}`"),
             ),
             (_, Action::Deny) => (
                 Code::L102,

@@ -257,25 +257,15 @@ impl<'a> Session<'a> {
             } else {
                 Severity::Warning
             };
-            let way = edge
-                .map(|edge| {
-                    format!(
-                        ", which {} {} it",
-                        self.label(edge.from),
-                        edge.relation.verb()
-                    )
-                })
-                .unwrap_or_default();
-            let way = if matches!(code, Code::L120 | Code::L121) {
-                way
-            } else {
-                String::new()
+            let user = edge.filter(|_| matches!(code, Code::L120 | Code::L121));
+            let (label, title) = (unit.label(), code.title());
+            let message = match user {
+                Some(edge) => {
+                    let (user, verb) = (self.label(edge.from), edge.relation.verb());
+                    format!("`{user}` {verb} `{label}`, which is under `{term}`: {title}")
+                }
+                None => format!("`{label}` is under `{term}`: {title}"),
             };
-            let message = format!(
-                "`{}` is under `{term}`{way}: {}",
-                unit.label(),
-                code.title()
-            );
             let mut diagnostic = Diagnostic::new(code, severity, message);
             diagnostic.license = Some(term.to_string());
             diagnostic.place = decision.place.or_else(|| {

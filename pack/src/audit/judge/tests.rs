@@ -99,8 +99,8 @@ fn built_in(inventory: &Inventory) -> Audit {
 const PERMISSIVE: &str = "[licenses]\nallow = ['category:permissive', 'category:public-domain']\n[lints]\nunused-allow = 'allow'\n";
 
 use Code::{
-    B120, I110, I120, L101, L102, L103, L104, L105, L110, L111, L112, L120, L121, N101, P102, P103,
-    P104, P105, P106, P107, P108, S110,
+    B120, I110, I120, L101, L102, L103, L104, L105, L106, L110, L111, L112, L120, L121, N101, P102,
+    P103, P104, P105, P106, P107, P108, S110,
 };
 use Severity::{Denied, Undecided, Warning};
 
@@ -666,6 +666,21 @@ fn licenses_in_the_names_of_debian_are_judged_as_they_were_read() {
         &built_in(&debian("MIT AND LicenseRef-Debian-Odd-thing")),
         Verdict::Denied,
         &[(L112, Denied)],
+    );
+    let prose = Unit {
+        recipe: None,
+        purl: Some("pkg:deb/debian/libc6@2.36".to_owned()),
+        ..unit("libc6", None)
+    };
+    let set = Unit {
+        kind: UnitKind::Set,
+        ..unit("set", None)
+    };
+    let parts = vec![(Relation::Reference, prose), (Relation::Reference, set)];
+    is(
+        &built_in(&with("MIT", parts)),
+        Verdict::Undecided,
+        &[(L106, Undecided)],
     );
 }
 

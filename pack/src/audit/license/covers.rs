@@ -13,7 +13,7 @@ pub enum Statement {
 
 /// Returns whether `declared` covers `found`: whether each license that was found stands in it, or is met by one that does.
 ///
-/// Met is what its own terms allow: `GPL-2.0-or-later` by any later GPL, the LGPL by the GPL of its age, an exception by the license without it.
+/// What a generator such as Bison puts into sources is under their license. Met is what its own terms allow: `GPL-2.0-or-later` by any later GPL, the LGPL by the GPL of its age, an exception by the license without it.
 /// What is permissive is not met by copyleft: its notice has to be passed on all the same.
 #[must_use]
 pub fn covers(declared: &Expression, found: &Expression, statement: Statement) -> bool {
@@ -28,7 +28,7 @@ pub fn covers(declared: &Expression, found: &Expression, statement: Statement) -
 }
 
 fn meets(declared: &Term, found: &Term, statement: Statement) -> bool {
-    if declared == found {
+    if declared == found || found.exception().is_some_and(is_for_generated) {
         return true;
     }
     // Who declares an exception of a file that has none gives more than was given.
@@ -51,6 +51,19 @@ fn meets(declared: &Term, found: &Term, statement: Statement) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether an exception is for what a generator puts into the sources of others, which may be under any license then.
+fn is_for_generated(exception: &str) -> bool {
+    let generators = [
+        "Autoconf-exception",
+        "Bison-exception",
+        "Libtool-exception",
+        "Texinfo-exception",
+    ];
+    generators
+        .iter()
+        .any(|generator| exception.starts_with(generator))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,6 +165,7 @@ mod tests {
             ("AGPL-3.0-only", "GPL-3.0-or-later"),
             ("LGPL-2.1-or-later", "LGPL-2.0-or-later"),
             ("EPL-2.0", "EPL-2.0+"),
+            ("MIT", "GPL-3.0-or-later WITH Bison-exception-2.2"),
         ] {
             assert!(
                 says(declared, found, Statement::Header),

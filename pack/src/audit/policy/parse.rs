@@ -326,7 +326,7 @@ mod tests {
         let policy = Policy::built_in().unwrap();
         assert_eq!(
             (policy.licenses.allow.len(), policy.licenses.rules.len()),
-            (6, 6)
+            (7, 6)
         );
         assert!(policy.exceptions.is_empty() && policy.clarifications.is_empty());
     }

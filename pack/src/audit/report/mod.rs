@@ -5,6 +5,8 @@ mod html;
 mod junit;
 mod sarif;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub use html::to_html;
