@@ -1,6 +1,6 @@
 //! What is audited: a closure in the store, or an image by what its bill says.
 
-use pack::audit::{GatherError, Gathered, inventory::Inventory, policy::Policy};
+use pack::audit::{Gathered, inventory::Inventory, policy::Policy};
 use pack::existing::{AnyPlatform, ExistingError};
 use store::{LocalStore, StorePath};
 
@@ -124,16 +124,4 @@ fn is_image(text: &str, context: &Context) -> bool {
     }
     let host = text.split_once('/').map(|(host, _)| host);
     host.is_some_and(|host| host == "localhost" || host.contains(['.', ':']))
-}
-
-impl From<GatherError> for CommandError {
-    fn from(error: GatherError) -> Self {
-        match error {
-            GatherError::Closure(error) => error.into(),
-            GatherError::Db(error) => error.into(),
-            GatherError::Facts { .. } => Self::new(ExitStatus::Damaged, error)
-                .hint("`pith store repair` puts right what is damaged"),
-            GatherError::Io { .. } => Self::failed(error),
-        }
-    }
 }
