@@ -7,5 +7,5 @@ mod program;
 mod view;
 
 pub use error::StartError;
-pub(crate) use program::{Start, machine_name, runs};
+pub(crate) use program::{Launch, Start, machine_name, runs};
 pub(crate) use view::View;

@@ -252,9 +252,9 @@ fn the_bytes_of_a_small_image_are_known() -> TestResult {
             "initramfs gzip 1a1a80f3b0fe855e",
             "initramfs zstd 14be13347e564f17",
             "initramfs none 7cb3ffbad85c778b",
-            "run gzip 1c56845236469230",
-            "run zstd dc0c7fda1b38e17d",
-            "run none 08af52c187f3745f",
+            "run gzip 56cd5e615896c98c",
+            "run zstd 5e2872633d5f0b03",
+            "run none e572b90704caf102",
         ]
     );
     Ok(())

@@ -324,6 +324,10 @@ fn a_self_extracting_file_runs_where_namespaces_are_forbidden() {
     };
     let said = start("").expect_success();
     assert_eq!(said.stdout, "Hello, world!\n");
+    let reason = "hello: this machine allows no mount namespace, so /pith/store is not there";
+    assert!(said.stderr.starts_with(reason), "{}", said.stderr);
+    assert_eq!(said.stderr.lines().count(), 1);
+    assert_eq!(start("loader").expect_success().stderr, "");
     let refused = start("namespace").expect_status(126);
     assert!(
         refused.stderr.contains("allows no mount namespace"),

@@ -2,7 +2,7 @@
 # Runs @title@, which is packed behind this script with all that it needs. Nothing is installed: the files are unpacked once, below
 # $XDG_CACHE_HOME/pith-run or ~/.cache/pith-run, and may be deleted from there at any time. PITH_RUN_MODE chooses how the program finds them:
 #   namespace  in a mount namespace in which they lie at their places; the default where the machine allows one
-#   loader     where they were unpacked, through their own dynamic loader
+#   loader     where they were unpacked, through their own dynamic loader: what the program looks for at its place in /pith/store is not there then
 set -u
 name=@name@
 digest=@digest@
@@ -107,7 +107,10 @@ fi
 case ${PITH_RUN_MODE-} in
 loader) ;;
 namespace) probe || fail 'this machine allows no mount namespace, or has no `unshare` and `mount` of util-linux 2.38 or later' ;;
-'') probe || PITH_RUN_MODE=loader ;;
+'') probe || {
+    PITH_RUN_MODE=loader
+    printf '%s: this machine allows no mount namespace, so /pith/store is not there: only libraries and what the command line names are found\n' "$name" >&2
+} ;;
 *) fail "PITH_RUN_MODE is \`$PITH_RUN_MODE\`, which is neither namespace nor loader" ;;
 esac
 if [ "${PITH_RUN_MODE-}" != loader ]; then

@@ -5,7 +5,7 @@ use std::{
     fs::{File, Permissions},
     io::{self, Seek as _, SeekFrom, Write},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::script::{Facts, LoaderFacts, Word, script};
@@ -21,6 +21,7 @@ use crate::{
         receipt::Receipts,
         stream::{Stream, copy_contents, size_of},
     },
+    start::Launch,
 };
 
 /// Who unpacked the tree can delete it.
@@ -135,6 +136,17 @@ fn is_shell_name(name: &str) -> bool {
             .all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
+/// What a program is told that it is called: by that, some find the rest of what they need, and some know which of several they are.
+///
+/// The name is that under which it is started, and the directory the one that it lies in. An interpreter is told what the kernel tells it: its own path.
+fn called(launch: &Launch, program: &str) -> PathBuf {
+    let name = Path::new(program).file_name();
+    match name.filter(|_| launch.arguments.is_empty()) {
+        Some(name) => launch.program.with_file_name(name),
+        None => launch.program.clone(),
+    }
+}
+
 /// What the script has to know of an image.
 fn facts(image: &Image<'_>) -> Result<Facts, SinkError> {
     let run = &image.config().config;
@@ -171,7 +183,8 @@ fn facts(image: &Image<'_>) -> Result<Facts, SinkError> {
             }
         }
         first.push(Word::InTree(in_tree(loader)));
-        first.extend(["--argv0", program].map(|text| Word::Plain(text.to_owned())));
+        first.push(Word::Plain("--argv0".to_owned()));
+        first.push(Word::InTree(in_tree(&called(&launch, program))));
         first.push(Word::Plain("--library-path".to_owned()));
         first.push(Word::Libraries);
     }
