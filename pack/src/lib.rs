@@ -2,6 +2,7 @@
 
 pub mod attest;
 pub mod audit;
+mod base;
 pub mod emit;
 mod event;
 pub mod existing;
@@ -16,11 +17,12 @@ mod sink;
 mod start;
 mod validate;
 
+pub use base::{Base, BaseError};
 pub use emit::Emit;
 pub use event::Event;
 pub use image::{
-    FileSpec, Image, ImageError, ImageReport, ImageSpec, LayerReport, PackOptions, PathReport,
-    Port, StableReport,
+    BaseReport, FileSpec, Image, ImageError, ImageReport, ImageSpec, LayerReport, PackOptions,
+    PathReport, Port, StableReport,
 };
 pub use layer::Compression;
 pub use oci::ImageName;

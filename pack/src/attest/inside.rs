@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use store::{Component, ContainedComponent, PathInfo, StorePath};
 
 use crate::{
+    Base,
     layer::FORMAT_VERSION,
     oci::{Digest, to_canonical_json},
 };
@@ -24,6 +25,8 @@ pub(crate) struct SpdxSubject<'a> {
     pub(crate) name: &'a str,
     /// The closure.
     pub(crate) infos: &'a [PathInfo],
+    /// What lies below, of whose contents nothing is known here.
+    pub(crate) base: Option<&'a Base<'a>>,
 }
 
 /// Returns the document, in canonical JSON with a newline at the end.
@@ -36,6 +39,10 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
     let mut packages = vec![image_package(subject.name)];
     packages.extend(infos.iter().map(|info| package(info)));
     let mut relationships = vec![relationship("SPDXRef-DOCUMENT", "DESCRIBES", IMAGE_ID)];
+    if let Some(base) = subject.base {
+        packages.push(base_package(base));
+        relationships.push(relationship(IMAGE_ID, "DESCENDANT_OF", BASE_ID));
+    }
     for info in &infos {
         let id = package_id(&info.path);
         relationships.push(relationship(IMAGE_ID, "CONTAINS", &id));
@@ -98,6 +105,7 @@ fn license_references(infos: &[&PathInfo]) -> Vec<Value> {
 }
 
 const IMAGE_ID: &str = "SPDXRef-image";
+const BASE_ID: &str = "SPDXRef-base";
 
 fn image_package(name: &str) -> Value {
     json!({
@@ -109,6 +117,24 @@ fn image_package(name: &str) -> Value {
         "licenseDeclared": NO_ASSERTION,
         "copyrightText": NO_ASSERTION,
         "primaryPackagePurpose": "CONTAINER",
+    })
+}
+
+/// The image below: by name and digest. Which software is in it, its own bill says, if there is one.
+fn base_package(base: &Base<'_>) -> Value {
+    let digest = base.digest();
+    json!({
+        "SPDXID": BASE_ID,
+        "name": base.name().unwrap_or("base image"),
+        "versionInfo": digest.to_string(),
+        "downloadLocation": NO_ASSERTION,
+        "filesAnalyzed": false,
+        "licenseConcluded": NO_ASSERTION,
+        "licenseDeclared": NO_ASSERTION,
+        "copyrightText": NO_ASSERTION,
+        "primaryPackagePurpose": "CONTAINER",
+        "checksums": [{"algorithm": "SHA256", "checksumValue": digest.to_hex()}],
+        "comment": "The lowest layers of the image. What is in them is not in this document.",
     })
 }
 

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     Event,
+    layer::{Compression, Dialect, TarError, TarReader},
     oci::{Digest, DigestWriter, ImageName, annotation},
 };
 
@@ -155,7 +156,7 @@ impl<'a> ExistingImage<'a> {
     }
 
     /// Reads a blob that is a document.
-    pub(super) fn read_small_blob(&self, entry: &Entry) -> Result<Vec<u8>, ExistingError> {
+    pub(crate) fn read_small_blob(&self, entry: &Entry) -> Result<Vec<u8>, ExistingError> {
         let name = blob_name(&entry.digest);
         let reader = self.source.blob(entry)?;
         let reader = reader.ok_or_else(|| self.missing(&name))?;
@@ -164,7 +165,7 @@ impl<'a> ExistingImage<'a> {
         Ok(bytes)
     }
 
-    pub(super) fn parse<T: DeserializeOwned>(
+    pub(crate) fn parse<T: DeserializeOwned>(
         &self,
         document: &str,
         bytes: &[u8],
@@ -195,7 +196,7 @@ impl<'a> ExistingImage<'a> {
     }
 
     /// Hands the bytes of a blob to `receive`, and fails at their end if they are not those that the descriptor names.
-    pub(super) fn read_blob<E: From<ExistingError>>(
+    pub(crate) fn read_blob<E: From<ExistingError>>(
         &self,
         entry: &Entry,
         receive: &mut dyn FnMut(&[u8]) -> Result<(), E>,
@@ -222,6 +223,33 @@ impl<'a> ExistingImage<'a> {
         let size_bytes = hasher.size_bytes();
         self.check(entry, hasher.finish(), size_bytes)?;
         Ok(())
+    }
+
+    /// Opens a layer as a tar, of whichever writer.
+    pub(crate) fn open_layer(
+        &self,
+        layer: &Entry,
+    ) -> Result<TarReader<Box<dyn Read + '_>>, ExistingError> {
+        let Some(compression) = Compression::from_media_type(&layer.media_type) else {
+            return Err(ExistingError::LayerType {
+                image: self.name.clone(),
+                media_type: layer.media_type.clone(),
+            });
+        };
+        let blob = self.source.blob(layer)?;
+        let blob = blob.ok_or_else(|| self.missing(&blob_name(&layer.digest)))?;
+        let decoded = compression.decode(blob);
+        let decoded = decoded.map_err(|source| self.layer_error(layer, TarError::Read(source)))?;
+        Ok(TarReader::of(decoded, Dialect::Any))
+    }
+
+    /// Returns an error about what is in a layer.
+    pub(crate) fn layer_error(&self, layer: &Entry, source: TarError) -> ExistingError {
+        ExistingError::Layer {
+            image: self.name.clone(),
+            layer: layer.digest,
+            source,
+        }
     }
 
     fn check(&self, entry: &Entry, found: Digest, found_bytes: u64) -> Result<(), ExistingError> {

@@ -20,9 +20,11 @@ mod files;
 mod image;
 mod inspect;
 mod layout;
+mod overlay;
 mod push;
 mod rebase;
 mod reference;
+mod refit;
 mod source;
 
 use std::{io, path::PathBuf};
@@ -41,6 +43,7 @@ pub use document::{AnyPlatform, RunFacts};
 pub(crate) use documents::{Documents, ManifestDocument};
 pub use image::ExistingImage;
 pub use inspect::{ArtifactFacts, ImageFacts, Inspection, LayerFacts};
+pub(crate) use overlay::{Files, clean, join, put_on, split};
 pub use reference::ImageReference;
 pub(crate) use source::{Source, blob_name};
 
@@ -169,6 +172,16 @@ pub enum ExistingError {
         image: String,
         /// What should be its base.
         base: String,
+    },
+    /// The image was fitted to its base, and does not fit on the other.
+    #[error("`{image}` does not fit on the new base: of `/{path}`, {problem}")]
+    Unfit {
+        /// The image.
+        image: String,
+        /// What does not fit.
+        path: String,
+        /// Why.
+        problem: &'static str,
     },
     /// Something is not what its digest says.
     #[error(

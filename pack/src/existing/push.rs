@@ -26,16 +26,23 @@ impl ExistingImage<'_> {
         repository: &Repository,
         options: &PushOptions,
     ) -> Result<Pushed, ExistingError> {
-        let push = Push {
-            image: self,
-            repository,
-            tag: name.tag(),
-            mount_from: self.source.repository_beside(name),
-            what: name.to_string(),
-            options,
-            pushed: Mutex::default(),
-        };
-        push.run(platform)
+        Push::new(self, name, repository, options).run(platform)
+    }
+}
+
+impl ExistingImage<'_> {
+    /// Sends blobs of the image to the repository of another one, `name`, as far as it does not have them.
+    pub(crate) fn push_blobs(
+        &self,
+        blobs: &[Entry],
+        name: &ImageName,
+        repository: &Repository,
+        options: &PushOptions,
+    ) -> Result<Counts, ExistingError> {
+        let push = Push::new(self, name, repository, options);
+        push.send_all(&blobs.iter().collect::<Vec<_>>())?;
+        let counts = push.pushed.into_inner();
+        Ok(counts.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -52,17 +59,44 @@ struct Push<'a, 's> {
     pushed: Mutex<Counts>,
 }
 
-#[derive(Default)]
-struct Counts {
-    sent_bytes: u64,
-    sent_blobs: usize,
-    mounted_blobs: usize,
-    present_bytes: u64,
-    present_blobs: usize,
-    chunk_bytes: usize,
+/// What was sent, and what the registry took from elsewhere or had.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) sent_bytes: u64,
+    pub(crate) sent_blobs: usize,
+    pub(crate) mounted_blobs: usize,
+    pub(crate) present_bytes: u64,
+    pub(crate) present_blobs: usize,
+    pub(crate) chunk_bytes: usize,
 }
 
-impl<'a> Push<'a, '_> {
+impl<'a, 's> Push<'a, 's> {
+    fn new(
+        image: &'a ExistingImage<'s>,
+        name: &'a ImageName,
+        repository: &'a Repository,
+        options: &'a PushOptions,
+    ) -> Self {
+        Self {
+            image,
+            repository,
+            tag: name.tag(),
+            mount_from: image.source.repository_beside(name),
+            what: name.to_string(),
+            options,
+            pushed: Mutex::default(),
+        }
+    }
+
+    fn send_all(&self, blobs: &[&Entry]) -> Result<(), ExistingError> {
+        self.repository
+            .add_sources(self.mount_from.map(str::to_owned));
+        self.image.tell_copying(&self.what, blobs);
+        for_each::<_, ExistingError>(blobs, self.options.uploads, &|blob, stop| {
+            self.send(blob, stop)
+        })
+    }
+
     fn run(&self, platform: Option<&AnyPlatform>) -> Result<Pushed, ExistingError> {
         let documents = self.image.documents(platform)?;
         let top = &documents.top().entry;
@@ -70,12 +104,7 @@ impl<'a> Push<'a, '_> {
         let is_there = repository.has_manifest(tag, &top.digest.to_string(), &self.what);
         let unchanged = is_there.map_err(|source| self.failed(source))?;
         if !unchanged {
-            repository.add_sources(self.mount_from.map(str::to_owned));
-            let blobs = documents.blobs();
-            self.image.tell_copying(&self.what, &blobs);
-            for_each::<_, ExistingError>(&blobs, self.options.uploads, &|blob, stop| {
-                self.send(blob, stop)
-            })?;
+            self.send_all(&documents.blobs())?;
             for document in &documents.all {
                 let digest = document.entry.digest;
                 let text = digest.to_string();

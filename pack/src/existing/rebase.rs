@@ -7,13 +7,12 @@ use serde_json::{Value, json};
 
 use super::{
     AnyPlatform, Entry, ExistingError, ExistingImage, Source, blob_name, documents::Documents,
-    image::tag_of,
+    image::tag_of, refit::Refit,
 };
-use crate::oci::{Digest, annotation, media_type, to_canonical_json};
-
-/// The name and the digest of the base that an image has. OCI image-spec 1.1, annotations.md.
-const BASE_NAME: &str = "org.opencontainers.image.base.name";
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+use crate::{
+    base::BaseTree,
+    oci::{Digest, annotation, media_type, to_canonical_json},
+};
 
 /// An image that exists only as its documents, with blobs of two others.
 #[derive(Debug)]
@@ -84,6 +83,10 @@ impl Part {
         found.map(Vec::as_slice).unwrap_or_default()
     }
 
+    fn annotation(&self, name: &str) -> Option<&Value> {
+        self.manifest.get("annotations")?.get(name)
+    }
+
     fn diff_ids(&self) -> &[Value] {
         Self::list(&self.config, "/rootfs/diff_ids")
     }
@@ -122,7 +125,7 @@ fn read_parts(
 
 impl<'a> ExistingImage<'a> {
     /// Returns this image with the layers of `new` in the place of those of `old`, which must be its lowest ones. Nothing is written: the result is copied and pushed as
-    /// any other image. How it is run stays as it is.
+    /// any other image. How it is run stays as it is. An image that was packed on its base is refused where what it has in its own layers was made for the old base alone.
     pub fn rebase(
         &'a self,
         platform: Option<&AnyPlatform>,
@@ -140,15 +143,29 @@ impl<'a> ExistingImage<'a> {
                 base: old.name().to_owned(),
             });
         }
+        let is_fitted = image.annotation(annotation::BASE_LAYERS).is_some();
+        if is_fitted {
+            let refit = Refit {
+                old: BaseTree::read(old, &old.entries(&old_part)?)?,
+                new: BaseTree::read(new, &new.entries(&new_part)?)?,
+            };
+            refit.check(self, &self.entries(&image)?[count..])?;
+        }
         let join = |mine: &[Value], of_new: &[Value]| -> Vec<Value> {
             of_new.iter().chain(mine).cloned().collect()
         };
         let mut config = image.config.clone();
         config["rootfs"]["diff_ids"] = json!(join(&image.diff_ids()[count..], new_part.diff_ids()));
-        // What an image says of its base's making is not always what the base says.
+        // What an image says of its base's making is not always what the base says, and a base may say nothing.
         let mine = image.history().strip_prefix(old_part.history());
-        if let (Some(mine), false) = (mine, image.history().is_empty()) {
-            config["history"] = json!(join(mine, new_part.history()));
+        let history = mine.map(|mine| join(mine, new_part.history()));
+        let layers = image.layers().len() - count + new_part.layers().len();
+        let about_layers = |history: &Vec<Value>| {
+            let entries = history.iter();
+            entries.filter(|entry| entry["empty_layer"] != true).count() == layers
+        };
+        if let Some(history) = history.filter(about_layers) {
+            config["history"] = json!(history);
         } else if let Some(config) = config.as_object_mut() {
             config.remove("history");
         }
@@ -157,14 +174,27 @@ impl<'a> ExistingImage<'a> {
         manifest["config"]["digest"] = json!(Digest::of(&config));
         manifest["config"]["size"] = json!(config.len());
         manifest["layers"] = json!(join(&image.layers()[count..], new_part.layers()));
-        manifest["annotations"][BASE_DIGEST] = json!(new_part.digest);
-        manifest["annotations"][BASE_NAME] = json!(
+        manifest["annotations"][annotation::BASE_DIGEST] = json!(new_part.digest);
+        manifest["annotations"][annotation::BASE_NAME] = json!(
             new.image_name()?
                 .map_or_else(|| new.name().to_owned(), |name| name.to_string())
         );
+        if is_fitted {
+            let layers = new_part.layers().len().to_string();
+            manifest["annotations"][annotation::BASE_LAYERS] = json!(layers);
+        }
         let manifest = to_canonical_json(&manifest);
         let kind = self.kind_of(&image);
         self.rebased(new, &new_part, &kind, config, manifest)
+    }
+
+    fn entries(&self, part: &Part) -> Result<Vec<Entry>, ExistingError> {
+        let layers = Value::from(part.layers().to_vec());
+        serde_json::from_value(layers).map_err(|source| ExistingError::Document {
+            image: self.name().to_owned(),
+            document: part.digest.to_string(),
+            source,
+        })
     }
 
     /// The media type of the manifest of a part.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use store::{Component, PathInfo};
 
-use super::{ImageSpec, root::Root};
+use super::{Below, ImageSpec, root::Root};
 use crate::{
+    Base,
     attest::CREATED,
     layer::{FORMAT_VERSION, Layer, LayerDigests, SlotMap},
     oci::{
@@ -24,24 +25,27 @@ pub(crate) struct Assembled {
     pub(crate) config_descriptor: Descriptor,
     pub(crate) manifest: Vec<u8>,
     pub(crate) manifest_descriptor: Descriptor,
+    /// All of them, those of a base first.
     pub(crate) layers: Vec<Descriptor>,
 }
 
 impl Assembled {
-    /// Joins `config`, which has no diff ids yet, and the layers, whose media type is given.
+    /// Joins `config`, which has no diff ids yet, what is below, and the layers, whose media type is given.
     pub(super) fn new(
         config: &ImageConfig,
         annotations: &BTreeMap<String, String>,
         manifest_type: ManifestType,
         layer_type: &str,
         layers: &[LayerDigests],
+        below: Option<&Below<'_>>,
     ) -> Self {
         let mut config = config.clone();
-        config.rootfs.diff_ids = layers.iter().map(|layer| layer.diff_id).collect();
-        let layers: Vec<Descriptor> = layers
-            .iter()
-            .map(|layer| layer.descriptor(layer_type))
-            .collect();
+        let base = below.into_iter().flat_map(|below| below.base.diff_ids());
+        let own = layers.iter().map(|layer| layer.diff_id);
+        config.rootfs.diff_ids = base.copied().chain(own).collect();
+        let base = below.into_iter().flat_map(|below| &below.layers);
+        let own = layers.iter().map(|layer| layer.descriptor(layer_type));
+        let layers: Vec<Descriptor> = base.cloned().chain(own).collect();
         let config = to_canonical_json(&config);
         let config_descriptor = Descriptor::of(manifest_type.config(), &config);
         let manifest = Manifest::new(
@@ -63,9 +67,14 @@ impl Assembled {
 }
 
 /// Returns the configuration of an image, without the diff ids.
-pub(super) fn config(spec: &ImageSpec, root: &Root, layers: &[Layer]) -> ImageConfig {
+pub(super) fn config(
+    spec: &ImageSpec,
+    root: &Root,
+    layers: &[Layer],
+    below: Option<&Below<'_>>,
+) -> ImageConfig {
     let members = |names: Vec<String>| names.into_iter().map(|name| (name, Empty {})).collect();
-    ImageConfig {
+    let mut config = ImageConfig {
         created: Some(spec.created.to_string()),
         platform: spec.platform.clone(),
         config: ContainerConfig {
@@ -89,7 +98,11 @@ pub(super) fn config(spec: &ImageSpec, root: &Root, layers: &[Layer]) -> ImageCo
             diff_ids: Vec::new(),
         },
         history: layers.iter().map(history).collect(),
+    };
+    if let Some(below) = below {
+        below.complete(&mut config.config, &mut config.history);
     }
+    config
 }
 
 fn history(layer: &Layer) -> History {
@@ -110,12 +123,14 @@ fn history(layer: &Layer) -> History {
     }
 }
 
-/// Returns the annotations of the manifest. `requested` are the packages that were asked for, in that order; `plan` is the digest of the plan file, and `slots` says which digests are replaced.
+/// Returns the annotations of the manifest. `requested` are the packages that were asked for, in that order; `plan` is the digest of the plan file, and `slots` says which digests are replaced,
+/// and `base` is what lies below.
 pub(super) fn annotations(
     spec: &ImageSpec,
     requested: &[&PathInfo],
     plan: Option<Digest>,
     slots: Option<&SlotMap>,
+    base: Option<&Base<'_>>,
 ) -> BTreeMap<String, String> {
     let mut annotations = BTreeMap::from([
         (annotation::CREATED.to_owned(), spec.created.to_string()),
@@ -148,8 +163,22 @@ pub(super) fn annotations(
     if let Some(slots) = slots {
         annotations.insert(annotation::SLOTS.to_owned(), slots.to_text());
     }
+    if let Some(base) = base {
+        let name = base.name().map(str::to_owned);
+        let facts = [
+            (annotation::BASE_NAME, name),
+            (annotation::BASE_DIGEST, Some(base.digest().to_string())),
+            (
+                annotation::BASE_LAYERS,
+                Some(base.layers().len().to_string()),
+            ),
+        ];
+        let facts = facts.into_iter();
+        annotations.extend(facts.filter_map(|(key, value)| Some((key.to_owned(), value?))));
+    }
     // What the layers depend on is a fact, not a wish.
-    const FACTS: [&str; 3] = [
+    const FACTS: [&str; 4] = [
+        annotation::BASE_LAYERS,
         annotation::FORMAT_VERSION,
         annotation::PLAN,
         annotation::SLOTS,

@@ -9,14 +9,14 @@ use std::{collections::BTreeMap, num::NonZero, path::Path, sync::Arc};
 use store::{Lease, PathInfo, ResolvedDigest, StorePath};
 
 use super::{
-    Assembled, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, StableReport, assemble,
-    foreign,
+    Assembled, Below, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, StableReport,
+    assemble, foreign,
     root::{Root, RootInputs},
     sets::RootSets,
     stable::Stable,
 };
 use crate::{
-    Event,
+    Base, BaseError, Event,
     layer::{
         Compression, Encoded, Encoder, Layer, LayerDigests, LayerError, LayerMode, LayerPlan, Memo,
         PlanFile, PlanOptions, PlanPath, Renames, SlotMap, StoredObject, origin_of,
@@ -98,7 +98,10 @@ pub(crate) struct ClosureParts<'a> {
 pub struct Image<'a> {
     pub(crate) name: ImageName,
     pub(crate) root: RootTree,
+    /// Its own.
     pub(crate) layers: Vec<Layer>,
+    /// What lies below them.
+    pub(crate) below: Option<Below<'a>>,
     plan: LayerPlan,
     slots: Option<SlotMap>,
     /// Ascending by store path.
@@ -126,12 +129,19 @@ impl<'a> Image<'a> {
         spec: &ImageSpec,
         options: &PackOptions,
         events: &'a (dyn Fn(Event<'_>) + Sync),
+        base: Option<Base<'a>>,
     ) -> Result<Self, ImageError> {
         layer_type(options)?;
+        let below = base.map(|base| Below::new(base, spec, options.manifest_type));
+        let (mut below, filled) = below.transpose()?.unzip();
+        let spec = filled.as_ref().unwrap_or(spec);
         let mut infos = parts.infos;
         infos.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         infos.dedup_by(|a, b| a.path == b.path);
         let sets = RootSets::load(parts.requested, parts.real_path)?;
+        if below.is_some() && !sets.is_empty() {
+            return Err(BaseError::Distribution.into());
+        }
         let mut objects = stored_objects(&infos, parts.real_path, &sets);
         let memo = Memo::new(parts.layers_dir);
         let (stable, slots) = Stable::new(options, &mut objects, &infos, &memo)?.unzip();
@@ -157,13 +167,16 @@ impl<'a> Image<'a> {
             objects: &objects.iter().map(|object| &**object).collect::<Vec<_>>(),
             infos: &infos,
             sets: &sets,
+            base: below.as_ref().map(|below| &below.base),
         }
         .build()?;
         let changed = stable.map(|stable| stable.change(&mut root, spec));
         let changed = changed.transpose()?;
         let spec = changed.as_ref().unwrap_or(spec);
+        let fitted = below.as_mut().map(|below| below.fit(&mut root, spec));
+        let fitted = fitted.transpose()?;
         if options.check_start {
-            check_start(&root, &objects, spec)?;
+            check_start(&root, &objects, spec, below.as_ref())?;
         }
         let plan_options = plan_options(spec, options);
         let plan = LayerPlan::new(&plan_paths(&infos, parts.requested), &plan_options)
@@ -172,18 +185,24 @@ impl<'a> Image<'a> {
             let objects = layer.paths.iter().filter_map(|path| by_path.get(path));
             objects.map(|(object, _)| Arc::clone(object)).collect()
         });
-        let layers = layers(groups.collect(), &root.tree, plan_options.is_single());
+        let top = |objects| match &fitted {
+            Some(fitted) => fitted.layer(objects),
+            None => Layer::new(objects, Some(&root.tree)),
+        };
+        let layers = layers(groups.collect(), &top, plan_options.is_single());
 
         let requested_infos: Vec<&PathInfo> = requested.iter().map(|(_, info)| *info).collect();
         Ok(Self {
             name: spec.name.clone(),
-            config: assemble::config(spec, &root, &layers),
+            config: assemble::config(spec, &root, &layers, below.as_ref()),
             annotations: assemble::annotations(
                 spec,
                 &requested_infos,
                 plan_digest(spec, options, &plan),
                 slots.as_ref(),
+                below.as_ref().map(|below| &below.base),
             ),
+            below,
             plan,
             slots,
             user: root.user,
@@ -227,7 +246,7 @@ impl<'a> Image<'a> {
         &self.config
     }
 
-    /// Returns the layers, the lowest first.
+    /// Returns its own layers, the lowest first: those of a base are below them.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
@@ -280,6 +299,7 @@ impl<'a> Image<'a> {
                     .chain([&assembled.config_descriptor, &assembled.manifest_descriptor]);
                 blobs.map(|blob| blob.size_bytes).sum()
             }),
+            base: self.below.as_ref().map(Below::report),
             stable_paths: self.slots.as_ref().map(StableReport::from),
             layers: layers
                 .enumerate()
@@ -374,7 +394,7 @@ impl<'a> Image<'a> {
     /// Returns how the image starts, with the given variables.
     pub(crate) fn start<'b>(&'b self, env: &'b BTreeMap<String, String>) -> Start<'b> {
         Start {
-            view: View::new(&self.root, self.objects.iter().map(|object| &**object)),
+            view: view(&self.root, &self.objects, self.below.as_ref()),
             env,
             working_directory: &self.config.config.working_dir,
             platform: &self.config.platform,
@@ -432,7 +452,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Returns the configuration and the manifest for layers that are all known.
+    /// Returns the configuration and the manifest for layers of its own that are all known.
     pub(crate) fn assemble(&self, layers: &[LayerDigests]) -> Assembled {
         self.note_layers();
         let manifest_type = self.options.manifest_type;
@@ -444,6 +464,7 @@ impl<'a> Image<'a> {
             manifest_type,
             layer_type,
             layers,
+            self.below.as_ref(),
         )
     }
 
@@ -464,6 +485,7 @@ impl<'a> Image<'a> {
             self.name.to_string().into_bytes(),
             self.options.compression.to_string().into_bytes(),
             self.options.manifest_type.to_string().into_bytes(),
+            self.below.as_ref().map(Below::recipe).unwrap_or_default(),
         ] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(&part);
@@ -513,9 +535,10 @@ fn check_start(
     root: &Root,
     objects: &[Arc<StoredObject>],
     spec: &ImageSpec,
+    below: Option<&Below<'_>>,
 ) -> Result<(), StartError> {
     let start = Start {
-        view: View::new(&root.tree, objects.iter().map(|object| &**object)),
+        view: view(&root.tree, objects, below),
         env: &root.env,
         working_directory: &spec.working_directory,
         platform: &spec.platform,
@@ -527,6 +550,15 @@ fn check_start(
     programs.try_for_each(|program| start.check(program).map(drop))
 }
 
+fn view<'v>(
+    root: &'v RootTree,
+    objects: &'v [Arc<StoredObject>],
+    below: Option<&'v Below<'_>>,
+) -> View<'v> {
+    let objects = objects.iter().map(|object| &**object);
+    View::new(root, objects, below.map(|below| &below.base.tree))
+}
+
 /// Returns the indices of the layers of which nothing is known.
 pub(crate) fn missing(known: &KnownLayers) -> Vec<usize> {
     (0..known.len())
@@ -534,15 +566,19 @@ pub(crate) fn missing(known: &KnownLayers) -> Vec<usize> {
         .collect()
 }
 
-/// Returns the layers of groups of objects, and of the generated files: the last one, or the only one.
-fn layers(mut groups: Vec<Vec<Arc<StoredObject>>>, root: &RootTree, is_single: bool) -> Vec<Layer> {
+/// Returns the layers of groups of objects, and of the generated files: `top`, the last one or the only one.
+fn layers(
+    mut groups: Vec<Vec<Arc<StoredObject>>>,
+    top: &dyn Fn(Vec<Arc<StoredObject>>) -> Layer,
+    is_single: bool,
+) -> Vec<Layer> {
     let shared = if is_single {
         groups.pop().unwrap_or_default()
     } else {
         Vec::new()
     };
     let own = groups.into_iter().map(|group| Layer::new(group, None));
-    own.chain([Layer::new(shared, Some(root))]).collect()
+    own.chain([top(shared)]).collect()
 }
 
 fn plan_options(spec: &ImageSpec, options: &PackOptions) -> PlanOptions {

@@ -1,6 +1,7 @@
 //! Images: what one asks for ([`ImageSpec`]), and what comes of it ([`Image`]).
 
 mod assemble;
+mod below;
 mod closure;
 mod foreign;
 #[expect(
@@ -19,6 +20,7 @@ use store::{ClosureError, LeaseError};
 use thiserror::Error;
 
 use crate::{
+    base::BaseError,
     layer::{Compression, LayerError},
     oci::ManifestType,
     rootfs::RootFsError,
@@ -26,9 +28,10 @@ use crate::{
 };
 
 pub(crate) use assemble::Assembled;
+pub(crate) use below::Below;
 pub use image::{Image, PackOptions};
 pub(crate) use image::{KnownLayers, missing};
-pub use report::{ImageReport, LayerReport, PathReport, StableReport};
+pub use report::{BaseReport, ImageReport, LayerReport, PathReport, StableReport};
 pub use spec::{FileSpec, ImageSpec, Port};
 
 /// Why an image could not be put together.
@@ -43,6 +46,9 @@ pub enum ImageError {
     /// The store could not be asked to keep the closure while it is packed.
     #[error("cannot protect the closure while it is packed")]
     Lease(#[from] LeaseError),
+    /// The image cannot lie on its base.
+    #[error(transparent)]
+    Base(#[from] BaseError),
     /// A layer could not be planned or made.
     #[error(transparent)]
     Layer(#[from] LayerError),

@@ -25,9 +25,27 @@ pub struct ImageReport {
     pub image_size_bytes: Option<u64>,
     /// The layers, the lowest first.
     pub layers: Vec<LayerReport>,
+    /// What is below these layers, where there is something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseReport>,
     /// Whose digests are replaced, where they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable_paths: Option<StableReport>,
+}
+
+/// The image below an image's own layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BaseReport {
+    /// What it is called, if it says so.
+    pub name: Option<String>,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// How many layers it has.
+    pub layers: usize,
+    /// The sum of their sizes.
+    pub size_bytes: u64,
+    /// Files of it that something which was asked for lies over, ascending.
+    pub replaced: Vec<String>,
 }
 
 /// What became of the digests of store paths.

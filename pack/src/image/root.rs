@@ -7,11 +7,13 @@ use store::{PathInfo, STORE_DIR, StorePath};
 use super::sets::{RootSets, occupant};
 use super::{ImageError, ImageSpec, Port};
 use crate::{
+    Base,
     attest::{SpdxSubject, to_spdx},
+    base::{Accounts, EXTENDED},
     layer::StoredObject,
     rootfs::{
-        Provided, RootEntry, RootFsError, RootPath, RootSet, RootTree, User, etc_files,
-        find_programs, merged, provides,
+        GENERATED, GROUP_FILE, PASSWD_FILE, Provided, RootEntry, RootFsError, RootPath, RootSet,
+        RootTree, USUAL_PATH, User, etc_files, find_programs, merged, provides,
     },
 };
 
@@ -19,12 +21,8 @@ use crate::{
 const PROGRAMS: &str = "bin";
 /// The same in an image with packages of a distribution, where `/bin` is a link.
 const MERGED_PROGRAMS: &str = "usr/bin";
-/// Where programs are looked for in an image with packages of a distribution.
-const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The mode of `/tmp` and of volumes: everyone writes, nobody removes what others wrote.
 const STICKY: u32 = 0o1777;
-/// Who owns what the image would have anyway.
-const GENERATED: &str = "the generated files";
 /// Who owns what the specification asks for.
 const ASKED: &str = "the image's specification";
 
@@ -48,6 +46,8 @@ pub(super) struct RootInputs<'a> {
     pub(super) objects: &'a [&'a StoredObject],
     pub(super) infos: &'a [PathInfo],
     pub(super) sets: &'a RootSets,
+    /// What the image lies on.
+    pub(super) base: Option<&'a Base<'a>>,
 }
 
 impl RootInputs<'_> {
@@ -75,7 +75,7 @@ impl RootInputs<'_> {
             .or_insert_with(|| self.search_path());
         for thing in [Provided::Certificates, Provided::TimeZones] {
             let path = RootPath::parse(thing.in_image())?;
-            if tree.contains(&path) || occupant(self.objects, &path).is_some() {
+            if tree.contains(&path) || self.is_there(&path) {
                 continue;
             }
             let Some(provider) = self.provider(thing) else {
@@ -91,6 +91,7 @@ impl RootInputs<'_> {
         let sbom = to_spdx(&SpdxSubject {
             name: spec.name.base_name(),
             infos: self.infos,
+            base: self.base,
         });
         let sbom_path = format!("/usr/share/sbom/{}.spdx.json", spec.name.base_name());
         let user = spec
@@ -104,6 +105,7 @@ impl RootInputs<'_> {
             .into_iter()
             .map(|(path, text)| (path.to_owned(), text.into_bytes()))
             .chain([(sbom_path, sbom.clone())]);
+        self.extend_accounts(&mut tree, &user)?;
         for (path, contents) in generated {
             let path = RootPath::parse(&path)?;
             if !tree.contains(&path) && occupant(self.objects, &path).is_none() {
@@ -131,6 +133,35 @@ impl RootInputs<'_> {
         };
         root.take(main.filter(|_| spec.entrypoint.is_none()))?;
         Ok(root)
+    }
+
+    /// Whether a package of a distribution or the base has something at `path`.
+    fn is_there(&self, path: &RootPath) -> bool {
+        let in_base = |base: &Base<'_>| {
+            let place = base.tree.resolve(path.as_bytes());
+            place.is_some_and(|place| base.tree.get(&place).is_some())
+        };
+        self.base.is_some_and(in_base) || occupant(self.objects, path).is_some()
+    }
+
+    /// Adds the user to the base's accounts, which stay as they are otherwise.
+    fn extend_accounts(&self, tree: &mut RootTree, user: &User) -> Result<(), RootFsError> {
+        let Some(base) = self.base else {
+            return Ok(());
+        };
+        let accounts = Accounts::of(&base.tree);
+        let lists = [
+            (PASSWD_FILE, accounts.passwd_with(user)),
+            (GROUP_FILE, accounts.group_with(user)),
+        ];
+        for (path, contents) in lists {
+            let path = RootPath::parse(&format!("/{path}"))?;
+            if let Some(contents) = contents.filter(|_| !tree.contains(&path)) {
+                let mode = 0o644;
+                tree.insert(path, RootEntry::File { contents, mode }, EXTENDED)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns the set whose program a container runs unless it is told otherwise.

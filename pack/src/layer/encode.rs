@@ -518,6 +518,40 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_more_than_8_gib_has_its_size_in_an_extended_header() {
+        const SIZE: u64 = (8 << 30) + 1;
+        let directory = tempfile::tempdir().unwrap();
+        let mut object = object(directory.path(), 1, &[(b"large", b"")]);
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).open(object.real.join("large")).unwrap();
+        // A hole: nothing of it is on the disk.
+        file.set_len(SIZE).unwrap();
+        Arc::get_mut(&mut object).unwrap().size_bytes = SIZE;
+        let layer = Layer::new(vec![object], None);
+        let encoder = Encoder {
+            compression: Compression::Zstd,
+            threads: None,
+            events: &|_| (),
+        };
+        let (mut blob, mut found) = (Vec::new(), None);
+        let receive: &mut dyn FnMut(Encoded<'_>) -> Result<(), LayerError> = &mut |encoded| {
+            match encoded {
+                Encoded::Bytes(bytes) => blob.extend_from_slice(bytes),
+                Encoded::End(_, digests) => found = Some(digests),
+                Encoded::Begin(_) => {}
+            }
+            Ok(())
+        };
+        encoder.encode(&[(0, &layer)], receive).unwrap();
+        // Three directories, the file with its extended header, what fills its last block, and the end.
+        let blocks = 3 + 3 + (SIZE / 512 + 1) + 2;
+        assert_eq!(found.unwrap().tar_size_bytes, blocks * 512);
+        let mut archive = ::tar::Archive::new(zstd::Decoder::new(&blob[..]).unwrap());
+        let large = archive.entries().unwrap().nth(3).unwrap().unwrap();
+        assert_eq!(large.size(), SIZE);
+    }
+
+    #[test]
     fn an_object_that_is_not_what_is_registered_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let object = object(directory.path(), 1, &[(b"a", b"aaa")]);

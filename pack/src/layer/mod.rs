@@ -33,7 +33,7 @@ pub use shared::{LAYER_OUTPUT, share_layers};
 pub(crate) use shared::{layer_key, note_layers, read_layer};
 pub(crate) use slots::{Inspector, Originals, Patched, Rewrite};
 pub use slots::{KeptPath, SlotMap};
-pub(crate) use tar::{BLOCK, padding};
+pub(crate) use tar::{BLOCK, Stamp, append_stamped, padding};
 pub use tar::{Dialect, Entry, EntryKind, Member, TarError, TarReader, append_end, append_entry};
 pub(crate) use walk::{WalkEntry, WalkKind, walk};
 
@@ -61,6 +61,12 @@ pub enum LayerError {
     #[error("`{}` is neither a file, a directory nor a symbolic link; the store is damaged", path.display())]
     Kind {
         /// The thing.
+        path: PathBuf,
+    },
+    /// A name that means something else in a layer.
+    #[error("`{}` cannot be in a layer: a name that begins with `.wh.` deletes a file of a lower one there", path.display())]
+    Whiteout {
+        /// The file, directory or link.
         path: PathBuf,
     },
     /// A file was longer or shorter than its own metadata said.

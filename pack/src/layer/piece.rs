@@ -1,8 +1,10 @@
 //! A segment to pieces: tar bytes, cut every 4 MiB.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Read},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
 };
 
@@ -17,6 +19,9 @@ use super::{
 /// The mode of the directories above the store in an image.
 const PARENT_MODE: u32 = 0o755;
 
+/// How names begin that delete what a lower layer has. OCI image-spec 1.1, layer.md, "Whiteouts".
+const WHITEOUT: &[u8] = b".wh.";
+
 /// Why a segment is not written to its end.
 pub(super) enum Halt {
     /// The store could not be read.
@@ -29,6 +34,10 @@ impl From<LayerError> for Halt {
     fn from(error: LayerError) -> Self {
         Self::Failed(error)
     }
+}
+
+fn is_whiteout(name: &OsStr) -> bool {
+    name.as_bytes().starts_with(WHITEOUT)
 }
 
 /// Collects the bytes of one segment and hands them on in pieces of exactly [`PIECE_BYTES`], the last one shorter.
@@ -88,6 +97,9 @@ impl<'a> PieceWriter<'a> {
                 }
                 return Ok(());
             };
+            if entry.real.file_name().is_some_and(is_whiteout) {
+                return Err(LayerError::Whiteout { path: entry.real }.into());
+            }
             let link;
             let kind = match &entry.kind {
                 WalkKind::Directory => EntryKind::Directory,

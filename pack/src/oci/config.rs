@@ -168,6 +168,9 @@ pub struct History {
     /// What made it; `docker history` shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<String>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
     /// What is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,

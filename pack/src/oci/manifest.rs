@@ -20,6 +20,12 @@ pub mod annotation {
     pub const TITLE: &str = "org.opencontainers.image.title";
     /// The version of the first package.
     pub const VERSION: &str = "org.opencontainers.image.version";
+    /// The whole name of the image below, where it has one.
+    pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+    /// The digest of the manifest of the image below.
+    pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+    /// How many of the lowest layers are those of the image below: nothing here says what is in them.
+    pub const BASE_LAYERS: &str = "pith.pack.base-layers";
     /// The version of every rule that layer bytes depend on ([`FORMAT_VERSION`](crate::layer::FORMAT_VERSION)).
     pub const FORMAT_VERSION: &str = "pith.pack.format-version";
     /// The digest of the plan file that the layers were planned with, where there was one ([`PlanFile`](crate::layer::PlanFile)).

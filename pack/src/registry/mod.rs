@@ -15,7 +15,7 @@ use serde::Serialize;
 use store::registry::RegistryError;
 use thiserror::Error;
 
-use crate::{layer::LayerError, oci::Digest};
+use crate::{existing::ExistingError, layer::LayerError, oci::Digest};
 
 pub(crate) use chunks::Chunks;
 pub(crate) use layers::MAX_RESTARTS;
@@ -79,6 +79,9 @@ pub enum PushError {
         #[source]
         source: RegistryError,
     },
+    /// A layer of the base could not be read, or sent.
+    #[error("cannot push a layer of the base image")]
+    Base(#[source] Box<ExistingError>),
     /// A layer could not be made.
     #[error(transparent)]
     Layer(#[from] LayerError),

@@ -107,6 +107,7 @@ impl<'i> Push<'_, 'i> {
         let mut assembled = Vec::with_capacity(known.len());
         for image in images() {
             // What the image before had made is known now.
+            self.send_base(image)?;
             let layers = self.send_layers(image, image.expected_layers())?;
             let documents = image.assemble(&layers);
             self.send_config(&documents)?;
@@ -189,6 +190,26 @@ impl<'i> Push<'_, 'i> {
                 &self.what,
             )
             .map_err(|source| self.failed(source))
+    }
+
+    /// Makes sure that the repository has the layers of the base.
+    fn send_base(&self, image: &Image<'_>) -> Result<(), PushError> {
+        let Some(below) = &image.below else {
+            return Ok(());
+        };
+        let (base, layers) = (below.base.image(), below.base.layers());
+        let sent = base.push_blobs(layers, self.name, self.repository, self.options);
+        let sent = sent.map_err(|error| PushError::Base(Box::new(error)))?;
+        for layer in layers {
+            self.note_present(&layer.digest);
+        }
+        (self.sent_bytes).fetch_add(sent.sent_bytes, Ordering::Relaxed);
+        (self.sent_blobs).fetch_add(sent.sent_blobs, Ordering::Relaxed);
+        (self.mounted_blobs).fetch_add(sent.mounted_blobs, Ordering::Relaxed);
+        (self.present_blobs).fetch_add(sent.present_blobs, Ordering::Relaxed);
+        (self.present_bytes).fetch_add(sent.present_bytes, Ordering::Relaxed);
+        (self.chunk_bytes).fetch_max(sent.chunk_bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     fn send_config(&self, documents: &Assembled) -> Result<(), PushError> {

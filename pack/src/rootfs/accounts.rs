@@ -2,10 +2,15 @@
 
 use super::{SetGroup, SetUser, User};
 
+/// The list of users, relative to the root.
+pub(crate) const PASSWD_FILE: &str = "etc/passwd";
+/// The list of groups, relative to the root.
+pub(crate) const GROUP_FILE: &str = "etc/group";
+
 /// Where the accounts of an image live: they own no directory, and a program that looks for its settings there finds none.
-const HOME: &str = "/";
+pub(crate) const HOME: &str = "/";
 /// No account has a shell, and there is none.
-const SHELL: &str = "/sbin/nologin";
+pub(crate) const SHELL: &str = "/sbin/nologin";
 
 /// Returns the files of `/etc` that the C library reads: path and contents. The accounts are root, nobody, nonroot, those of sets of packages, and
 /// `user` if it is none of these.

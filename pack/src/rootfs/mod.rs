@@ -15,14 +15,18 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-pub(crate) use accounts::{etc_files, is_bill, is_generated};
+pub(crate) use accounts::{GROUP_FILE, HOME, PASSWD_FILE, SHELL, etc_files, is_bill, is_generated};
 pub use path::RootPath;
 pub(crate) use programs::{Provided, find_programs, provides};
 pub(crate) use root_set::{ROOT_DIRECTORY, merged};
 pub use root_set::{RootSet, SetGroup, SetUser};
 pub(crate) use status::list_architectures;
+pub(crate) use tree::GENERATED;
 pub use tree::{RootEntry, RootTree};
 pub use user::User;
+
+/// Where programs are looked for in an image with the directories that distributions have.
+pub(crate) const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Why the root of an image could not be put together.
 #[derive(Debug, Error)]

@@ -48,6 +48,26 @@ impl RootPath {
         Self([directory.as_bytes(), b"/", name].concat())
     }
 
+    /// Takes a path of an existing image, which is one as [`parse`](Self::parse) wants it but for its bytes.
+    pub(crate) fn from_bytes(path: &[u8]) -> Result<Self, RootFsError> {
+        let error = |problem| RootFsError::Path {
+            text: format!("/{}", String::from_utf8_lossy(path)),
+            problem,
+        };
+        if path.is_empty() {
+            return Err(error("it is the root itself"));
+        }
+        if path == b"pith" || path.starts_with(b"pith/") {
+            return Err(error("`/pith` belongs to the store"));
+        }
+        Ok(Self(path.to_vec()))
+    }
+
+    /// One of the directories above store objects, for messages.
+    pub(crate) fn of_store(path: &str) -> Self {
+        Self(path.into())
+    }
+
     /// Returns the bytes, without a slash at either end.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

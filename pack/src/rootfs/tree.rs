@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::{RootFsError, RootPath, is_bill};
 use crate::layer::{Entry, EntryKind, append_entry, padding};
 
+/// Who owns what an image would have anyway.
+pub(crate) const GENERATED: &str = "the generated files";
+
 /// The mode of generated directories.
 const DIRECTORY_MODE: u32 = 0o755;
 
@@ -90,6 +93,12 @@ impl RootTree {
     /// Returns the entries, each directory before what is in it.
     pub fn iter(&self) -> impl Iterator<Item = (&RootPath, &RootEntry)> {
         self.entries.iter().map(|(path, (entry, _))| (path, entry))
+    }
+
+    /// Returns the entries with who wants each, each directory before what is in it.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = (&RootPath, &RootEntry, &str)> {
+        let entries = self.entries.iter();
+        entries.map(|(path, (entry, owner))| (path, entry, owner.as_str()))
     }
 
     /// Changes the contents of files and the targets of links, bills of materials excepted: they say where things come from.

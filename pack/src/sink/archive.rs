@@ -4,7 +4,8 @@
 //! `manifest.json` no docker before containerd's image store loads it, and without entries for the directories some readers do not find the blobs.
 //!
 //! The layers come first, in order, because the documents need their digests. A layer's own header needs them as well: where they are not known, its place is
-//! left free and filled in when the layer is complete, so nothing is written twice and there is no temporary file besides the archive itself. A reader at the
+//! left free and filled in when the layer is complete, so nothing is written twice and there is no temporary file besides the archive itself. Layers that may be
+//! larger than a header of one block can say are made twice, the first time for their size. A reader at the
 //! other end of a pipe cannot be given a header later: for it, what is not known of a layer is found out first, by making the layer once more.
 
 use std::{
@@ -29,6 +30,10 @@ use crate::{
 pub(super) const BLOBS: &str = "blobs/sha256";
 const FILE_MODE: u32 = 0o644;
 const DIRECTORY_MODE: u32 = 0o755;
+/// A header of one block says sizes up to 8 GiB.
+const SURELY_SMALL: u64 = 7 << 30;
+/// The blocks of one entry: its header, the extended one with a path and a target of 4 KiB each, and what fills the last block.
+const MOST_BESIDE: u64 = 12 << 10;
 
 pub(super) fn write(
     image: &Image<'_>,
@@ -70,6 +75,7 @@ fn write_members(
     let mut docker = Vec::new();
     let mut encoded_bytes = 0;
     for one in [image].into_iter().chain(others) {
+        archive.append_base(one)?;
         let (digests, bytes) = archive.append_layers(one)?;
         encoded_bytes += bytes;
         let assembled = one.assemble(&digests);
@@ -81,7 +87,9 @@ fn write_members(
         docker.push(DockerManifest {
             config: config_path,
             repo_tags: vec![one.name().to_familiar()],
-            layers: digests.iter().map(|l| blob_path(&l.digest)).collect(),
+            layers: (assembled.layers.iter())
+                .map(|layer| blob_path(&layer.digest))
+                .collect(),
         });
     }
     let entry = IndexEntry::new(image, others, &manifests);
@@ -104,6 +112,17 @@ fn write_members(
 /// Returns the path of a blob in a layout.
 pub(super) fn blob_path(digest: &Digest) -> String {
     format!("{BLOBS}/{}", digest.to_hex())
+}
+
+/// Whether a layer may be so large that its header needs more than the one block that is left free for it.
+///
+/// A compressed layer is hardly ever larger than its tar, and what is here is far more than a tar has beside the files.
+fn may_be_large(layer: &Layer) -> bool {
+    let sizes = layer.objects().map(|object| {
+        let beside = object.nodes.saturating_mul(MOST_BESIDE);
+        object.size_bytes.saturating_add(beside)
+    });
+    sizes.fold(0, u64::saturating_add) >= SURELY_SMALL
 }
 
 fn layer_header(layer: &LayerDigests) -> Vec<u8> {
@@ -136,6 +155,8 @@ pub(crate) struct Archive<'a> {
     position: u64,
     /// The recipes of the layers that are in it.
     layers: HashSet<RecipeDigest>,
+    /// The layers of bases that are in it.
+    base_layers: HashSet<Digest>,
 }
 
 impl<'a> Archive<'a> {
@@ -149,6 +170,7 @@ impl<'a> Archive<'a> {
             out,
             position: 0,
             layers: HashSet::new(),
+            base_layers: HashSet::new(),
         };
         for directory in ["blobs", BLOBS] {
             archive.append_directory(directory)?;
@@ -177,13 +199,40 @@ impl<'a> Archive<'a> {
         self.append(&[0; BLOCK][..padding(size_bytes)])
     }
 
+    /// Appends the layers of the base that are not there, as they are.
+    fn append_base(&mut self, image: &Image<'_>) -> Result<(), SinkError> {
+        let Some(below) = &image.below else {
+            return Ok(());
+        };
+        for layer in below.base.layers() {
+            if !self.base_layers.insert(layer.digest) {
+                continue;
+            }
+            self.begin_file(&blob_path(&layer.digest), layer.size_bytes)?;
+            let source = below.base.image();
+            source.read_blob(layer, &mut |bytes| self.append(bytes))?;
+            self.end_file(layer.size_bytes)?;
+        }
+        Ok(())
+    }
+
     /// Appends the layers that are not there. Returns what the layers are, and how much tar was made.
     fn append_layers(&mut self, image: &Image<'_>) -> Result<(Vec<LayerDigests>, u64), SinkError> {
         let mut known = image.find_layers();
         let wanted: Vec<usize> = (image.layers().iter().zip(&known).enumerate())
-            .filter(|(_, (layer, known))| known.is_none() || !self.layers.contains(&layer.recipe()))
+            .filter(|(_, (layer, known))| match known {
+                None => true,
+                Some(known) => {
+                    !self.layers.contains(&layer.recipe())
+                        && !self.base_layers.contains(&known.digest)
+                }
+            })
             .map(|(index, _)| index)
             .collect();
+        let large: Vec<usize> = (wanted.iter().copied())
+            .filter(|&index| known[index].is_none() && may_be_large(&image.layers()[index]))
+            .collect();
+        image.encode(&large, &mut known, &mut |_| Ok::<_, SinkError>(()))?;
         let before = known.clone();
         let mut start = 0;
         let mut encoded_bytes = 0;
@@ -198,10 +247,13 @@ impl<'a> Archive<'a> {
             Encoded::Bytes(bytes) => self.append(bytes),
             Encoded::End(index, digests) => {
                 encoded_bytes += digests.tar_size_bytes;
+                if self.base_layers.contains(&digests.digest) {
+                    return self.take_back(start);
+                }
                 self.append(&[0; BLOCK][..padding(digests.size_bytes)])?;
                 match &before[index] {
                     Some(_) => Ok(()),
-                    None => self.overwrite(start, &layer_header(&digests)),
+                    None => self.fill_in(start, &layer_header(&digests)),
                 }
             }
         })?;
@@ -238,8 +290,28 @@ impl<'a> Archive<'a> {
         self.end_file(size_bytes)
     }
 
-    /// Replaces bytes that were written before and comes back to the end.
-    fn overwrite(&mut self, start: u64, bytes: &[u8]) -> Result<(), SinkError> {
+    /// Removes everything from `start` on: a layer that the base has, too.
+    fn take_back(&mut self, start: u64) -> Result<(), SinkError> {
+        self.position = start;
+        match &mut self.out {
+            Out::File { file, target } => file
+                .set_len(start)
+                .and_then(|()| file.seek(SeekFrom::Start(start)))
+                .map(drop)
+                .map_err(SinkError::writing(*target)),
+            Out::Stream(_) => Err(SinkError::Stream(ErrorKind::NotSeekable.into())),
+        }
+    }
+
+    /// Fills in a header whose place was left free, and comes back to the end.
+    fn fill_in(&mut self, start: u64, bytes: &[u8]) -> Result<(), SinkError> {
+        if bytes.len() != BLOCK {
+            let error = ErrorKind::FileTooLarge.into();
+            return Err(match &self.out {
+                Out::File { target, .. } => SinkError::writing(*target)(error),
+                Out::Stream(_) => SinkError::Stream(error),
+            });
+        }
         match &mut self.out {
             Out::File { file, target } => file
                 .seek(SeekFrom::Start(start))
@@ -249,5 +321,72 @@ impl<'a> Archive<'a> {
                 .map_err(SinkError::writing(*target)),
             Out::Stream(_) => Err(SinkError::Stream(ErrorKind::NotSeekable.into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use store::{PathDigest, StorePath};
+
+    use super::*;
+    use crate::layer::{ObjectPlace, StoredObject};
+
+    /// A layer of one object that is only said to have these sizes.
+    fn layer(size_bytes: u64, nodes: u64) -> Layer {
+        let object = StoredObject {
+            path: StorePath::new(PathDigest::from_bytes([1; 25]), "virtual".parse().unwrap()),
+            real: "/nowhere".into(),
+            size_bytes,
+            nodes,
+            place: ObjectPlace::Store,
+            slot: None,
+        };
+        Layer::new(vec![Arc::new(object)], None)
+    }
+
+    #[test]
+    fn only_layers_that_surely_fit_have_their_header_filled_in_later() {
+        for (size_bytes, nodes, expected) in [
+            (0, 1, false),
+            (6 << 30, 10, false),
+            (7 << 30, 1, true),
+            (u64::MAX, u64::MAX, true),
+            // Headers count, too.
+            (0, 1 << 20, true),
+        ] {
+            let found = may_be_large(&layer(size_bytes, nodes));
+            assert_eq!(found, expected, "{size_bytes} {nodes}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_needs_more_than_its_place_is_an_error_and_overwrites_nothing() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut archive = Archive::begin(&mut file, Path::new("x.tar")).unwrap();
+        let start = archive.position;
+        archive.append(&[0; BLOCK]).unwrap();
+        archive.append(b"layer").unwrap();
+        let digests = LayerDigests {
+            diff_id: crate::oci::DiffId(Digest::of(b"")),
+            tar_size_bytes: 9 << 30,
+            digest: Digest::of(b"layer"),
+            size_bytes: 9 << 30,
+        };
+        let header = layer_header(&digests);
+        assert_eq!(header.len(), 3 * BLOCK);
+        assert!(archive.fill_in(start, &header).is_err());
+        let small = layer_header(&LayerDigests {
+            size_bytes: 5,
+            ..digests
+        });
+        archive.fill_in(start, &small).unwrap();
+        archive.append(&[0; BLOCK - 5]).unwrap();
+        archive.end().unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        let mut read = tar::Archive::new(file);
+        let last = read.entries().unwrap().last().unwrap().unwrap();
+        assert_eq!(last.size(), 5);
     }
 }

@@ -6,6 +6,13 @@ use std::{
 };
 
 use super::SinkError;
+use crate::existing::ExistingError;
+
+impl From<ExistingError> for SinkError {
+    fn from(error: ExistingError) -> Self {
+        Self::Base(Box::new(error))
+    }
+}
 
 impl SinkError {
     /// An error of writing `path`, which a full disk explains best.

@@ -50,6 +50,11 @@ impl Format {
         )
     }
 
+    /// Returns whether an output can hold the layers of a base, which are copied and never unpacked.
+    pub const fn holds_base(self) -> bool {
+        matches!(self, Self::Archive | Self::DockerArchive | Self::Oci)
+    }
+
     /// Returns whether one output can hold an image for several platforms.
     pub const fn holds_platforms(self) -> bool {
         matches!(self, Self::Archive | Self::Oci)

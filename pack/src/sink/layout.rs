@@ -69,6 +69,7 @@ fn add_to(
             })
             .map(|(index, _)| index)
             .collect();
+        is_new |= write_base(one, directory)?;
         encoded_bytes += write_layers(one, directory, &wanted, &mut known)?;
         let digests: Vec<_> = known.into_iter().flatten().collect();
         let assembled = one.assemble(&digests);
@@ -106,6 +107,28 @@ fn add_to(
         encoded_bytes,
         unchanged,
     })
+}
+
+/// Copies the layers of the base that are not there. Returns whether any was not.
+fn write_base(image: &Image<'_>, directory: &Path) -> Result<bool, SinkError> {
+    let mut is_new = false;
+    let below = image.below.iter();
+    for (base, layer) in
+        below.flat_map(|below| below.base.layers().iter().map(|l| (&below.base, l)))
+    {
+        if has_blob(directory, &layer.digest, layer.size_bytes) {
+            continue;
+        }
+        is_new = true;
+        let place = directory.join(blob_path(&layer.digest));
+        let mut new = NewFile::beside(&place)?;
+        base.image().read_blob(layer, &mut |bytes| {
+            let written = new.file().write_all(bytes);
+            written.map_err(SinkError::writing(&place))
+        })?;
+        new.finish()?;
+    }
+    Ok(is_new)
 }
 
 /// Makes the wanted layers, each in a file of its own. Returns how much tar that was.

@@ -24,7 +24,7 @@ use std::{io, path::PathBuf};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{layer::LayerError, oci::Digest, start::StartError};
+use crate::{existing::ExistingError, layer::LayerError, oci::Digest, start::StartError};
 
 pub(crate) use archive::Archive;
 pub use format::{Format, UnknownFormat};
@@ -96,6 +96,17 @@ pub enum SinkError {
         /// The format.
         format: Format,
     },
+    /// The layers of a base are only copied, never unpacked.
+    #[error(
+        "an image on a base cannot be written as `{format}`, which is no layers but files: those of the base are not in the store"
+    )]
+    OnBase {
+        /// The format.
+        format: Format,
+    },
+    /// A layer of the base could not be copied.
+    #[error("cannot copy a layer of the base image")]
+    Base(#[source] Box<ExistingError>),
     /// The format holds an image for one platform only.
     #[error("`{format}` holds an image for one platform")]
     OnePlatform {

@@ -41,6 +41,10 @@ impl Image<'_> {
         if !format.holds_layers() && (is_changed(self) || others.iter().any(is_changed)) {
             return Err(SinkError::StablePaths { format });
         }
+        let is_on_base = |image: &Self| image.below.is_some();
+        if !format.holds_base() && (is_on_base(self) || others.iter().any(is_on_base)) {
+            return Err(SinkError::OnBase { format });
+        }
         let written = match (format, others) {
             (Format::Archive, _) | (Format::DockerArchive, []) => {
                 archive::write(self, others, path)

@@ -10,7 +10,11 @@ use std::{
 
 use store::elf::{self, Requests};
 
-use super::{StartError, program::Start, view::Thing};
+use super::{
+    StartError,
+    program::Start,
+    view::{Bytes, Thing},
+};
 
 /// Where loaders look last. Debian's has a directory for each architecture.
 const USUAL: [&str; 8] = [
@@ -154,6 +158,9 @@ impl<'a> Libraries<'a> {
         let Some((real, Thing::File { bytes, .. })) = self.start.view.resolve(path) else {
             return Ok(None);
         };
+        if matches!(bytes, Bytes::Base) {
+            return Ok(Some((real, Requests::default())));
+        }
         let requests = elf::read_file(bytes.open()?);
         let requests = requests.filter(|requests| requests.machine == machine);
         Ok(requests.map(|requests| (real, requests)))

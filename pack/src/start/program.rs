@@ -101,6 +101,14 @@ impl Start<'_> {
             return Err(StartError::Endless { program: program() });
         }
         let file = self.executable(path)?;
+        if matches!(file.bytes, Bytes::Base) {
+            return Ok(Launch {
+                program: file.path,
+                arguments: Vec::new(),
+                loader: None,
+                libraries: Vec::new(),
+            });
+        }
         let mut head = Vec::new();
         let mut reader = file.bytes.open()?.take(SCRIPT_HEAD);
         let read = reader.read_to_end(&mut head);

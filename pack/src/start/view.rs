@@ -13,6 +13,7 @@ use store::STORE_DIR;
 
 use super::StartError;
 use crate::{
+    base::{BaseEntry, BaseTree},
     layer::{ObjectPlace, Patched, StoredObject},
     rootfs::{ROOT_DIRECTORY, RootEntry, RootPath, RootTree},
 };
@@ -27,6 +28,8 @@ pub(crate) struct View<'a> {
     stored: BTreeMap<String, &'a StoredObject>,
     /// The directories of the objects at the root, relative to it, each with the objects that have it.
     at_root: BTreeMap<&'a str, Vec<&'a StoredObject>>,
+    /// What lies below all that.
+    base: Option<&'a BaseTree>,
 }
 
 /// What is at a path.
@@ -44,6 +47,8 @@ pub(super) enum Bytes<'a> {
     /// On this disk, with other digests.
     Changed(PathBuf, &'a StoredObject),
     Memory(&'a [u8]),
+    /// In a layer of the base: what a file there needs, the base has or has not.
+    Base,
 }
 
 /// What can be read and sought in.
@@ -55,6 +60,7 @@ impl<'a> Bytes<'a> {
     pub(super) fn open(&self) -> Result<Box<dyn Readable + 'a>, StartError> {
         match self {
             Self::Memory(bytes) => Ok(Box::new(Cursor::new(*bytes))),
+            Self::Base => Ok(Box::new(Cursor::new(&[][..]))),
             Self::Disk(path) => match File::open(path) {
                 Ok(file) => Ok(Box::new(file)),
                 Err(source) => Err(self.error(source)),
@@ -71,7 +77,7 @@ impl<'a> Bytes<'a> {
 
     pub(super) fn error(&self, source: std::io::Error) -> StartError {
         let path = match self {
-            Self::Memory(_) => PathBuf::new(),
+            Self::Memory(_) | Self::Base => PathBuf::new(),
             Self::Disk(path) | Self::Changed(path, _) => path.clone(),
         };
         StartError::Read { path, source }
@@ -79,11 +85,16 @@ impl<'a> Bytes<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(root: &'a RootTree, objects: impl Iterator<Item = &'a StoredObject>) -> Self {
+    pub(crate) fn new(
+        root: &'a RootTree,
+        objects: impl Iterator<Item = &'a StoredObject>,
+        base: Option<&'a BaseTree>,
+    ) -> Self {
         let mut view = Self {
             root,
             stored: BTreeMap::new(),
             at_root: BTreeMap::new(),
+            base,
         };
         for object in objects {
             match &object.place {
@@ -155,10 +166,11 @@ impl<'a> View<'a> {
         }
         let inner = text.strip_prefix('/')?;
         let parent = inner.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let objects = self.at_root.get(parent)?;
-        objects
-            .iter()
-            .find_map(|object| on_disk(object.real.join(ROOT_DIRECTORY).join(inner), object))
+        let objects = self.at_root.get(parent).into_iter().flatten();
+        let mut found =
+            objects.map(|object| on_disk(object.real.join(ROOT_DIRECTORY).join(inner), object));
+        let found = found.find_map(|found| found);
+        found.or_else(|| Some(in_base(self.base?.get(inner.as_bytes())?)))
     }
 }
 
@@ -171,6 +183,19 @@ fn generated(entry: &RootEntry) -> Thing<'_> {
         RootEntry::File { contents, mode } => Thing::File {
             bytes: Bytes::Memory(contents),
             executable: is_executable(*mode),
+        },
+    }
+}
+
+fn in_base(entry: &BaseEntry) -> Thing<'_> {
+    match entry {
+        BaseEntry::Directory { .. } => Thing::Directory,
+        BaseEntry::Symlink { target } => {
+            Thing::Link(PathBuf::from(OsString::from_vec(target.clone())))
+        }
+        BaseEntry::File { executable } => Thing::File {
+            bytes: Bytes::Base,
+            executable: *executable,
         },
     }
 }

@@ -4,7 +4,11 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde::de::DeserializeOwned;
 
-use super::{Mismatch, MismatchKind, Validation, contents::Contents, layer::read_layer};
+use super::{
+    Mismatch, MismatchKind, Validation,
+    contents::{Below, Contents},
+    layer::read_layer,
+};
 use crate::{
     existing::{
         AnyConfig, AnyIndex, AnyManifest, AnyPlatform, Entry, ExistingImage, MAX_DOCUMENT_BYTES,
@@ -38,6 +42,7 @@ pub fn validate_image(
             objects: 0,
             unattributed: 0,
             of_others: 0,
+            base_layers: Vec::new(),
             mismatches: Vec::new(),
         },
     };
@@ -141,9 +146,19 @@ impl Checker<'_> {
             self.check_config(&config_name, config, entry, manifest.layers.len());
         }
         let mut contents = is_ours.then(|| self.contents(&name, &manifest));
+        let of_base = if is_ours {
+            self.count_base(&name, &manifest)
+        } else {
+            0
+        };
         for (index, layer) in manifest.layers.iter().enumerate() {
             let diff_id = diff_ids.and_then(|ids| ids.get(index)).copied();
-            self.check_layer(layer, diff_id, contents.as_mut())?;
+            if index < of_base {
+                self.found.base_layers.push(layer.digest);
+                self.check_layer(layer, diff_id, None)?;
+            } else {
+                self.check_layer(layer, diff_id, contents.as_mut())?;
+            }
         }
         if let Some(contents) = contents {
             let judgement = contents.judge(self.allowed);
@@ -165,20 +180,46 @@ impl Checker<'_> {
         }))
     }
 
+    /// Returns how many layers an image of this crate says that its base has; the highest is always its own.
+    fn count_base(&mut self, name: &str, manifest: &AnyManifest) -> usize {
+        let Some(text) = manifest.annotations.get(annotation::BASE_LAYERS) else {
+            return 0;
+        };
+        let count = text.parse().ok();
+        match count.filter(|count| *count < manifest.layers.len()) {
+            Some(count) => count,
+            None => {
+                let problem = format!(
+                    "its annotation `{}` is `{text}`, and it has {} layers",
+                    annotation::BASE_LAYERS,
+                    manifest.layers.len()
+                );
+                self.report(name, &problem);
+                0
+            }
+        }
+    }
+
     /// Begins to look into an image of this crate, which says which digests were replaced.
     fn contents(&mut self, name: &str, manifest: &AnyManifest) -> Contents {
-        let Some(slots) = manifest.annotations.get(annotation::SLOTS) else {
-            return Contents::new(None);
-        };
-        let originals = Originals::parse(slots);
-        if originals.is_none() {
+        let slots = manifest.annotations.get(annotation::SLOTS);
+        let originals = slots.and_then(|slots| Originals::parse(slots));
+        if slots.is_some() && originals.is_none() {
             let problem = format!(
                 "its annotation `{}` does not name the slots of store paths",
                 annotation::SLOTS
             );
             self.report(name, &problem);
         }
-        Contents::new(originals)
+        let is_on_base = manifest.annotations.contains_key(annotation::BASE_LAYERS);
+        Contents::new(
+            originals,
+            if is_on_base {
+                Below::Base
+            } else {
+                Below::Nothing
+            },
+        )
     }
 
     /// Hashes what a manifest names that is no image's: an attestation, a signature.

@@ -19,6 +19,16 @@ const STORE: &[u8] = b"pith/store";
 /// A bill may be as long as this.
 const MAX_BILL_BYTES: u64 = 64 << 20;
 
+/// What lies below the layers that are looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Below {
+    /// They are all layers of the image.
+    #[default]
+    Nothing,
+    /// A base, of which nothing is known here.
+    Base,
+}
+
 /// Files of an image that neither lie in a store object nor are always made.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
@@ -29,6 +39,7 @@ pub(super) struct Contents {
     bill: Option<Vec<u8>>,
     /// What was replaced on the way into the image.
     originals: Option<Originals>,
+    pub(super) below: Below,
 }
 
 /// What lies in no store object.
@@ -60,9 +71,10 @@ pub(super) struct Judgement {
 
 impl Contents {
     /// Nothing yet; `originals` are the digests that were replaced.
-    pub(super) fn new(originals: Option<Originals>) -> Self {
+    pub(super) fn new(originals: Option<Originals>, below: Below) -> Self {
         Self {
             originals,
+            below,
             ..Self::default()
         }
     }
@@ -221,7 +233,7 @@ impl Contents {
             let object = name.and_then(|name| name.parse::<StorePath>().ok());
             return object.is_some_and(|object| self.objects.contains_key(&object));
         }
-        self.others.contains_key(&parts.join(&b'/'))
+        self.below == Below::Base || self.others.contains_key(&parts.join(&b'/'))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read},
 };
 
-use super::contents::Contents;
+use super::contents::{Below, Contents};
 use crate::{
     layer::{Compression, Dialect, Member, TarError, TarReader},
     oci::{Digest, DigestWriter},
@@ -106,7 +106,7 @@ fn read_entries(
     let mut directories = BTreeSet::new();
     while let Some(member) = reader.next_member()? {
         *entries += 1;
-        let wrong = check_entry(&member, &seen, &directories);
+        let wrong = check_entry(&member, &seen, &directories, contents.below);
         let found = if wrong.is_some() {
             None
         } else {
@@ -134,6 +134,7 @@ fn check_entry(
     member: &Member,
     seen: &BTreeSet<Vec<u8>>,
     directories: &BTreeSet<Vec<u8>>,
+    below: Below,
 ) -> Option<String> {
     let path = trimmed(&member.path);
     let mut names = path.split(|byte| *byte == b'/');
@@ -165,6 +166,10 @@ fn check_entry(
         && !directories.contains(&path[..slash])
     {
         return Some("comes before its directory".to_owned());
+    }
+    // Directories of a base are said again as they are.
+    if below == Below::Base && member.flag == b'5' {
+        return None;
     }
     let fixed = [
         ("uid", member.uid, 0),

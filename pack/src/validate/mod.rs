@@ -37,6 +37,8 @@ pub struct Validation {
     pub unattributed: u64,
     /// How many of the images are not by this crate; of these only digests were compared.
     pub of_others: usize,
+    /// The digests of the lowest layers that are those of a base, by what the images say: of these only digests were compared.
+    pub base_layers: Vec<Digest>,
     /// What is wrong. Empty: the image is what it claims to be.
     pub mismatches: Vec<Mismatch>,
 }

@@ -1,5 +1,7 @@
 //! The public API on a real store in a temporary directory.
 
+mod awkward;
+mod base;
 mod bytes;
 mod claims;
 mod emit;

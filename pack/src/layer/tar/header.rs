@@ -1,20 +1,25 @@
 //! Entries to bytes.
 
-use super::{Entry, EntryKind};
+use super::{Entry, EntryKind, Stamp};
 
 /// The unit of a tar archive.
 pub(crate) const BLOCK: usize = 512;
-/// The modification time of every entry: one second after the epoch, because some tools take 0 for "unset".
-const MTIME: u64 = 1;
 /// The name of every extended header. Readers do not show it; a constant cannot leak anything.
 const PAX_NAME: &[u8] = b"PaxHeaders";
 const NAME_BYTES: usize = 100;
 const PREFIX_BYTES: usize = 155;
 /// The largest size that eleven octal digits hold, 8 GiB − 1.
 const MAX_USTAR_SIZE: u64 = 0o77_777_777_777;
+/// The largest number of an owner that seven octal digits hold.
+const MAX_USTAR_ID: u64 = 0o7_777_777;
 
 /// Appends the header of `entry` to `out`: one block, after an extended header where the path, the link's target or the size does not fit into it.
 pub fn append_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
+    append_stamped(out, entry, Stamp::OURS);
+}
+
+/// Appends the header of an entry that belongs to somebody, and was changed at another time than everything of ours.
+pub(crate) fn append_stamped(out: &mut Vec<u8>, entry: &Entry<'_>, stamp: Stamp) {
     let mut path = entry.path.to_vec();
     let (flag, target, size) = match entry.kind {
         EntryKind::Directory => {
@@ -27,25 +32,54 @@ pub fn append_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
     let split = split_path(&path);
 
     // Sorted by key, and only what does not fit.
+    let too_large = |value: u64, most: u64| (value > most).then(|| value.to_string().into_bytes());
+    let wanted = [
+        ("gid", too_large(stamp.gid, MAX_USTAR_ID)),
+        (
+            "linkpath",
+            (target.len() > NAME_BYTES).then(|| target.to_vec()),
+        ),
+        ("mtime", too_large(stamp.mtime, MAX_USTAR_SIZE)),
+        ("path", split.is_none().then(|| path.clone())),
+        ("size", too_large(size, MAX_USTAR_SIZE)),
+        ("uid", too_large(stamp.uid, MAX_USTAR_ID)),
+    ];
     let mut records = Vec::new();
-    if target.len() > NAME_BYTES {
-        append_record(&mut records, "linkpath", target);
-    }
-    if split.is_none() {
-        append_record(&mut records, "path", &path);
-    }
-    if size > MAX_USTAR_SIZE {
-        append_record(&mut records, "size", size.to_string().as_bytes());
+    for (key, value) in wanted {
+        if let Some(value) = value {
+            append_record(&mut records, key, &value);
+        }
     }
     if !records.is_empty() {
-        append_block(out, b"", PAX_NAME, 0o644, records.len() as u64, b'x', b"");
+        let header = Block {
+            name: PAX_NAME,
+            mode: 0o644,
+            size: records.len() as u64,
+            flag: b'x',
+            ..Block::default()
+        };
+        header.append(out);
         out.extend_from_slice(&records);
         out.resize(out.len() + padding(records.len() as u64), 0);
     }
 
     let (prefix, name) = split.unwrap_or((&[], truncated(&path)));
-    let size = if size > MAX_USTAR_SIZE { 0 } else { size };
-    append_block(out, prefix, name, entry.mode, size, flag, truncated(target));
+    // What an extended header says is 0 here.
+    let fitting = |value: u64, most: u64| if value > most { 0 } else { value };
+    let block = Block {
+        prefix,
+        name,
+        mode: entry.mode,
+        size: fitting(size, MAX_USTAR_SIZE),
+        flag,
+        target: truncated(target),
+        stamp: Stamp {
+            uid: fitting(stamp.uid, MAX_USTAR_ID),
+            gid: fitting(stamp.gid, MAX_USTAR_ID),
+            mtime: fitting(stamp.mtime, MAX_USTAR_SIZE),
+        },
+    };
+    block.append(out);
 }
 
 /// Appends the end of an archive: two zero blocks, and nothing to fill a record of 20 of them.
@@ -92,34 +126,40 @@ fn append_record(out: &mut Vec<u8>, key: &str, value: &[u8]) {
     out.push(b'\n');
 }
 
-fn append_block(
-    out: &mut Vec<u8>,
-    prefix: &[u8],
-    name: &[u8],
+/// The fields of one header.
+#[derive(Default)]
+struct Block<'a> {
+    prefix: &'a [u8],
+    name: &'a [u8],
     mode: u32,
     size: u64,
     flag: u8,
-    target: &[u8],
-) {
-    let mut block = [0; BLOCK];
-    let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, name);
-    put(100, format!("{mode:07o}").as_bytes());
-    put(108, b"0000000"); // uid
-    put(116, b"0000000"); // gid
-    put(124, format!("{size:011o}").as_bytes());
-    put(136, format!("{MTIME:011o}").as_bytes());
-    put(148, b"        "); // the checksum counts itself as spaces
-    put(156, &[flag]);
-    put(157, target);
-    put(257, b"ustar\x0000");
-    // Empty user and group names.
-    put(329, b"0000000"); // device numbers
-    put(337, b"0000000");
-    put(345, prefix);
-    let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    out.extend_from_slice(&block);
+    target: &'a [u8],
+    stamp: Stamp,
+}
+
+impl Block<'_> {
+    fn append(&self, out: &mut Vec<u8>) {
+        let mut block = [0; BLOCK];
+        let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, self.name);
+        put(100, format!("{:07o}", self.mode).as_bytes());
+        put(108, format!("{:07o}", self.stamp.uid).as_bytes());
+        put(116, format!("{:07o}", self.stamp.gid).as_bytes());
+        put(124, format!("{:011o}", self.size).as_bytes());
+        put(136, format!("{:011o}", self.stamp.mtime).as_bytes());
+        put(148, b"        "); // the checksum counts itself as spaces
+        put(156, &[self.flag]);
+        put(157, self.target);
+        put(257, b"ustar\x0000");
+        // Empty user and group names.
+        put(329, b"0000000"); // device numbers
+        put(337, b"0000000");
+        put(345, self.prefix);
+        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        out.extend_from_slice(&block);
+    }
 }
 
 #[cfg(test)]
@@ -188,6 +228,25 @@ mod tests {
         let header = file(b"a", MAX_USTAR_SIZE + 1);
         assert_eq!(header.len(), 3 * BLOCK);
         assert_eq!(header[BLOCK..BLOCK + 19], *b"19 size=8589934592\n");
+    }
+
+    #[test]
+    fn an_owner_and_a_time_are_kept_however_large_they_are() {
+        for (uid, records) in [(70_000, 0), (MAX_USTAR_ID + 1, 2)] {
+            let mut header = Vec::new();
+            let entry = Entry {
+                path: b"home/me",
+                mode: 0o700,
+                kind: EntryKind::Directory,
+            };
+            let (gid, mtime) = (5, 1_700_000_000);
+            append_stamped(&mut header, &entry, Stamp { uid, gid, mtime });
+            assert_eq!(header.len(), (1 + records) * BLOCK);
+            append_end(&mut header);
+            let member = super::super::TarReader::new(&header[..]).next_member();
+            let member = member.unwrap().unwrap();
+            assert_eq!((member.uid, member.gid, member.mtime), (uid, gid, mtime));
+        }
     }
 
     #[test]

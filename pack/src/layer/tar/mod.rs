@@ -8,7 +8,7 @@ mod reader;
 
 use thiserror::Error;
 
-pub(crate) use header::{BLOCK, padding};
+pub(crate) use header::{BLOCK, append_stamped, padding};
 pub use header::{append_end, append_entry};
 pub use reader::{Dialect, Member, TarReader};
 
@@ -21,6 +21,29 @@ pub struct Entry<'a> {
     pub mode: u32,
     /// What it is.
     pub kind: EntryKind<'a>,
+}
+
+/// Whose an entry is, and when it was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) uid: u64,
+    pub(crate) gid: u64,
+    pub(crate) mtime: u64,
+}
+
+impl Stamp {
+    /// Of every entry that comes from a store or is generated: root's, and one second after the epoch, because some tools take 0 for "unset".
+    pub(crate) const OURS: Self = Self {
+        uid: 0,
+        gid: 0,
+        mtime: 1,
+    };
+}
+
+impl Default for Stamp {
+    fn default() -> Self {
+        Self::OURS
+    }
 }
 
 /// What an entry is.

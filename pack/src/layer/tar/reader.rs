@@ -64,6 +64,9 @@ struct Extended {
     path: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
     size_bytes: Option<u64>,
+    uid: Option<u64>,
+    gid: Option<u64>,
+    mtime: Option<u64>,
     /// Whether the contents are without their holes; then GNU has the name elsewhere, too.
     is_sparse: bool,
     /// The type flags of those headers.
@@ -249,6 +252,9 @@ fn apply(mut member: Member, extended: Extended, offset: u64) -> Member {
     if let Some(size_bytes) = extended.size_bytes {
         member.size_bytes = size_bytes;
     }
+    member.uid = extended.uid.unwrap_or(member.uid);
+    member.gid = extended.gid.unwrap_or(member.gid);
+    member.mtime = extended.mtime.unwrap_or(member.mtime);
     if extended.is_sparse {
         member.flag = b'S';
     }
@@ -375,19 +381,31 @@ fn parse_records(
             b"path" => extended.path = Some(value.to_vec()),
             b"linkpath" => extended.target = Some(value.to_vec()),
             b"size" => extended.size_bytes = Some(decimal(value).ok_or_else(error)?),
+            b"uid" => extended.uid = Some(decimal(value).ok_or_else(error)?),
+            b"gid" => extended.gid = Some(decimal(value).ok_or_else(error)?),
+            b"mtime" => extended.mtime = seconds(value, dialect).ok_or_else(error)?,
             _ if dialect == Dialect::Any => {
                 extended.is_sparse |= key.starts_with(b"GNU.sparse.");
             }
             _ => {
                 return Err(header_error(
                     at,
-                    "an extended record other than path, linkpath and size",
+                    "an extended record other than path, linkpath, size, uid, gid and mtime",
                 ));
             }
         }
         rest = &rest[length..];
     }
     Ok(())
+}
+
+/// Parses a time. Others write fractions of seconds, and times before 1970, which count for nothing here.
+fn seconds(value: &[u8], dialect: Dialect) -> Option<Option<u64>> {
+    let whole = value.split(|byte| *byte == b'.').next();
+    match dialect {
+        Dialect::Ours => decimal(value).map(Some),
+        Dialect::Any => Some(whole.and_then(decimal)),
+    }
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {

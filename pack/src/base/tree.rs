@@ -1,0 +1,261 @@
+//! What a base has where.
+
+use std::{collections::BTreeMap, io::Read as _};
+
+use crate::{
+    existing::{Entry, ExistingError, ExistingImage, Files, clean, join, put_on, split},
+    layer::{Member, Stamp, TarError},
+    rootfs::{GROUP_FILE, PASSWD_FILE},
+};
+
+/// How many links Linux follows on one way (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+/// A longer list of accounts is not read.
+const MAX_TEXT_BYTES: u64 = 1 << 20;
+/// What a directory is that no layer has an entry for, although there is something in it.
+const IMPLIED: BaseEntry = BaseEntry::Directory {
+    mode: 0o755,
+    stamp: Stamp::OURS,
+};
+
+/// What is at a path of a base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BaseEntry {
+    Directory {
+        mode: u32,
+        stamp: Stamp,
+    },
+    Symlink {
+        target: Vec<u8>,
+    },
+    /// A file, or anything else that has no names in it.
+    File {
+        executable: bool,
+    },
+}
+
+/// All paths of a base, its layers put together; relative, without slashes at their ends.
+#[derive(Debug, Default)]
+pub(crate) struct BaseTree {
+    entries: Files<BaseEntry>,
+    /// The lists of accounts that are plain files, by their paths.
+    texts: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// One entry of a layer, before it is known what lower layers have.
+struct Found {
+    entry: BaseEntry,
+    text: Option<Vec<u8>>,
+}
+
+impl BaseTree {
+    /// Reads the entries of layers, the lowest first.
+    pub(crate) fn read(image: &ExistingImage<'_>, layers: &[Entry]) -> Result<Self, ExistingError> {
+        let mut files = Files::new();
+        for layer in layers {
+            let found = read_layer(image, layer)?;
+            put_on(&mut files, found, |found: &Found| {
+                matches!(found.entry, BaseEntry::Directory { .. })
+            });
+        }
+        let mut tree = Self::default();
+        for (path, found) in files {
+            if let Some(text) = found.text {
+                tree.texts.insert(path.clone(), text);
+            }
+            tree.entries.insert(path, found.entry);
+        }
+        tree.add_implied();
+        Ok(tree)
+    }
+
+    fn add_implied(&mut self) {
+        let mut implied = Vec::new();
+        for path in self.entries.keys() {
+            let mut directory = split(path).0;
+            while !directory.is_empty() && !self.entries.contains_key(directory) {
+                implied.push(directory.to_vec());
+                directory = split(directory).0;
+            }
+        }
+        self.entries
+            .extend(implied.into_iter().map(|path| (path, IMPLIED)));
+    }
+
+    /// Returns what is at a path, as it stands there.
+    pub(crate) fn get(&self, path: &[u8]) -> Option<&BaseEntry> {
+        self.entries.get(path)
+    }
+
+    /// Returns the contents of a list of accounts, where it is a plain file.
+    pub(crate) fn text(&self, path: &[u8]) -> Option<&[u8]> {
+        self.texts.get(path).map(Vec::as_slice)
+    }
+
+    /// Returns where a path leads once the links above its last name are followed; `None` where that is below something that is no directory.
+    pub(crate) fn place(&self, path: &[u8]) -> Option<Vec<u8>> {
+        self.walk(path, false)
+    }
+
+    /// Returns where a path leads once all links are followed, the last one too.
+    pub(crate) fn resolve(&self, path: &[u8]) -> Option<Vec<u8>> {
+        self.walk(path, true)
+    }
+
+    fn walk(&self, path: &[u8], last_is_followed: bool) -> Option<Vec<u8>> {
+        let names = |path: &[u8]| -> Vec<Vec<u8>> {
+            let names = path.split(|byte| *byte == b'/').rev();
+            let names = names.filter(|name| !name.is_empty() && *name != b".");
+            names.map(<[u8]>::to_vec).collect()
+        };
+        let mut rest = names(path);
+        let mut at = Vec::new();
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
+            if name == b".." {
+                at = split(&at).0.to_vec();
+                continue;
+            }
+            let next = join(&at, &name);
+            let is_last = rest.is_empty();
+            match self.entries.get(&next) {
+                Some(BaseEntry::Symlink { target }) if !is_last || last_is_followed => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return None;
+                    }
+                    if target.starts_with(b"/") {
+                        at.clear();
+                    }
+                    rest.extend(names(target));
+                }
+                Some(BaseEntry::File { .. }) if !is_last => return None,
+                _ => at = next,
+            }
+        }
+        Some(at)
+    }
+}
+
+fn read_layer(
+    image: &ExistingImage<'_>,
+    layer: &Entry,
+) -> Result<Vec<(Vec<u8>, Found)>, ExistingError> {
+    let not_read = |source| image.layer_error(layer, source);
+    let mut reader = image.open_layer(layer)?;
+    let mut found = Vec::new();
+    while let Some(member) = reader.next_member().map_err(not_read)? {
+        let path = clean(&member.path);
+        if path.is_empty() {
+            continue;
+        }
+        let is_text = [PASSWD_FILE, GROUP_FILE]
+            .iter()
+            .any(|one| one.as_bytes() == path)
+            && member.flag == b'0'
+            && member.size_bytes <= MAX_TEXT_BYTES;
+        let text = if is_text {
+            let mut bytes = Vec::new();
+            let read = reader.read_to_end(&mut bytes);
+            read.map_err(|source| not_read(TarError::Read(source)))?;
+            Some(bytes)
+        } else {
+            None
+        };
+        let entry = entry(member);
+        found.push((path, Found { entry, text }));
+    }
+    Ok(found)
+}
+
+fn entry(member: Member) -> BaseEntry {
+    // Twelve bits, so nothing is lost.
+    let mode = u32::try_from(member.mode & 0o7777).unwrap_or_default();
+    match member.flag {
+        b'5' => BaseEntry::Directory {
+            mode,
+            stamp: Stamp {
+                uid: member.uid,
+                gid: member.gid,
+                mtime: member.mtime,
+            },
+        },
+        b'2' => BaseEntry::Symlink {
+            target: member.target,
+        },
+        _ => BaseEntry::File {
+            executable: mode & 0o111 != 0,
+        },
+    }
+}
+
+#[cfg(test)]
+impl BaseTree {
+    /// A tree of paths that end in a slash, have a target behind ` -> `, or are files.
+    pub(crate) fn of(paths: &[&str]) -> Self {
+        let mut tree = Self::default();
+        for path in paths {
+            let (path, entry) = match path.split_once(" -> ") {
+                Some((path, target)) => (
+                    path,
+                    BaseEntry::Symlink {
+                        target: target.into(),
+                    },
+                ),
+                None if path.ends_with('/') => (*path, IMPLIED),
+                None => (*path, BaseEntry::File { executable: true }),
+            };
+            tree.entries.insert(clean(path.as_bytes()), entry);
+        }
+        tree.add_implied();
+        tree
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_as_far_as_is_asked() {
+        let tree = BaseTree::of(&[
+            "bin -> usr/bin",
+            "usr/bin/sh -> dash",
+            "usr/bin/dash",
+            "opt -> /srv/../usr",
+            "loop -> loop",
+            "gone -> nowhere/at/all",
+        ]);
+        let text =
+            |path: Option<Vec<u8>>| path.map(|path| String::from_utf8_lossy(&path).into_owned());
+        for (path, place, end) in [
+            ("bin/sh", Some("usr/bin/sh"), Some("usr/bin/dash")),
+            ("bin", Some("bin"), Some("usr/bin")),
+            ("bin/new/x", Some("usr/bin/new/x"), Some("usr/bin/new/x")),
+            ("opt/bin/dash", Some("usr/bin/dash"), Some("usr/bin/dash")),
+            ("usr/bin/dash/x", None, None),
+            ("loop/x", None, None),
+            ("loop", Some("loop"), None),
+            ("gone/x", Some("nowhere/at/all/x"), Some("nowhere/at/all/x")),
+        ] {
+            assert_eq!(
+                text(tree.place(path.as_bytes())).as_deref(),
+                place,
+                "{path}"
+            );
+            assert_eq!(
+                text(tree.resolve(path.as_bytes())).as_deref(),
+                end,
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_lies_in_no_directory_implies_one() {
+        let tree = BaseTree::of(&["a/b/c"]);
+        assert_eq!(tree.get(b"a/b"), Some(&IMPLIED));
+        assert_eq!(tree.get(b"a"), Some(&IMPLIED));
+        assert_eq!(tree.get(b""), None);
+    }
+}
