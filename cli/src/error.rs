@@ -126,6 +126,7 @@ macro_rules! statuses {
 
 statuses! {
     crate::output::OutputError => Failed,
+    pack::BaseError => Failed,
     pack::ImageError => Failed,
     pack::SinkError => Failed,
     pack::existing::SourceError => Failed,

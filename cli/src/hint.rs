@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::{error::Error, io::ErrorKind};
 
-use pack::{ImageError, StartError};
+use pack::existing::ExistingError;
+use pack::{BaseError, ImageError, SinkError, StartError};
 use recipes::build::StepError;
 use recipes::source::archive::ArchiveError;
 use recipes::source::local::LocalError;
@@ -124,6 +125,9 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
             "`--platform` says what the image is for; a store path is for one platform only",
         );
     }
+    if let Some(hint) = on_base(error) {
+        return Some(hint);
+    }
     if let Some(ImageError::Start(error)) = find_type(error) {
         return Some(not_starting(error));
     }
@@ -137,6 +141,29 @@ fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
 }
 
 /// What may be done about an image whose program does not start.
+/// What may be done where an image does not lie on its base.
+fn on_base(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    if let Some(SinkError::OnBase { .. }) = find_type(error) {
+        return Some("`-f oci` and archives hold it; `umoci unpack` makes files of a layout");
+    }
+    if let Some(ExistingError::Unfit { .. }) = find_type(error) {
+        return Some("`pith pack --base` packs it on the new base");
+    }
+    let error = match find_type(error) {
+        Some(ImageError::Base(error)) => error,
+        _ => find_type(error)?,
+    };
+    match error {
+        BaseError::Conflict { .. } => {
+            Some("`links` and `files` of `image(…)` say what lies where in an image")
+        }
+        BaseError::Distribution => {
+            Some("pack those packages by themselves, and other packages on that image")
+        }
+        _ => None,
+    }
+}
+
 const fn not_starting(error: &StartError) -> &'static str {
     match error {
         StartError::Library { .. } => {

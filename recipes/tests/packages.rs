@@ -714,6 +714,7 @@ image(
     files = {"/etc/app.conf": "a = 1\n"},
     volumes = ["/data"],
     stop_signal = "SIGINT",
+    base = "registry.example/debian:13",
     annotations = {"org.example.team": "web"},
     executables = {"/start": app.out},
     health_check = {"command": [app.out + "/bin/app", "--ping"], "interval": 10, "retries": 2},
@@ -785,6 +786,7 @@ fn project_comes_before_the_collection() -> TestResult {
     assert_eq!(image.user.as_deref(), Some("1000"));
     assert_eq!(image.workdir, "/");
     assert_eq!(image.links, None);
+    assert_eq!(image.base.as_deref(), Some("registry.example/debian:13"));
     assert_eq!(image.annotations["org.example.team"], "web");
     assert!(image.executables.contains_key("/start"));
     let check = image.health_check.as_ref().ok_or("no health check")?;
@@ -862,6 +864,7 @@ fn image_with_bad_values_is_refused() -> TestResult {
             "links = {\"/bin/../x\": \"y\"}",
             "`links` of `image` has `/bin/../x`",
         ),
+        ("base = \"a b\"", "`base` of `image` is `a b`"),
         (
             "stop_signal = \"TERM\"",
             "`stop_signal` of `image` is `TERM`",

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pack::attest::Parameters;
+use pack::existing::ExistingImage;
 use pack::oci::{Digest, ManifestType, Platform as ImagePlatform, Timestamp};
 use pack::registry::{PushOptions, Pushed};
 use pack::{
-    Compression, Emit, Format, Image, ImageName, ImageReport, LayerReport, PackOptions, SinkError,
-    Written,
+    Base, BaseReport, Compression, Emit, Format, Image, ImageName, ImageReport, ImageSpec,
+    LayerReport, PackOptions, SinkError, Written,
 };
 use recipes::model::Platform;
 use serde::Serialize;
@@ -17,6 +18,7 @@ use store::LocalStore;
 use store::registry::Repository;
 use thiserror::Error;
 
+use super::image::{ImagePlace, find_base};
 use crate::attest::{AttestArgs, Attester};
 use crate::budget::check_budget;
 use crate::context::Context;
@@ -64,6 +66,11 @@ pub(crate) struct PackArgs {
     /// The name and tag of the image; the first target's name and `latest` by default
     #[arg(short, long, value_name = "NAME[:TAG]")]
     name: Option<String>,
+    /// Put it on IMAGE: an archive, a layout directory, or a name in a registry, best with its digest
+    ///
+    /// Its layers come first, as they are, and it is run as IMAGE is where nothing else is said. Only for archives, layouts and registries.
+    #[arg(long, value_name = "IMAGE")]
+    base: Option<String>,
     /// What it runs on, linux/amd64 or linux/arm64, this machine by default; several, in oci and archives, make an index
     #[arg(long = "platform", value_name = "PLATFORM")]
     platforms: Vec<ImagePlatform>,
@@ -133,9 +140,20 @@ struct Report {
 #[error("`{0}` is for an image for one platform")]
 struct OnePlatform(&'static str);
 
+/// An image before it is made.
+struct Planned {
+    realised: Realised,
+    spec: ImageSpec,
+    base: Option<ImagePlace>,
+}
+
 /// Builds, packs and prints where the image is.
 pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
     let platforms = asked_platforms(&args.platforms);
+    if args.base.is_some() && args.is_written() && !args.format.holds_base() {
+        let format = args.format;
+        return Err(SinkError::OnBase { format }.into());
+    }
     let registries = open_registries(args, context)?;
     let created = claimed_time(args.created, context)?;
     if platforms.len() > 1 {
@@ -158,8 +176,7 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     let attester = args
         .attest
         .attester(args.parameters(&platforms, &options), created, context)?;
-    let mut images = Vec::with_capacity(platforms.len());
-    let mut roots = Vec::with_capacity(platforms.len());
+    let mut planned = Vec::with_capacity(platforms.len());
     for platform in platforms {
         let evaluator = context.evaluator_for(platform);
         let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
@@ -174,14 +191,25 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             _ => default_spec(&name, platform)?,
         };
         spec.created = created;
-        images.push(Image::new(
-            &store,
-            &realised.paths,
-            &spec,
-            &options,
-            &events,
-        )?);
-        roots.push(realised);
+        planned.push(Planned {
+            base: find_base(args.base.as_deref(), &selections, &args.registry, context)?,
+            realised,
+            spec,
+        });
+    }
+    let bases = planned.iter().map(|one| one.base.as_ref());
+    let bases = bases.map(|base| base.map(ImagePlace::open).transpose());
+    let bases: Vec<Option<ExistingImage<'_>>> = bases.collect::<Result<_, _>>()?;
+    let mut images = Vec::with_capacity(planned.len());
+    for (Planned { realised, spec, .. }, base) in planned.iter().zip(&bases) {
+        let paths = &realised.paths;
+        images.push(match base {
+            None => Image::new(&store, paths, spec, &options, &events)?,
+            Some(base) => {
+                let base = Base::load(base, &spec.platform)?;
+                Image::on_base(&store, paths, spec, &options, &events, base)?
+            }
+        });
     }
     if !registries.is_empty() {
         learn_layers(context, &store, &mut images)?;
@@ -193,7 +221,7 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             context,
             &store,
             &images,
-            &roots,
+            &planned,
             (name, registry),
         )?;
     }
@@ -206,12 +234,12 @@ fn attach(
     context: &Context,
     store: &LocalStore,
     images: &[Image<'_>],
-    roots: &[Realised],
+    planned: &[Planned],
     place: (&ImageName, &Repository),
 ) -> Result<(), CommandError> {
     let mut attached = 0;
-    for (image, roots) in images.iter().zip(roots) {
-        attached += attester.attach(context, store, image, &roots.paths, place)?;
+    for (image, Planned { realised, .. }) in images.iter().zip(planned) {
+        attached += attester.attach(context, store, image, &realised.paths, place)?;
     }
     if attached > 0 {
         let documents = plural(attached, "document");
@@ -396,6 +424,9 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
         if args.explain {
             printer.result(&layers(image))?;
         }
+        if let Some(base) = &image.base {
+            tell_base(base, &mark, context);
+        }
         for kept in image.stable_paths.iter().flat_map(|stable| &stable.kept) {
             printer.note(&format!(
                 "`{}` keeps its digest: {}",
@@ -438,6 +469,21 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
         printer.result(document)?;
     }
     Ok(())
+}
+
+/// Says what is below an image, and what of it is hidden.
+fn tell_base(base: &BaseReport, mark: &str, context: &Context) {
+    let printer = context.printer();
+    let name = base.name.as_deref().unwrap_or("the base");
+    printer.note(&format!(
+        "on {name}{mark}, {}: {}, {}",
+        base.digest,
+        plural(base.layers, "layer"),
+        human_bytes(base.size_bytes)
+    ));
+    for path in &base.replaced {
+        printer.note(&format!("`{path}` of the base is replaced"));
+    }
 }
 
 /// What `--json` prints.

@@ -41,6 +41,8 @@ pub struct ImageDeclaration {
     pub health_check: Option<HealthCheck>,
     /// Layers that it wants, by name, each with patterns of the names of what is in it; in the recipe's order.
     pub layers: Vec<(String, Vec<String>)>,
+    /// The image below, as the recipe names it: a file, or an image in a registry.
+    pub base: Option<String>,
     /// Where the recipe declares it.
     pub origin: Location,
 }

@@ -1,5 +1,6 @@
 //! `pith image`: images that exist already, in files and in registries. One file a subcommand.
 
+mod base;
 mod copy;
 mod diff;
 mod image_command;
@@ -11,5 +12,6 @@ mod rebase;
 mod sign;
 mod verify;
 
+pub(crate) use base::find_base;
 pub(crate) use image_command::{ImageArgs, image};
 pub(crate) use place::ImagePlace;

@@ -47,13 +47,23 @@ impl ImagePlace {
         args: &RegistryArgs,
         context: &Context,
     ) -> Result<Self, CommandError> {
+        Self::of_existing_in(context.directory(), text, args, context)
+    }
+
+    /// The same, with paths that are relative to `directory`.
+    pub(crate) fn of_existing_in(
+        directory: &Path,
+        text: &str,
+        args: &RegistryArgs,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
         // Nobody calls an image in a registry so, and who has mistyped a file's name is told that it is not there.
         let is_path = text.starts_with(['/', '.']) || text.ends_with(".tar");
         if let Some(text) = file_of(text) {
-            let (path, tag) = split_tag(text, context.directory());
+            let (path, tag) = split_tag(text, directory);
             return Ok(Self::File(path, tag));
         }
-        let (path, tag) = split_tag(text, context.directory());
+        let (path, tag) = split_tag(text, directory);
         if is_path || path.exists() {
             return Ok(Self::File(path, tag));
         }

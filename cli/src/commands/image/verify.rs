@@ -228,6 +228,15 @@ fn tell(found: &Validation, context: &Context) {
             "{images} not made by pith: of these only digests were compared"
         ));
     }
+    if !found.base_layers.is_empty() {
+        let layers = plural(found.base_layers.len(), "layer");
+        printer.note(&format!(
+            "{layers} of a base image: of these only digests were compared"
+        ));
+        for digest in &found.base_layers {
+            printer.note(&format!("  {digest}"));
+        }
+    }
     if found.unattributed > 0 {
         printer.note(&format!(
             "{} files lie at the root, where packages of a distribution do, and were not compared with anything but digests",

@@ -10,6 +10,7 @@ use pack::serve::{ImageSource, Offer, SourceError};
 use pack::{Image, PackOptions};
 use recipes::model::Platform;
 use store::LocalStore;
+use thiserror::Error;
 
 use crate::commands::pack::title_of;
 use crate::context::Context;
@@ -106,6 +107,9 @@ impl Offers<'_> {
         let realised = realised.map_err(failed)?;
         let title = selections.first().map(title_of).unwrap_or_default();
         let spec = match selections.as_slice() {
+            [Selection::Image(image)] if image.base.is_some() => {
+                Err(CommandError::failed(OnBase(image.name.clone())))
+            }
             [Selection::Image(image)] => declared_spec(image, &title, platform, &realised.paths),
             _ => default_spec(&title, platform),
         };
@@ -119,6 +123,11 @@ impl Offers<'_> {
         image.map_err(|error| failed(error.into()))
     }
 }
+
+/// Layers that are not in the store cannot be made again from it.
+#[derive(Debug, Error)]
+#[error("`{0}` lies on a base image, whose layers are only where the base is: pack and push it")]
+struct OnBase(String);
 
 /// What a user here would read.
 fn text_of(error: &CommandError) -> String {

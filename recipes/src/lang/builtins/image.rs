@@ -33,6 +33,7 @@ const FIELDS: &[&str] = &[
     "stop_signal",
     "health_check",
     "layers",
+    "base",
 ];
 
 #[starlark_module]
@@ -130,6 +131,7 @@ fn declaration(
             .map(|field| health_check(field, context))
             .transpose()?,
         layers: fields.optional("layers").map_or(Ok(Vec::new()), layers)?,
+        base: fields.optional("base").map(base).transpose()?,
         origin: crate::model::Location::default(),
     })
 }
@@ -302,6 +304,18 @@ fn with_absolute_keys<T>(
         absolute(field, path)?;
     }
     Ok(map)
+}
+
+/// Returns the name of a file or of an image in a registry; which of them it is, who packs finds out.
+fn base(field: Field<'_>) -> Result<String, LangError> {
+    let text = field.string()?;
+    if text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(field.bad_value(format!(
+            "is `{}`, which names no image: write `registry.example/debian:13@sha256:…` or `./base.tar`",
+            text.escape_debug()
+        )));
+    }
+    Ok(text.to_owned())
 }
 
 fn stop_signal(field: Field<'_>) -> Result<String, LangError> {
