@@ -328,7 +328,8 @@ impl PackArgs {
             .plan
             .as_ref()
             .map(|plan| ("plan", Digest::of(plan.to_text().as_bytes()).to_string()));
-        let choices = choices.into_iter().chain(plan);
+        let base = self.base.clone().map(|base| ("base", base));
+        let choices = choices.into_iter().chain(plan).chain(base);
         Parameters {
             targets: self.targets.clone(),
             platforms: platforms.iter().map(ToString::to_string).collect(),

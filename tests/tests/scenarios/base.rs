@@ -1,0 +1,231 @@
+//! Images on a base: under real engines, in real registries, and of other tools.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tests::other_servers::Registry;
+use tests::{PodmanTurn, TestEnv};
+
+/// The name of the image on the base.
+const NAME: &str = "pith-test-on-base";
+
+/// Packs `hello` on a base and returns the report.
+fn pack_on(env: &TestEnv, base: &str, further: &[&str]) -> Value {
+    let arguments = ["pack", "hello", "--json", "-n", NAME, "--base", base];
+    let said = env.pith(&[&arguments[..], further].concat());
+    said.expect_success().json()
+}
+
+#[test]
+fn a_program_runs_on_packages_of_debian_through_their_links() {
+    let env = TestEnv::with_shared_store();
+    let set = "debian:redis-server,dash";
+    env.pith(&[
+        "pack",
+        set,
+        "-q",
+        "-f",
+        "oci",
+        "-o",
+        "base",
+        "-n",
+        "pith-test-base",
+    ])
+    .expect_success();
+    env.write(
+        "project/pith.star",
+        &format!(
+            "image(name = \"{NAME}\", packages = [package(\"hello\")], base = \"./base\", env = {{\"A\": \"b\"}})\n"
+        ),
+    );
+    let pack = |further: &[&str]| {
+        let said = env.pith(&[&["pack", NAME, "--json"], further].concat());
+        said.expect_success().json()
+    };
+    let archive = pack(&["-o", "on.tar"]);
+    let base = &archive["image"]["base"];
+    assert_eq!(base["name"], "docker.io/library/pith-test-base:latest");
+    assert_eq!(base["replaced"], serde_json::json!([]));
+    // The same again, from an archive and in a layout.
+    env.tool(
+        "skopeo",
+        &[
+            "--insecure-policy",
+            "copy",
+            "-q",
+            "oci:project/base",
+            "oci-archive:project/base.tar:x",
+        ],
+    )
+    .expect_success();
+    let layout = pack(&["-f", "oci", "-o", "on", "--base", "base.tar"]);
+    assert_eq!(layout["image"]["base"]["digest"], base["digest"]);
+
+    let verified = env.pith(&["image", "verify", "on.tar", "--json"]);
+    let verified = verified.expect_success().json();
+    let layers = verified["base_layers"].as_array().map(Vec::len);
+    assert_eq!(
+        layers,
+        base["layers"]
+            .as_u64()
+            .and_then(|count| usize::try_from(count).ok())
+    );
+
+    let _turn = PodmanTurn::take();
+    env.podman(&["load", "-q", "-i", "project/on.tar"])
+        .expect_success();
+    let said = env.podman_run(&["--network=none", NAME]).expect_success();
+    assert_eq!(said.stdout, "Hello, world!\n");
+    let script = "[ -L /bin ] && [ -L /lib ] && hello && [ $A = b ] && redis-cli --version";
+    let options = [
+        "--network=none",
+        "--entrypoint",
+        "/bin/sh",
+        NAME,
+        "-c",
+        script,
+    ];
+    let said = env.podman_run(&options).expect_success().stdout;
+    assert!(said.starts_with("Hello, world!\nredis-cli "), "{said}");
+    env.remove_image(NAME);
+}
+
+#[test]
+fn an_image_that_podman_saved_is_a_base() {
+    let env = TestEnv::with_shared_store();
+    for directory in ["usr/bin", "etc", "srv"] {
+        fs::create_dir_all(env.path("tree").join(directory)).expect("the place is ours");
+    }
+    env.write(
+        "tree/etc/passwd",
+        "root:x:0:0::/:/bin/sh\nweb:x:33:33::/srv:/bin/sh\n",
+    );
+    env.write("tree/srv/page", "of the base\n");
+    std::os::unix::fs::symlink("usr/bin", env.path("tree/bin")).expect("the place is ours");
+    env.tool("tar", &["-cf", "tree.tar", "-C", "tree", "."])
+        .expect_success();
+    let _turn = PodmanTurn::take();
+    let imported = "pith-test-imported";
+    let changes = [
+        "--change",
+        "USER web",
+        "--change",
+        "WORKDIR /srv",
+        "--change",
+        "ENV A=b",
+    ];
+    let import = [&["import", "-q"], &changes[..], &["tree.tar", imported]].concat();
+    env.podman(&import).expect_success();
+    env.podman(&["save", "-q", "-o", "saved.tar", imported])
+        .expect_success();
+    env.remove_image(imported);
+
+    let report = pack_on(&env, "../saved.tar", &["-o", "../on.tar"]);
+    assert_eq!(report["image"]["base"]["layers"], 1);
+    env.pith(&["image", "verify", "../on.tar"]).expect_success();
+    env.podman(&["load", "-q", "-i", "on.tar"]).expect_success();
+    let inspected = env.podman(&["image", "inspect", NAME]);
+    let config = &inspected.expect_success().json()[0]["Config"];
+    assert_eq!(config["User"], "web");
+    assert_eq!(config["WorkingDir"], "/srv");
+    let variables = config["Env"].as_array().expect("a list");
+    assert!(variables.contains(&"A=b".into()), "{config}");
+    let said = env.podman_run(&["--network=none", NAME]).expect_success();
+    assert_eq!(said.stdout, "Hello, world!\n");
+    let created = env.podman(&["create", "-q", NAME]).expect_success();
+    env.podman(&["export", "-o", "exported.tar", created.line()])
+        .expect_success();
+    env.podman(&["rm", "-f", created.line()]).expect_success();
+    env.remove_image(NAME);
+    let listed = env
+        .tool("tar", &["-tvf", "exported.tar"])
+        .expect_success()
+        .stdout;
+    assert!(listed.contains(" bin -> usr/bin\n"), "{listed}");
+    assert!(
+        listed.contains(" usr/bin/hello -> /pith/store/"),
+        "{listed}"
+    );
+    assert!(listed.contains(" srv/page\n"), "{listed}");
+}
+
+#[test]
+fn layers_of_a_base_in_a_registry_are_taken_from_where_it_lies() {
+    let env = TestEnv::with_shared_store();
+    let registry = Registry::start("").expect("Debian's registry starts");
+    let base = format!("{}/team/base:1", registry.address);
+    let name = format!("{}/team/on-base:1", registry.address);
+    env.pith(&["pack", "jq", "-q", "--push", &base])
+        .expect_success();
+    let pushed = pack_on(&env, &base, &["--push", &name]);
+    let layers = &pushed["image"]["base"]["layers"];
+    assert_eq!(pushed["pushed"][0]["mounted_blobs"], *layers, "{pushed}");
+    let again = pack_on(&env, &base, &["--push", &name]);
+    assert_eq!(again["pushed"][0]["unchanged"], true);
+    // By its digest, it is the same one.
+    let digest = &pushed["image"]["base"]["digest"];
+    let digest = digest.as_str().expect("a digest");
+    let by_digest = format!("{}/team/base@{digest}", registry.address);
+    let pinned = pack_on(&env, &by_digest, &["-o", "../pinned.tar"]);
+    assert_eq!(pinned["image"]["base"]["digest"], digest);
+    let place = format!("docker://{name}");
+    let inspect = ["inspect", "--raw", "--tls-verify=false", &place];
+    let manifest = env.tool("skopeo", &inspect).expect_success().json();
+    let annotations = &manifest["annotations"];
+    assert_eq!(annotations["org.opencontainers.image.base.digest"], digest);
+    assert_eq!(annotations["org.opencontainers.image.base.name"], base);
+    env.pith(&["image", "verify", &name]).expect_success();
+}
+
+#[test]
+fn what_cannot_lie_on_a_base_is_refused_before_anything_is_built() {
+    let env = TestEnv::with_shared_store();
+    for format in ["tar", "dir", "squashfs", "bundle", "run", "initramfs"] {
+        let arguments = ["pack", "hello", "-q", "-f", format, "--base", "nowhere.tar"];
+        let refused = env.pith(&arguments).expect_status(1).stderr;
+        let expected = format!("error: an image on a base cannot be written as `{format}`");
+        assert!(refused.starts_with(&expected), "{refused}");
+        assert!(refused.contains("hint: "), "{refused}");
+    }
+    let missing = env.pith(&["pack", "hello", "-q", "--base", "nowhere.tar"]);
+    let missing = missing.expect_status(1).stderr;
+    assert!(
+        missing.contains("cannot read `") && missing.contains("nowhere.tar"),
+        "{missing}"
+    );
+    env.pith(&["pack", "hello", "-q", "-o", "hello.tar"])
+        .expect_success();
+    let set = ["pack", "debian:dash", "-q", "--base", "hello.tar"];
+    let refused = env.pith(&set).expect_status(1).stderr;
+    assert!(refused.contains("packages of a distribution"), "{refused}");
+}
+
+#[test]
+fn other_tools_unpack_an_image_on_a_base() {
+    let env = TestEnv::with_shared_store();
+    env.pith(&["pack", "jq", "-q", "-o", "base.tar"])
+        .expect_success();
+    pack_on(&env, "base.tar", &["-f", "oci", "-o", "../on"]);
+    let mut unpack = Command::new("umoci");
+    unpack.arg("unpack");
+    if !tests::is_root() {
+        unpack.arg("--rootless");
+    }
+    let image = format!("{}:latest", env.path("on").display());
+    let bundle = env.path("bundle");
+    unpack.args(["--image", &image]).arg(&bundle);
+    tests::run(&mut unpack).expect_success();
+    for program in ["bin/hello", "bin/jq"] {
+        let link = fs::read_link(bundle.join("rootfs").join(program)).expect("it is a link");
+        let inner = link.strip_prefix("/").expect("it is absolute");
+        assert!(bundle.join("rootfs").join(inner).is_file(), "{program}");
+    }
+    let bill = Path::new("rootfs/usr/share/sbom").join(format!("{NAME}.spdx.json"));
+    let bill = fs::read(bundle.join(bill)).expect("it is in the image");
+    let bill: Value = serde_json::from_slice(&bill).expect("it is JSON");
+    let relationships = bill["relationships"].as_array().expect("a list");
+    let is_on_base = |one: &&Value| one["relationshipType"] == "DESCENDANT_OF";
+    assert_eq!(relationships.iter().filter(is_on_base).count(), 1);
+}

@@ -1,0 +1,171 @@
+//! One image in every format, and the same answer from each: nginx of the collection, and python of Debian.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tests::{PodmanTurn, TestEnv, is_full, run};
+
+/// A server that says what it would serve, and a program that looks for its own library wherever it is.
+const IMAGES: &str = r#"
+image(
+    name = "pith-test-nginx",
+    packages = [package("nginx")],
+    entrypoint = ["/bin/nginx", "-T", "-q", "-c", "/etc/nginx.conf"],
+    files = {"/etc/nginx.conf": "pid /tmp/nginx.pid;\nevents { }\nhttp { server { listen 8080; return 200 'of the image'; } }\n"},
+)
+"#;
+const NGINX: &str = "pith-test-nginx";
+const PYTHON: &str = "debian:python3-minimal";
+const SCRIPT: &str = "import encodings.idna, sys; print(6 * 7, sys.version_info[0])";
+
+/// Packs `target` in a format and returns where that is.
+fn pack(env: &TestEnv, target: &str, format: &str) -> PathBuf {
+    let output = format!("../{format}");
+    let arguments = ["pack", target, "-q", "-n", "pith-test-each", "-f", format];
+    env.pith(&[&arguments[..], &["-o", &output]].concat())
+        .expect_success();
+    env.path(format)
+}
+
+/// What a program says whose root is a directory, seen by an ordinary user and by root alike.
+fn in_root(root: &Path, program: &[&str]) -> String {
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--", "chroot"]).arg(root);
+    command.args(program).env_clear().env("PATH", "/bin");
+    let said = run(command.stdin(Stdio::null())).expect_success();
+    said.stdout
+}
+
+/// What the image says in every format that runs without a machine of its own: the format, and the answer.
+fn answers(
+    env: &TestEnv,
+    target: &str,
+    program: &[&str],
+    further: &[&str],
+) -> Vec<(String, String)> {
+    let whole = [program, further].concat();
+    let mut answers = Vec::new();
+    let mut note = |format: &str, answer: String| answers.push((format.to_owned(), answer));
+
+    let tree = pack(env, target, "dir");
+    note("dir", in_root(&tree, &whole));
+    let archive = pack(env, target, "tar");
+    let unpacked = env.path("unpacked");
+    fs::create_dir(&unpacked).expect("the place is ours");
+    let unpack = [
+        "--extract",
+        "--file",
+        utf8(&archive),
+        "--directory",
+        utf8(&unpacked),
+    ];
+    env.tool("tar", &unpack).expect_success();
+    note("tar", in_root(&unpacked, &whole));
+    let squashfs = pack(env, target, "squashfs");
+    let unsquash = ["-q", "-n", "-d", "unsquashed", utf8(&squashfs)];
+    env.tool("unsquashfs", &unsquash).expect_success();
+    note("squashfs", in_root(&env.path("unsquashed"), &whole));
+
+    let file = pack(env, target, "run");
+    for mode in ["namespace", "loader"] {
+        let mut command = env.program(&file);
+        command.args(further).env("PITH_RUN_MODE", mode);
+        note(mode, run(&mut command).expect_success().stdout);
+    }
+
+    let _turn = PodmanTurn::take();
+    let archive = pack(env, target, "archive");
+    let layout = pack(env, target, "oci");
+    for (format, place) in [("docker-archive", archive), ("oci", layout)] {
+        let image = format!("{format}:{}", utf8(&place));
+        let pulled = env.podman(&["pull", "-q", &image]).expect_success();
+        let options = ["--network=none", "--read-only", pulled.line()];
+        let said = env.podman_run(&[&options[..], further].concat());
+        note(format, said.expect_success().stdout);
+        env.podman(&["rmi", "-f", pulled.line()]).expect_success();
+    }
+    for name in ["dir", "unpacked", "unsquashed"] {
+        env.tool("chmod", &["-R", "u+w", name]).expect_success();
+    }
+    answers
+}
+
+/// What the bundle of an image says under each runtime that this machine lets run.
+fn bundles(env: &TestEnv, target: &str) -> Vec<(String, String)> {
+    let bundle = pack(env, target, "bundle");
+    let mut runtimes = vec![vec!["runc"]];
+    // crun refuses a machine that has both versions of cgroups, whatever it is to run.
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        runtimes.push(vec!["crun", "--cgroup-manager", "disabled"]);
+    }
+    let state = env.path("state").display().to_string();
+    let mut answers = Vec::new();
+    for runtime in runtimes {
+        let (program, options) = runtime.split_first().expect("it has a name");
+        let mut command = Command::new(program);
+        command
+            .args(options)
+            .args(["--root", &state, "run"])
+            .arg(format!("pith-each-{}", std::process::id()))
+            .current_dir(&bundle)
+            .env("XDG_RUNTIME_DIR", env.path("home"))
+            .stdin(Stdio::null());
+        let said = run(&mut command).expect_success();
+        answers.push(((*program).to_owned(), said.stdout));
+    }
+    answers
+}
+
+fn utf8(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+#[test]
+fn nginx_reads_its_configuration_in_every_format() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", IMAGES);
+    let program = ["/bin/nginx", "-T", "-q", "-c", "/etc/nginx.conf"];
+    let mut answers = answers(&env, NGINX, &program, &[]);
+    answers.extend(bundles(&env, NGINX));
+    assert!(answers.len() >= 8, "{answers:?}");
+    for (format, answer) in answers {
+        assert!(
+            answer.contains("return 200 'of the image'"),
+            "{format}: {answer}"
+        );
+    }
+}
+
+#[test]
+fn python_finds_its_library_in_every_format() {
+    let env = TestEnv::with_shared_store();
+    let program = ["/usr/bin/python3"];
+    let answers = answers(&env, PYTHON, &program, &["-c", SCRIPT]);
+    assert_eq!(answers.len(), 7);
+    for (format, answer) in answers {
+        assert_eq!(answer, "42 3\n", "{format}");
+    }
+}
+
+#[test]
+fn a_machine_boots_into_nginx() {
+    if !is_full() {
+        return;
+    }
+    let kernel = std::env::var_os("PITH_TEST_KERNEL").expect("tests/run gets a kernel");
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", IMAGES);
+    let initramfs = pack(&env, NGINX, "initramfs");
+    let mut machine = Command::new("qemu-system-x86_64");
+    machine
+        .args(["-accel", "tcg", "-m", "512", "-no-reboot", "-nographic"])
+        .args(["-nic", "none", "-append", "console=ttyS0 panic=-1"])
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initramfs)
+        .stdin(Stdio::null());
+    let said = run(&mut machine).expect_success().stdout;
+    assert!(said.contains("return 200 'of the image'"), "{said}");
+}
