@@ -11,6 +11,7 @@ use store::{Lease, PathInfo, ResolvedDigest, StorePath};
 use super::{
     Assembled, Below, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, StableReport,
     assemble, foreign,
+    planning::{plan_digest, plan_options, plan_paths},
     root::{Root, RootInputs},
     sets::RootSets,
     stable::Stable,
@@ -19,7 +20,7 @@ use crate::{
     Base, BaseError, Event,
     layer::{
         Compression, Encoded, Encoder, Layer, LayerDigests, LayerError, LayerMode, LayerPlan, Memo,
-        PlanFile, PlanOptions, PlanPath, Renames, SlotMap, StoredObject, origin_of,
+        PlanFile, SlotMap, StoredObject,
     },
     oci::{
         Descriptor, Digest, ImageConfig, ImageName, ManifestType, Platform, annotation,
@@ -579,40 +580,4 @@ fn layers(
     };
     let own = groups.into_iter().map(|group| Layer::new(group, None));
     own.chain([top(shared)]).collect()
-}
-
-fn plan_options(spec: &ImageSpec, options: &PackOptions) -> PlanOptions {
-    PlanOptions {
-        mode: options.layers,
-        rules: spec.layer_rules.clone(),
-        history: options.plan.clone().unwrap_or_default(),
-        image: (spec.name.repository().to_owned(), spec.platform.to_string()),
-        renames: if options.stable_paths {
-            Renames::Stable
-        } else {
-            Renames::Cascade
-        },
-        ..PlanOptions::new(options.max_layers)
-    }
-}
-
-/// Returns the digest of the plan file that the layers come from.
-fn plan_digest(spec: &ImageSpec, options: &PackOptions, plan: &LayerPlan) -> Option<Digest> {
-    let file = options.plan.as_ref()?;
-    file.digest_for(spec.name.repository(), &spec.platform.to_string(), plan)
-}
-
-fn plan_paths(infos: &[PathInfo], requested: &[StorePath]) -> Vec<PlanPath> {
-    infos
-        .iter()
-        .map(|info| PlanPath {
-            path: info.path.clone(),
-            size_bytes: info.size_bytes,
-            references: (info.references.iter())
-                .map(|reference| reference.path.clone())
-                .collect(),
-            requested: requested.contains(&info.path),
-            origin: origin_of(info),
-        })
-        .collect()
 }

@@ -9,6 +9,7 @@ mod foreign;
     reason = "the folder is about images, the file holds the type"
 )]
 mod image;
+mod planning;
 mod report;
 mod root;
 mod sets;
