@@ -22,7 +22,8 @@ fn du_says_what_each_root_frees_and_what_sharing_saves() {
         .find(|keeper| keeper["name"] == name.to_str().expect("UTF-8"))
         .expect("the link is a root");
     let closure = env.pith(&["size", path.line(), "--json"]).expect_success();
-    assert_eq!(jq["size_bytes"], closure.json()["size_bytes"]);
+    // What was observed of the closure stays with it.
+    assert!(jq["size_bytes"].as_u64() >= closure.json()["size_bytes"].as_u64());
     assert!(jq["unique_bytes"].as_u64() <= jq["size_bytes"].as_u64());
 
     let target = env
