@@ -24,7 +24,7 @@ pub enum ObserveError {
         path: StorePath,
         /// Why.
         #[source]
-        source: TreeError,
+        source: Box<TreeError>,
     },
     /// The facts have no name.
     #[error("the facts of `{path}` have no name")]
@@ -33,7 +33,7 @@ pub enum ObserveError {
         path: StorePath,
         /// Why.
         #[source]
-        source: IdError,
+        source: Box<IdError>,
     },
     /// The facts cannot be written as JSON.
     #[error("the facts of `{path}` cannot be written")]

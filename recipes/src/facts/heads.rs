@@ -116,7 +116,7 @@ pub(super) fn notice(head: &str) -> Option<String> {
     let last_before = |lines: &[&str]| {
         let first_about = lines
             .iter()
-            .position(|line| about(&line) && !is_copyright(line));
+            .position(|line| about(line) && !is_copyright(line));
         let end = first_about.unwrap_or(lines.len());
         let before = lines.get(..end).unwrap_or_default();
         before.iter().rposition(|line| is_copyright(line))
@@ -124,13 +124,13 @@ pub(super) fn notice(head: &str) -> Option<String> {
     let start = last_before(&block).map_or(0, |place| place + 1);
     let rest = block.get(start..).unwrap_or_default();
     // Of what has no statement of copyright, the paragraph in which it begins to be about a license.
-    let first = rest.iter().position(|line| about(&line)).unwrap_or(0);
+    let first = rest.iter().position(&about).unwrap_or(0);
     let is_blank = |line: &&str| words(line).is_empty();
     let paragraph = rest.get(..first).unwrap_or_default();
     let begin = match start {
         0 => paragraph
             .iter()
-            .rposition(|line| is_blank(&line))
+            .rposition(is_blank)
             .map_or(0, |place| place + 1),
         _ => 0,
     };
@@ -142,7 +142,7 @@ pub(super) fn notice(head: &str) -> Option<String> {
         .copied()
         .collect();
     // What stands below a ruler is about the file.
-    let about_at = kept.iter().position(|line| about(&line)).unwrap_or(0);
+    let about_at = kept.iter().position(&about).unwrap_or(0);
     let ruler = kept.iter().skip(about_at).position(|line| is_ruler(line));
     let end = ruler.map_or(kept.len(), |place| about_at + place);
     let kept = kept.get(..end).unwrap_or_default();

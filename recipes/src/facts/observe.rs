@@ -158,7 +158,7 @@ impl Observer<'_> {
             tree.insert(place, node)
                 .map_err(|source| ObserveError::Tree {
                     path: output.clone(),
-                    source,
+                    source: Box::new(source),
                 })
         };
         insert(DOCUMENT.to_owned(), &document)?;
@@ -167,7 +167,7 @@ impl Observer<'_> {
         }
         let name = facts_name(output.name()).map_err(|source| ObserveError::Name {
             path: output.clone(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(AddObject::new(name, AddSource::Tree(tree)))
     }

@@ -138,7 +138,10 @@ fn header(patch: &str) -> String {
             break;
         }
     }
-    let end = header.floor_char_boundary(MAX_HEADER);
+    let mut end = MAX_HEADER.min(header.len());
+    while !header.is_char_boundary(end) {
+        end -= 1;
+    }
     header.truncate(end);
     header.trim().trim_end_matches("---").trim_end().to_owned()
 }

@@ -19,12 +19,11 @@ include!(concat!(env!("OUT_DIR"), "/licenses.rs"));
 
 /// The known texts by how they start; of one start, the longest first.
 pub(super) static BY_START: LazyLock<HashMap<u64, Vec<&'static Pattern>>> = LazyLock::new(|| {
+    let mut patterns: Vec<&'static Pattern> = PATTERNS.iter().collect();
+    patterns.sort_by_key(|pattern| (std::cmp::Reverse(pattern.words), pattern.license));
     let mut table: HashMap<u64, Vec<&'static Pattern>> = HashMap::new();
-    for pattern in PATTERNS {
+    for pattern in patterns {
         table.entry(pattern.start).or_default().push(pattern);
-    }
-    for patterns in table.values_mut() {
-        patterns.sort_by_key(|pattern| (std::cmp::Reverse(pattern.words), pattern.license));
     }
     table
 });
