@@ -88,7 +88,7 @@ pub fn list(inventory: &Inventory, audit: &Audit, by: ListBy) -> Vec<Row> {
                 .for_each(|license| add(license.clone(), label.clone())),
             ListBy::Component => add(label, judged.license_text()),
             ListBy::Source => unit.sources.iter().for_each(|source| {
-                add(format!("{} {}", source.name, source.digest), label.clone())
+                add(format!("{} {}", source.name, source.digest), label.clone());
             }),
             ListBy::File => {
                 for (path, sha256) in &unit.files {

@@ -1,13 +1,13 @@
 //! What an audit judges: the components of a closure or an image, and how they use each other. Pure values.
 
 mod chains;
-mod inventory;
 mod of_bill;
 mod of_closure;
 mod relation;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 pub use chains::{Chains, MAX_CHAINS};
-pub use inventory::{Edge, Inventory, Undescribed, Unit, UnitKind, UnitSource, UnitText};
 pub use relation::{Relation, UnknownRelation};
+pub use unit::{Edge, Inventory, Undescribed, Unit, UnitKind, UnitSource, UnitText};

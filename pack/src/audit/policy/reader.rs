@@ -253,7 +253,7 @@ impl<'r, 't> Fields<'r, 't> {
         }
     }
 
-    pub(super) fn table(&self, key: &'static str) -> Result<Option<Fields<'r, 't>>, PolicyError> {
+    pub(super) fn table(&self, key: &'static str) -> Result<Option<Self>, PolicyError> {
         let Some(found) = self.find(key) else {
             return Ok(None);
         };
@@ -264,7 +264,7 @@ impl<'r, 't> Fields<'r, 't> {
         Ok(Some(self.reader.fields(table, found.line)))
     }
 
-    pub(super) fn tables(&self, key: &'static str) -> Result<Vec<Fields<'r, 't>>, PolicyError> {
+    pub(super) fn tables(&self, key: &'static str) -> Result<Vec<Self>, PolicyError> {
         const EXPECTED: &str = "tables with two brackets, such as `[[exception]]`";
         let Some(found) = self.find(key) else {
             return Ok(Vec::new());
