@@ -9,6 +9,7 @@
 //! * [`object`]: the identity of a store object
 //! * [`scan`]: references in bytes
 //! * [`elf`]: what programs ask of their surroundings
+//! * `deb_version`: the order of Debian's versions
 //! * [`facts`]: what was observed of an output
 //! * [`info`]: what is recorded of store paths
 //! * [`trust`]: keys, signatures, and what is believed because of them
@@ -27,6 +28,7 @@
 pub mod cache;
 pub mod closure;
 pub mod db;
+mod deb_version;
 pub mod elf;
 pub mod export;
 pub mod facts;
@@ -53,6 +55,7 @@ pub mod trust;
 pub use self::{
     closure::{Closure, ClosureError},
     db::{DbError, ObjectState, ReadOnlyReason, Root, RootKind},
+    deb_version::{DebVersion, VersionError},
     gc::{
         CollectedObject, GcError, GcEvent, GcMode, GcOptions, GcReport, Keeper, KeeperSize,
         KeeperUsage, RootReport, RootState, TargetUsage, Usage, Why,

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::version::DebVersion;
+use store::DebVersion;
+
 use crate::model::ContentDigest;
 
 /// Packages with all that is needed to fetch them, and why they are these.

@@ -23,7 +23,6 @@ mod release;
 mod resolve;
 mod signature;
 mod universe;
-mod version;
 
 pub use lock::{Lock, LockedPackage, LockedSuite};
 pub use lock_error::LockError;
@@ -33,8 +32,8 @@ pub use prune::default_prune;
 pub use release::{IndexEntry, Release, ReleaseError};
 pub use resolve::{Request, ResolutionError, resolve};
 pub use signature::{Keyring, SignatureError};
+pub use store::{DebVersion, VersionError};
 pub use universe::{IndexError, IndexText, Universe};
-pub use version::{DebVersion, VersionError};
 
 pub(crate) use control::stanzas;
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::version::DebVersion;
+use store::DebVersion;
 
 /// How a version must compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use store::DebVersion;
+
 use super::control::{Stanza, stanzas};
 use super::relation::{self, Alternatives, Relation};
-use super::version::DebVersion;
 use crate::model::ContentDigest;
 
 /// One `Packages` file whose digest was the promised one, with the suite that it belongs to.
