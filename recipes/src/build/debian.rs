@@ -14,6 +14,7 @@ use super::files::at;
 use super::perform::{Job, globs};
 use super::register::{Made, Rules, register_as};
 use crate::composition::{Composition, MemberObject, Shape, find_license};
+use crate::debian::with_source_version;
 use crate::model::{Deb, DebSet, ResolvedDerivation};
 use crate::plan::Outputs;
 use crate::source::deb::{DebFile, Selection, unpack, unpack_control};
@@ -52,6 +53,7 @@ impl Job<'_> {
                 unpack_control(file, control.as_fd())?;
             }
             let mut facts = component(self.derivation);
+            add_source_version(&mut facts, &out);
             add_license(&mut facts, &root);
             let outputs =
                 self.register_out(facts, Rules::default(), resolved, started, directory.fd())?;
@@ -121,6 +123,16 @@ impl Job<'_> {
             &circumstances,
             self.lease,
         )
+    }
+}
+
+/// Has the package URL say which version of its source package it was built from, where that is another one than its own.
+fn add_source_version(facts: &mut Component, out: &Path) {
+    let control = fs::read_to_string(out.join("control/control")).unwrap_or_default();
+    if let Some(purl) = facts.purl.as_deref()
+        && let Some(purl) = with_source_version(purl, &control)
+    {
+        facts.purl = Some(purl);
     }
 }
 

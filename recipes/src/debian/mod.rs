@@ -22,6 +22,7 @@ mod relation;
 mod release;
 mod resolve;
 mod signature;
+mod source_version;
 mod universe;
 
 pub use lock::{Lock, LockedPackage, LockedSuite};
@@ -36,6 +37,7 @@ pub use store::{DebVersion, VersionError};
 pub use universe::{IndexError, IndexText, Universe};
 
 pub(crate) use control::stanzas;
+pub(crate) use source_version::with_source_version;
 
 /// Whether a text can name a package (Debian Policy 5.6.1).
 pub use relation::is_name;

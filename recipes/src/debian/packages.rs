@@ -186,7 +186,7 @@ fn purl(lock: &Lock, package: &LockedPackage) -> String {
 }
 
 /// Percent-encodes what is no unreserved character.
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
