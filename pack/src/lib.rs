@@ -16,6 +16,7 @@ pub mod sign;
 mod sink;
 mod start;
 mod validate;
+pub mod vulns;
 
 pub use base::{Base, BaseError};
 pub use emit::Emit;

@@ -153,6 +153,12 @@ pub(crate) fn is_ours(manifest: &AnyManifest) -> bool {
         .contains_key(annotation::FORMAT_VERSION)
 }
 
+/// Where an image says what it lies on: OCI image-spec 1.1, annotations.md.
+const BASE: [&str; 2] = [
+    "org.opencontainers.image.base.name",
+    "org.opencontainers.image.base.digest",
+];
+
 /// The bill of one of the images that a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageBill {
@@ -160,6 +166,8 @@ pub struct ImageBill {
     pub manifest: Digest,
     /// The bill as it lies in the image; none where there is none.
     pub bytes: Option<Vec<u8>>,
+    /// The image whose layers its own lie on, as it says itself; the bill says nothing of these.
+    pub base: Option<String>,
 }
 
 impl ExistingImage<'_> {
@@ -173,7 +181,10 @@ impl ExistingImage<'_> {
         images
             .map(|one| {
                 let found = self.read_bill_bytes(&one.manifest)?;
+                let annotations = &one.manifest.annotations;
+                let base = BASE.iter().find_map(|key| annotations.get(*key));
                 Ok(ImageBill {
+                    base: base.cloned(),
                     manifest: one.entry.digest,
                     bytes: found.map(|(_, bytes)| bytes),
                 })

@@ -16,3 +16,4 @@ mod stable;
 mod start;
 mod tampering;
 mod trace;
+mod vulns;
