@@ -92,6 +92,7 @@ pub(crate) enum Command {
     Tree(commands::tree::TreeArgs),
     Why(commands::why::WhyArgs),
     Sbom(commands::sbom::SbomArgs),
+    Vulns(commands::vulns::VulnsArgs),
     Size(commands::size::SizeArgs),
     Diff(commands::diff::DiffArgs),
     Log(commands::log::LogArgs),

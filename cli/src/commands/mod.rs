@@ -26,6 +26,7 @@ pub(crate) mod sources;
 pub(crate) mod store;
 pub(crate) mod trace;
 pub(crate) mod tree;
+pub(crate) mod vulns;
 pub(crate) mod why;
 mod why_license;
 

@@ -2,7 +2,7 @@
 
 use super::{
     audit, build, cache, completions, debian, diff, image, init, key, lint, log, notice, pack,
-    profile, run, sbom, search, serve, shell, show, size, sources, store, trace, tree, why,
+    profile, run, sbom, search, serve, shell, show, size, sources, store, trace, tree, vulns, why,
 };
 use crate::args::Command;
 use crate::context::Context;
@@ -23,6 +23,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Tree(args) => tree::tree(&args, context),
         Command::Why(args) => why::why(&args, context),
         Command::Sbom(args) => sbom::sbom(&args, context),
+        Command::Vulns(args) => vulns::vulns(&args, context),
         Command::Size(args) => size::size(&args, context),
         Command::Diff(args) => diff::diff(&args, context),
         Command::Log(args) => log::log(&args, context),

@@ -43,3 +43,4 @@ mod sid;
 mod streams;
 mod trust;
 mod upkeep;
+mod vulns;

@@ -1,0 +1,170 @@
+//! Known vulnerabilities of closures, images and bills, offline: what is denied, what is settled, and what cannot be told.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tests::TestEnv;
+
+const DAY: [&str; 2] = ["--date", "2026-11-22"];
+
+/// What OSV makes of a record of the NVD about jq.
+fn of_jq(id: &str, fixed: &str) -> String {
+    json!({
+        "schema_version": "1.7.5", "id": id, "modified": "2026-11-20T00:00:00Z",
+        "summary": "jq reads behind the end",
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}],
+        "affected": [{"ranges": [{
+            "type": "GIT", "repo": "https://github.com/jqlang/jq",
+            "events": [{"introduced": "0"}, {"fixed": "0123456789012345678901234567890123456789"}],
+            "database_specific": {"cpe": "cpe:2.3:a:jqlang:jq:*:*:*:*:*:*:*:*",
+                "extracted_events": [{"introduced": "0"}, {"fixed": fixed}]}}]}]
+    })
+    .to_string()
+}
+
+/// A database of 20 records, of which one is about jq.
+fn database(env: &TestEnv) -> String {
+    for index in 0..19 {
+        let text = of_jq(&format!("CVE-2026-{index:04}"), "1.0");
+        env.write(&format!("osv/CVE-2026-{index:04}.json"), &text);
+    }
+    env.write("osv/CVE-2026-9999.json", &of_jq("CVE-2026-9999", "1.7"));
+    path(env, "osv")
+}
+
+fn path(env: &TestEnv, name: &str) -> String {
+    env.path(name).to_string_lossy().into_owned()
+}
+
+fn statuses(report: &Value) -> Vec<String> {
+    let findings = report["findings"].as_array().expect("a list");
+    let text = |finding: &Value| {
+        let texts = ["id", "component"].map(|key| finding[key].as_str().expect("a text"));
+        let status = finding["status"]["is"].as_str().expect("a text");
+        format!("{} {} {status}", texts[0], texts[1])
+    };
+    findings.iter().map(text).collect()
+}
+
+#[test]
+fn a_vulnerability_is_denied_until_somebody_states_why_it_does_no_harm() {
+    let env = TestEnv::with_shared_store();
+    let db = database(&env);
+    let asked = |more: &[&str]| {
+        let arguments = [
+            &["vulns", "jq", "--db", &db, "--not-covered", "upstream"][..],
+            &DAY[..],
+            more,
+        ];
+        env.pith(&arguments.concat())
+    };
+    let denied = asked(&[]).expect_status(3);
+    assert!(
+        denied.stdout.contains("CVE-2026-9999") && denied.stdout.contains("critical 9.8"),
+        "{}",
+        denied.stdout
+    );
+    let report = asked(&["--json"]).expect_status(3).json();
+    assert_eq!(statuses(&report), ["CVE-2026-9999 jq denied"]);
+    assert_eq!(report["findings"][0]["matches"][0]["name_rule"], "cpe");
+    assert_eq!(report["databases"][0]["records"], 20);
+
+    let policy = env.path("policy.toml");
+    let policy = policy.to_string_lossy();
+    let ignore = "[[vulnerabilities.ignore]]\nid = \"CVE-2026-9999\"\ncomponent = \"jq\"\n\
+                  justification = \"vulnerable_code_not_in_execute_path\"\nreason = \"nobody calls it\"\n";
+    env.write("policy.toml", &format!("{ignore}until = 2026-11-21\n"));
+    let over = asked(&["--policy", &policy]).expect_status(3);
+    assert!(over.stderr.contains("warning[V112]"), "{}", over.stderr);
+    env.write("policy.toml", &format!("{ignore}until = 2027-01-31\n"));
+    let (first, second) = (path(&env, "a.vex.json"), path(&env, "b.vex.json"));
+    for vex in [&first, &second] {
+        asked(&["--policy", &policy, "--vex", vex]).expect_success();
+    }
+    let text = fs::read(&first).expect("a document");
+    assert_eq!(text, fs::read(&second).expect("a document"));
+    let document: Value = serde_json::from_slice(&text).expect("JSON");
+    assert_eq!(document["statements"][0]["status"], "not_affected");
+    // What was stated once silences elsewhere too.
+    asked(&["--vex-in", &first]).expect_success();
+}
+
+#[test]
+fn debians_revision_that_jq_is_built_with_settles_what_it_fixes() {
+    let env = TestEnv::with_shared_store();
+    let db = database(&env);
+    let tracker = |fixed: &str| {
+        let release = json!({"status": "resolved", "fixed_version": fixed, "urgency": "high", "repositories": {}});
+        let text = json!({"jq": {"CVE-2026-9999": {"releases": {"bookworm": release}}}});
+        env.write("tracker.json", &text.to_string());
+        path(&env, "tracker.json")
+    };
+    for (fixed, status, exit) in [
+        ("1.6-2.1+deb12u1", "fixed", 0),
+        ("1.6-2.1+deb12u99", "denied", 3),
+    ] {
+        let tracker = tracker(fixed);
+        let mut arguments = vec!["vulns", "jq", "--db", &db, "--db", &tracker, "--json"];
+        arguments.extend(["--not-covered", "upstream", "--max-age", "9999d"]);
+        let report = env.pith(&arguments).expect_status(exit).json();
+        assert_eq!(statuses(&report), [format!("CVE-2026-9999 jq {status}")]);
+    }
+}
+
+#[test]
+fn a_database_that_has_lost_records_or_is_old_or_empty_is_never_clean() {
+    let env = TestEnv::with_shared_store();
+    let db = database(&env);
+    fs::remove_file(env.path("osv/CVE-2026-9999.json")).expect("it was there");
+    let asked = |more: &[&str]| {
+        let arguments = [
+            &["vulns", "jq", "--db", &db, "--not-covered", "upstream"][..],
+            more,
+        ];
+        env.pith(&arguments.concat())
+    };
+    asked(&DAY).expect_success();
+    for index in 0..10 {
+        fs::remove_file(env.path(&format!("osv/CVE-2026-{index:04}.json"))).expect("it was there");
+    }
+    let halved = asked(&DAY).expect_status(5);
+    assert!(
+        halved.stderr.contains("undecided[V101]"),
+        "{}",
+        halved.stderr
+    );
+    asked(&[&DAY[..], &["--expect", "9"]].concat()).expect_success();
+    // From now on that many are what it has.
+    asked(&DAY).expect_success();
+    let old = asked(&["--date", "2027-01-01"]).expect_status(5);
+    assert!(old.stderr.contains("undecided[V102]"), "{}", old.stderr);
+    env.write("osv/CVE-2026-0018.json", "{");
+    let damaged = asked(&DAY).expect_status(5);
+    assert!(
+        damaged.stderr.contains("undecided[V103]"),
+        "{}",
+        damaged.stderr
+    );
+    fs::create_dir(env.path("empty")).expect("a new directory");
+    let empty = path(&env, "empty");
+    let empty = env.pith(&["vulns", "jq", "--db", &empty]).expect_status(5);
+    assert!(empty.stderr.contains("undecided[V100]"), "{}", empty.stderr);
+    let none = path(&env, "none");
+    env.pith(&["vulns", "jq", "--db", &none]).expect_status(5);
+}
+
+#[test]
+fn an_image_and_its_bill_are_checked_without_the_closure() {
+    let env = TestEnv::with_shared_store();
+    let db = database(&env);
+    let (image, bill) = (path(&env, "jq.tar"), path(&env, "jq.spdx.json"));
+    env.pith(&["pack", "jq", "-q", "-o", &image, "--sbom", &bill])
+        .expect_success();
+    // Without a store there is nothing but what the image says of itself.
+    let elsewhere = TestEnv::new();
+    for target in [&image, &bill] {
+        let arguments = [&["vulns", target, "--db", &db, "--json"][..], &DAY[..]].concat();
+        let report = elsewhere.pith(&arguments).expect_status(3).json();
+        assert_eq!(statuses(&report), ["CVE-2026-9999 jq denied"], "{target}");
+    }
+}
