@@ -150,7 +150,7 @@ fn on_base(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return Some("`pith pack --base` packs it on the new base");
     }
     let error = match find_type(error) {
-        Some(ImageError::Base(error)) => error,
+        Some(ImageError::Base(error)) => &**error,
         _ => find_type(error)?,
     };
     match error {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use pack::audit::Part;
-use pack::audit::trace::{Background, Located, TraceError, Wanted, find};
+use pack::audit::trace::{Background, LinkedObject, Located, TraceError, Wanted, find};
 use pack::oci::Digest;
 use serde::Serialize;
 use store::facts::LinkKind;
@@ -181,18 +181,7 @@ fn text(traced: &Traced) -> String {
         format!("{} {version}", from.component).trim_end(),
     );
     for linked in &from.linked {
-        let of = linked.of.as_deref().unwrap_or("the build itself");
-        let mut members = String::new();
-        if !linked.members.is_empty() {
-            let shown: Vec<&str> = (linked.members.iter())
-                .take(SHOWN_MEMBERS)
-                .map(String::as_str)
-                .collect();
-            let count = plural(linked.members.len(), "member");
-            members = format!(" ({count}: {}…)", shown.join(", "));
-        }
-        let value = format!("{} {} of {of}{members}", kind(linked.kind), linked.file);
-        line("linked", &value);
+        line("linked", &linked_text(linked));
     }
     if from.link_is_recorded == Some(false) {
         line("", "no linker recorded what is in it");
@@ -225,6 +214,21 @@ fn text(traced: &Traced) -> String {
         line("", "this is what the image says of itself");
     }
     text
+}
+
+/// What was linked, and how much of it.
+fn linked_text(linked: &LinkedObject) -> String {
+    let of = linked.of.as_deref().unwrap_or("the build itself");
+    let mut members = String::new();
+    if !linked.members.is_empty() {
+        let shown: Vec<&str> = (linked.members.iter())
+            .take(SHOWN_MEMBERS)
+            .map(String::as_str)
+            .collect();
+        let count = plural(linked.members.len(), "member");
+        members = format!(" ({count}: {}…)", shown.join(", "));
+    }
+    format!("{} {} of {of}{members}", kind(linked.kind), linked.file)
 }
 
 const fn kind(kind: LinkKind) -> &'static str {

@@ -132,14 +132,7 @@ impl Settings {
                 layers.iter().find_map(|file| file.cores),
             )?)
             .unwrap_or(processors);
-        let sandbox = match (flags.sandbox, &variables.sandbox) {
-            (Some(level), _) => level,
-            (None, Some(text)) => text
-                .to_string_lossy()
-                .parse()
-                .map_err(SettingsError::Sandbox)?,
-            (None, None) => Level::default(),
-        };
+        let sandbox = sandbox_level(flags, &variables)?;
         let offline = flags.offline
             || variables.offline
             || layers.iter().find_map(|file| file.offline).unwrap_or(false);
@@ -177,6 +170,18 @@ impl Settings {
             variables,
             files,
         })
+    }
+}
+
+/// Returns how builds are kept apart.
+fn sandbox_level(flags: &GlobalArgs, variables: &Variables) -> Result<Level, SettingsError> {
+    match (flags.sandbox, &variables.sandbox) {
+        (Some(level), _) => Ok(level),
+        (None, Some(text)) => text
+            .to_string_lossy()
+            .parse()
+            .map_err(SettingsError::Sandbox),
+        (None, None) => Ok(Level::default()),
     }
 }
 

@@ -216,7 +216,7 @@ mod tests {
             Fitted::new(&debian(), &tree(&[("/etc/hosts", file, owner)])).unwrap()
         };
         let path = RootPath::parse("/etc/hosts").unwrap();
-        assert_eq!(hosts(PACKAGE).replaced, [path.clone()]);
+        assert_eq!(hosts(PACKAGE).replaced, std::slice::from_ref(&path));
         assert!(hosts(PACKAGE).tree.contains(&path));
         assert!(!hosts(GENERATED).tree.contains(&path));
         let extended = hosts(EXTENDED);

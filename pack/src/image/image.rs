@@ -124,6 +124,24 @@ pub struct Image<'a> {
 /// What is known of each layer of an image.
 pub(crate) type KnownLayers = Vec<Option<LayerDigests>>;
 
+/// The objects of a closure.
+type ByPath<'a> = BTreeMap<&'a StorePath, (&'a Arc<StoredObject>, &'a PathInfo)>;
+
+/// Returns those that were asked for, in the order of asking.
+fn find_requested<'a>(
+    by_path: &ByPath<'a>,
+    requested: &[StorePath],
+) -> Result<Vec<(&'a Arc<StoredObject>, &'a PathInfo)>, ImageError> {
+    let found = requested
+        .iter()
+        .filter_map(|path| by_path.get(path).copied());
+    let found: Vec<_> = found.collect();
+    if found.is_empty() {
+        return Err(ImageError::NoPackage);
+    }
+    Ok(found)
+}
+
 impl<'a> Image<'a> {
     pub(crate) fn from_closure(
         parts: ClosureParts<'_>,
@@ -147,19 +165,11 @@ impl<'a> Image<'a> {
         let memo = Memo::new(parts.layers_dir);
         let (stable, slots) = Stable::new(options, &mut objects, &infos, &memo)?.unzip();
         let objects: Vec<Arc<StoredObject>> = objects.into_iter().map(Arc::new).collect();
-        let by_path: BTreeMap<&StorePath, (&Arc<StoredObject>, &PathInfo)> = objects
-            .iter()
-            .zip(&infos)
+        let both = objects.iter().zip(&infos);
+        let by_path: ByPath<'_> = both
             .map(|(object, info)| (&info.path, (object, info)))
             .collect();
-        let requested: Vec<_> = parts
-            .requested
-            .iter()
-            .filter_map(|path| by_path.get(path).copied())
-            .collect();
-        if requested.is_empty() {
-            return Err(ImageError::NoPackage);
-        }
+        let requested = find_requested(&by_path, parts.requested)?;
 
         foreign::check(&spec.platform, requested.iter().map(|(o, _)| &***o), &sets)?;
         let mut root = RootInputs {

@@ -49,7 +49,7 @@ pub enum ImageError {
     Lease(#[from] LeaseError),
     /// The image cannot lie on its base.
     #[error(transparent)]
-    Base(#[from] BaseError),
+    Base(Box<BaseError>),
     /// A layer could not be planned or made.
     #[error(transparent)]
     Layer(#[from] LayerError),
@@ -91,4 +91,10 @@ pub enum ImageError {
         /// The text.
         text: String,
     },
+}
+
+impl From<BaseError> for ImageError {
+    fn from(error: BaseError) -> Self {
+        Self::Base(Box::new(error))
+    }
 }

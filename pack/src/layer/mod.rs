@@ -116,7 +116,7 @@ pub enum LayerError {
     Share {
         /// Why.
         #[source]
-        source: store::AddError,
+        source: Box<store::AddError>,
     },
     /// The layers could not be planned.
     #[error(transparent)]

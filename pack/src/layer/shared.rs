@@ -124,7 +124,9 @@ pub fn share_layers(
     if records.is_empty() {
         return Ok(Vec::new());
     }
-    let failed = |source: AddError| LayerError::Share { source };
+    let failed = |error: AddError| LayerError::Share {
+        source: Box::new(error),
+    };
     let name = LAYER_OUTPUT.parse().expect("it is a name of the store");
     let objects = records.iter().map(|(_, bytes)| {
         let bytes = Cow::Borrowed(bytes.as_slice());

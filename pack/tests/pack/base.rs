@@ -190,8 +190,11 @@ fn blob(layout: &Path, digest: Digest) -> std::io::Result<Vec<u8>> {
     fs::read(layout.join("blobs/sha256").join(digest.to_hex()))
 }
 
+/// By path, mode and target or contents.
+type Entries = BTreeMap<String, (u32, Vec<u8>)>;
+
 /// The entries of the own layers of an image on a base of two layers: path, mode and target or contents.
-fn own_entries(layout: &Path) -> Result<BTreeMap<String, (u32, Vec<u8>)>, Box<dyn Error>> {
+fn own_entries(layout: &Path) -> Result<Entries, Box<dyn Error>> {
     let (manifest, _) = documents(layout)?;
     let mut entries = BTreeMap::new();
     for layer in manifest["layers"]

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, error::Error};
 
 use pack::{
     Compression, Format, PackOptions,
-    audit::bytes::{Accounting, ByteCode, ByteOrigin, Rule, account},
+    audit::bytes::{Accounting, ByteCode, ByteOrigin, LayerAccount, Rule, account},
     existing::ExistingImage,
 };
 use store::LocalStore;
@@ -49,7 +49,7 @@ fn nothing_is_left_over_of_an_image_with_its_store_and_without() -> TestResult {
         for store in [Some(&*fixture.store), None] {
             let found = account_of(&fixture, &name, store)?;
             assert_eq!(found.findings, [], "{name}");
-            assert!(found.layers.iter().all(|layer| layer.is_exact()));
+            assert!(found.layers.iter().all(LayerAccount::is_exact));
             for origin in [&fixture.hello, &fixture.libc] {
                 let origin = ByteOrigin::Object(origin.path.clone());
                 assert!(found.total(|one| *one == origin).0 > 0, "{origin}");
@@ -70,10 +70,11 @@ fn nothing_is_left_over_of_an_image_with_its_store_and_without() -> TestResult {
     Ok(())
 }
 
+/// Codes and places.
+type Findings = Vec<(ByteCode, String)>;
+
 /// Forges an image of `hello` in one layer, and returns what is found with the store and without.
-fn found_in_forged(
-    change: impl Fn(&mut Vec<Entry>),
-) -> Result<[Vec<(ByteCode, String)>; 2], Box<dyn Error>> {
+fn found_in_forged(change: impl Fn(&mut Vec<Entry>)) -> Result<[Findings; 2], Box<dyn Error>> {
     let fixture = Fixture::new()?;
     let options = PackOptions {
         max_layers: 1,
@@ -88,7 +89,7 @@ fn found_in_forged(
     })?;
     let found = |store| -> Result<Vec<_>, Box<dyn Error>> {
         let found = account_of(&fixture, "layout", store)?;
-        assert!(found.layers.iter().all(|layer| layer.is_exact()));
+        assert!(found.layers.iter().all(LayerAccount::is_exact));
         let hello = fixture.hello.path.to_logical();
         let place = |path: String| {
             let path = format!("/{}", path.trim_start_matches('/'));

@@ -2,7 +2,7 @@
 
 use store::facts::{Class, Finding, Matcher};
 
-use super::{Audit, judge};
+use super::{Audit, Judged, judge};
 use crate::audit::{
     Code, Severity, Verdict,
     inventory::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind, UnitSource, UnitText},
@@ -105,6 +105,7 @@ use Code::{
 use Severity::{Denied, Undecided, Warning};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn the_built_in_policy_knows_how_things_are_joined() {
     for (app, relation, part, verdict, expected) in [
         ("MIT", Relation::Needed, "MIT", Verdict::Clean, vec![]),
@@ -466,11 +467,7 @@ fn a_component_is_what_somebody_concluded() {
         let audit = by(&pair("MIT", Relation::Static, declared), &policy);
         is(&audit, Verdict::Clean, &[]);
         assert_eq!(
-            audit
-                .components
-                .last()
-                .map(|part| part.license_text())
-                .as_deref(),
+            audit.components.last().map(Judged::license_text).as_deref(),
             Some("ISC")
         );
     }

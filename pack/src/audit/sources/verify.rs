@@ -381,15 +381,15 @@ mod tests {
             found.into_iter().map(|one| (one.code, one.file)).collect()
         };
         let removed = found("removed", &|root| {
-            fs::remove_file(root.join(&source)).unwrap()
+            fs::remove_file(root.join(&source)).unwrap();
         });
         assert_eq!(removed, [(SourceCode::S101, source.clone())]);
         let changed = found("changed", &|root| {
-            fs::write(root.join(&source), "sourcE").unwrap()
+            fs::write(root.join(&source), "sourcE").unwrap();
         });
         assert_eq!(changed.first(), Some(&(SourceCode::S102, source.clone())));
         let dropped = found("dropped", &|root| {
-            fs::remove_file(root.join(&patch)).unwrap()
+            fs::remove_file(root.join(&patch)).unwrap();
         });
         assert_eq!(dropped, [(SourceCode::S103, patch.clone())]);
         let planted = found("planted", &|root| fs::write(root.join("x"), "x").unwrap());
