@@ -41,6 +41,20 @@ impl Purl {
         }
     }
 
+    /// Returns the name of software that states none: only who wrote it knows which `name` is meant.
+    #[must_use]
+    pub fn generic(name: &str, version: Option<&str>, cpe: Option<&str>) -> Self {
+        let cpe = cpe.map(|cpe| ("cpe".to_owned(), cpe.to_owned()));
+        Self {
+            kind: "generic".to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+            qualifiers: cpe.into_iter().collect(),
+            subpath: None,
+        }
+    }
+
     /// Whether both name the same package, whatever its version and where it comes from; a version counts where both have one.
     #[must_use]
     pub fn is_about(&self, other: &Self) -> bool {

@@ -103,8 +103,11 @@ impl Selector {
             Self::Any => true,
             Self::Name(name) => *name == subject.name,
             Self::Purls(purls) => {
-                let own = subject.purl.as_ref();
-                own.is_some_and(|own| purls.iter().any(|purl| purl.is_about(own)))
+                let own = subject.purl.clone().unwrap_or_else(|| {
+                    let (version, cpe) = (subject.version.as_deref(), subject.cpe.as_deref());
+                    Purl::generic(&subject.name, version, cpe)
+                });
+                purls.iter().any(|purl| purl.is_about(&own))
             }
         }
     }

@@ -116,19 +116,8 @@ fn subcomponent(finding: &Finding) -> String {
     if let Some(purl) = &finding.purl {
         return purl.to_string();
     }
-    let purl = crate::vulns::Purl {
-        kind: "generic".to_owned(),
-        namespace: None,
-        name: finding.component.clone(),
-        version: finding.version.clone(),
-        qualifiers: finding
-            .cpe
-            .iter()
-            .map(|cpe| ("cpe".to_owned(), cpe.clone()))
-            .collect(),
-        subpath: None,
-    };
-    purl.to_string()
+    let (version, cpe) = (finding.version.as_deref(), finding.cpe.as_deref());
+    crate::vulns::Purl::generic(&finding.component, version, cpe).to_string()
 }
 
 fn statement<'a>(finding: &'a Finding, product: &'a str, id: String) -> Option<Statement<'a>> {
