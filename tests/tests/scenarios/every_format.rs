@@ -6,17 +6,25 @@ use std::process::{Command, Stdio};
 
 use tests::{PodmanTurn, TestEnv, is_full, run};
 
-/// A server that says what it would serve, and a program that looks for its own library wherever it is.
-const IMAGES: &str = r#"
+/// A server that says what it would serve.
+const NGINX_IMAGE: &str = r#"
 image(
     name = "pith-test-nginx",
     packages = [package("nginx")],
-    entrypoint = ["/bin/nginx", "-T", "-q", "-c", "/etc/nginx.conf"],
-    files = {"/etc/nginx.conf": "pid /tmp/nginx.pid;\nevents { }\nhttp { server { listen 8080; return 200 'of the image'; } }\n"},
+    entrypoint = ["/bin/nginx", "-T", "-q", "-e", "stderr", "-c", "/etc/nginx.conf"],
+    files = {"/etc/nginx.conf": "pid /tmp/nginx.pid;\nevents { }\nhttp { access_log off; server { listen 8080; return 200 'of the image'; } }\n"},
+)
+"#;
+/// A program that looks for its own library wherever it is.
+const PYTHON_IMAGE: &str = r#"
+image(
+    name = "pith-test-python",
+    packages = [debian(["python3-minimal"])],
+    entrypoint = ["/usr/bin/python3"],
 )
 "#;
 const NGINX: &str = "pith-test-nginx";
-const PYTHON: &str = "debian:python3-minimal";
+const PYTHON: &str = "pith-test-python";
 const SCRIPT: &str = "import encodings.idna, sys; print(6 * 7, sys.version_info[0])";
 
 /// Packs `target` in a format and returns where that is.
@@ -28,10 +36,11 @@ fn pack(env: &TestEnv, target: &str, format: &str) -> PathBuf {
     env.path(format)
 }
 
-/// What a program says whose root is a directory, seen by an ordinary user and by root alike.
+/// What a program says whose root is a directory, as the user that images name, whoever runs the test.
 fn in_root(root: &Path, program: &[&str]) -> String {
     let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--", "chroot"]).arg(root);
+    let user = ["--map-user=65532", "--map-group=65532", "--root"];
+    command.args(user).arg(root);
     command.args(program).env_clear().env("PATH", "/bin");
     let said = run(command.stdin(Stdio::null())).expect_success();
     said.stdout
@@ -76,14 +85,18 @@ fn answers(
 
     let _turn = PodmanTurn::take();
     let archive = pack(env, target, "archive");
-    let layout = pack(env, target, "oci");
-    for (format, place) in [("docker-archive", archive), ("oci", layout)] {
-        let image = format!("{format}:{}", utf8(&place));
-        let pulled = env.podman(&["pull", "-q", &image]).expect_success();
-        let options = ["--network=none", "--read-only", pulled.line()];
+    pack(env, target, "oci");
+    // Podman makes a name of a layout's path, which must have no capitals, so the path is one from here.
+    for (format, get) in [
+        ("archive", ["load", "-q", "-i", utf8(&archive)].as_slice()),
+        ("oci", &["pull", "-q", "oci:oci"]),
+    ] {
+        let loaded = env.podman(get).expect_success();
+        let image = loaded.line().trim_start_matches("Loaded image: ");
+        let options = ["--network=none", "--read-only", image];
         let said = env.podman_run(&[&options[..], further].concat());
         note(format, said.expect_success().stdout);
-        env.podman(&["rmi", "-f", pulled.line()]).expect_success();
+        env.remove_image(image);
     }
     for name in ["dir", "unpacked", "unsquashed"] {
         env.tool("chmod", &["-R", "u+w", name]).expect_success();
@@ -124,8 +137,16 @@ fn utf8(path: &Path) -> &str {
 #[test]
 fn nginx_reads_its_configuration_in_every_format() {
     let env = TestEnv::with_shared_store();
-    env.write("project/pith.star", IMAGES);
-    let program = ["/bin/nginx", "-T", "-q", "-c", "/etc/nginx.conf"];
+    env.write("project/pith.star", NGINX_IMAGE);
+    let program = [
+        "/bin/nginx",
+        "-T",
+        "-q",
+        "-e",
+        "stderr",
+        "-c",
+        "/etc/nginx.conf",
+    ];
     let mut answers = answers(&env, NGINX, &program, &[]);
     answers.extend(bundles(&env, NGINX));
     assert!(answers.len() >= 8, "{answers:?}");
@@ -140,6 +161,9 @@ fn nginx_reads_its_configuration_in_every_format() {
 #[test]
 fn python_finds_its_library_in_every_format() {
     let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", PYTHON_IMAGE);
+    env.pith(&["debian", "lock", "python3-minimal"])
+        .expect_success();
     let program = ["/usr/bin/python3"];
     let answers = answers(&env, PYTHON, &program, &["-c", SCRIPT]);
     assert_eq!(answers.len(), 7);
@@ -155,7 +179,7 @@ fn a_machine_boots_into_nginx() {
     }
     let kernel = std::env::var_os("PITH_TEST_KERNEL").expect("tests/run gets a kernel");
     let env = TestEnv::with_shared_store();
-    env.write("project/pith.star", IMAGES);
+    env.write("project/pith.star", NGINX_IMAGE);
     let initramfs = pack(&env, NGINX, "initramfs");
     let mut machine = Command::new("qemu-system-x86_64");
     machine
