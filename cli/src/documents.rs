@@ -20,7 +20,7 @@ pub(crate) struct DocumentArgs {
     /// When the document claims to be made, 2026-11-22T10:00:00Z or seconds since 1970; $SOURCE_DATE_EPOCH or 1 by default
     #[arg(long, value_name = "TIME")]
     date: Option<Timestamp>,
-    /// Who answers for the document, "NAME <EMAIL>" or "NAME <URL>"; `author` of `[sbom]` in the settings by default
+    /// Who answers for the document, `NAME <EMAIL>` or `NAME <URL>`; `author` of `[sbom]` in the settings by default
     #[arg(long, value_name = "WHO")]
     author: Option<NamedParty>,
     /// Who passes the software on; `supplier` of `[sbom]`, else the author, by default

@@ -7,14 +7,14 @@
 //! threads. What comes out of archives and from builders is hostile until proven otherwise: it is read in bounded amounts, no link is followed, and what
 //! cannot be read is said to be unread rather than an error.
 //!
-//! * [`observe`]: the public door, from a build to objects to add.
-//! * [`ingredients`]: which sources a derivation has, and what each is for. Pure.
-//! * [`archive`] reads the members of archives and trees.
-//! * [`kept`]: what was read of an archive, for the next build.
-//! * [`files`]: the digests of an output's files.
-//! * [`texts`]: what the files of a source say of licenses, by [`names`], [`heads`], [`words`] and [`license`]. Pure.
-//! * [`links`]: what programs and libraries were linked of.
-//! * [`patches`]: which patches were applied, and what they say of themselves. Pure.
+//! * `observe`: the public door, from a build to objects to add.
+//! * `ingredients`: which sources a derivation has, and what each is for. Pure.
+//! * `archive` reads the members of archives and trees.
+//! * `kept`: what was read of an archive, for the next build.
+//! * `files`: the digests of an output's files.
+//! * `texts`: what the files of a source say of licenses, by `names`, `heads`, `words` and `license`. Pure.
+//! * `links`: what programs and libraries were linked of.
+//! * `patches`: which patches were applied, and what they say of themselves. Pure.
 
 mod archive;
 mod digests;

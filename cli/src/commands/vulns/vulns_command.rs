@@ -53,7 +53,7 @@ pub(crate) struct VulnsArgs {
     /// Do without records of this register, such as `npm` or `upstream`; may be repeated
     #[arg(long = "not-covered", value_name = "REGISTER")]
     not_covered: Vec<String>,
-    /// A file with a table [vulnerabilities], instead of [audit.vulnerabilities] in the project's pith.toml
+    /// A file with a table `[vulnerabilities]`, instead of `[audit.vulnerabilities]` in the project's pith.toml
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Statements of others in OpenVEX; may be repeated
