@@ -8,6 +8,8 @@ use std::io::{self, BufReader, Read, Seek as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use crate::source::deb::{DebError, DebFile, open_files};
+
 /// Bytes that an archive may unpack to; the largest source of the collection, a compiler, has a tenth.
 const MAX_BYTES: u64 = 16 << 30;
 /// Files that it may have.
@@ -57,6 +59,8 @@ pub(super) fn visit(path: &Path, name: &str, visitor: &mut Visitor<'_>) -> io::R
     file.rewind()?;
     let done = if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         visit.zip(file)
+    } else if head.starts_with(b"!<arch>\n") && name.ends_with(".deb") {
+        visit.deb(path, name)
     } else {
         match decompressed(&head, BufReader::with_capacity(BUFFER_BYTES, file)) {
             Ok(Some(reader)) => visit.stream(reader, plain_name(name), Packed::Yes),
@@ -120,6 +124,18 @@ impl Visit<'_, '_> {
             self.file(&path, size, &mut member)?;
         }
         Ok(())
+    }
+
+    fn deb(&mut self, path: &Path, name: &str) -> io::Result<()> {
+        let deb = DebFile {
+            name: name.to_owned(),
+            path: path.to_owned(),
+        };
+        let reader = open_files(&deb).map_err(|error| match error {
+            DebError::Read { source, .. } => source,
+            other => io::Error::other(other.to_string()),
+        })?;
+        self.tar(reader)
     }
 
     fn stream(
@@ -269,6 +285,23 @@ mod tests {
         builder.into_inner()
     }
 
+    fn deb_of(data: &[u8]) -> Vec<u8> {
+        let mut deb = b"!<arch>\n".to_vec();
+        for (name, bytes) in [
+            ("debian-binary", b"2.0\n".as_slice()),
+            ("data.tar.zst", data),
+        ] {
+            let size = bytes.len();
+            let head = format!(
+                "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n",
+                0, 0, 0, 100_644
+            );
+            deb.extend([head.as_bytes(), bytes].concat());
+            deb.extend(vec![b'\n'; size % 2]);
+        }
+        deb
+    }
+
     fn seen(name: &str, bytes: &[u8]) -> TestResult<(Vec<(String, String)>, Visited)> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join(name);
@@ -309,6 +342,7 @@ mod tests {
             ("a.tar.zst", zstd::encode_all(plain.as_slice(), 1)?),
             ("a.tar.bz2", bzip2.finish()?),
             ("a.whl", zip.finish()?.into_inner()),
+            ("a.deb", deb_of(&zstd::encode_all(plain.as_slice(), 1)?)),
         ] {
             let (files, visited) = seen(name, &bytes)?;
             assert_eq!(files, expected, "{name}");

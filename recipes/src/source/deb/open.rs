@@ -58,6 +58,11 @@ pub(super) fn open(deb: &DebFile, wanted: &str) -> Result<Box<dyn Read>, DebErro
     })
 }
 
+/// Opens the files of a package, as an archive of tar.
+pub(crate) fn open_files(deb: &DebFile) -> Result<Box<dyn Read>, DebError> {
+    open(deb, "data.tar")
+}
+
 /// Unpacks what a package says about itself (`control`, `postinst`, `conffiles`, …) into the empty, private directory
 /// `root`: regular files at the top, none of them executable, and nothing else.
 pub fn unpack_control(deb: &DebFile, root: BorrowedFd<'_>) -> Result<(), DebError> {
