@@ -56,6 +56,27 @@ codes! {
     B120 "bytes that nothing describes"
         "An image came with layers that no bill of materials describes. What is in them is not known, so no policy can say whether it may be shipped."
         "Ask who made the layers for a bill of materials, or build what is in them from recipes."
+    D101 "a document with a license that is none"
+        "A bill of materials was about to be written with an expression that SPDX does not know. Readers of the document would misread it or refuse it."
+        "Correct the license in the recipe; `pith lint` names the place."
+    D102 "a document that refers to what is not in it"
+        "A relation or a file of a bill of materials names something that the bill does not have. Public validators do not notice this, readers lose what hangs on it."
+        "Report it with the target: bills are made by this program."
+    D103 "a document about no thing, or about several"
+        "A bill of materials describes one thing, from which everything else is reached."
+        "Report it with the target: bills are made by this program."
+    D104 "a document with something that belongs to nothing"
+        "A component of a bill of materials is not reached from what the bill is about."
+        "Report it with the target: bills are made by this program."
+    D105 "a document with one name for two things"
+        "Two parts of a bill of materials have the same identifier, so what is said of one is said of both."
+        "Report it with the target: bills are made by this program."
+    D106 "a document that names a license without its text"
+        "A `LicenseRef-` means nothing to others unless the document has the text."
+        "Use a license that SPDX knows, or build the component again, so that its texts are recorded."
+    I102 "a document about another image"
+        "A bill of materials or a provenance lies beside an image and says that it is about another one. Somebody attached it by mistake, or on purpose."
+        "Remove it from the registry, and attach those of this image by pushing it again."
     I110 "built in a weak sandbox"
         "The policy asks for a sandbox of some strength, and the object was built in a weaker one, which confines a builder less."
         "Build it again on a machine that allows the full sandbox, or lower `sandbox` in the policy."
@@ -134,6 +155,42 @@ codes! {
     S110 "no source for a license that asks for it"
         "The license asks that who gets the program can get its source, and none is recorded for the component."
         "Build the component from a recipe that names its sources by digest."
+    V100 "a database of vulnerabilities without records"
+        "Nothing that is looked for in an empty database is found. That is no answer."
+        "Get the database again, and look whether the path is right."
+    V101 "a database of vulnerabilities that has lost records"
+        "It has less than four fifths of the records that it had before, or that `--expect` asks for. Part of it was probably not fetched."
+        "Get the database again; `--expect N` states how many there should be."
+    V102 "a database of vulnerabilities that is too old"
+        "Its newest record is older than `--max-age` or the policy allows, or it has no date. What was found out since is not in it."
+        "Get the database again."
+    V103 "a database of vulnerabilities that cannot be read whole"
+        "Some of its files are damaged or of another format. What they say is missing."
+        "Get the database again."
+    V104 "components that no database speaks of"
+        "Components come from a register of which no database has a single record, so nothing could have been found."
+        "Add a database of that register, or state by `--not-covered` that it is done without."
+    V105 "a version that cannot be compared"
+        "A record is about the component, and whether about this version cannot be told."
+        "Give the component a version that its register would accept, or state what is so in the policy."
+    V106 "a part of an image that nobody has described"
+        "An image has layers without a bill of materials: what is in them was not looked for."
+        "Ask who made the layers for a bill of materials, and check that too."
+    V110 "a vulnerability that is denied"
+        "A record says that this version of the component has it, nothing says that it was mended, and the policy does not let it pass."
+        "Use a version in which it is fixed, apply a patch whose header names it, or state in the policy why it does no harm."
+    V111 "a clue of a vulnerability"
+        "Only a name or a commit speaks for it. It decides nothing."
+        "Look at the record; state a CPE name or a package URL in the recipe to be told surely."
+    V112 "a statement on a vulnerability that has ended"
+        "The policy lets it pass until a day that is over."
+        "Look at it again, and give another day or mend it."
+    V113 "a statement on a vulnerability that nothing needs"
+        "The policy speaks of a vulnerability that is not found in any component."
+        "Delete it."
+    V114 "a component without a name that databases know"
+        "It states no package URL, CPE name or repository, so nothing could have been found."
+        "State one in the recipe."
 }
 
 /// A text is no code.
@@ -176,6 +233,14 @@ mod tests {
             assert_eq!(code.as_str().to_lowercase().parse(), Ok(*code));
         }
         assert_eq!("L1".parse::<Code>(), Err(UnknownCode("L1".to_owned())));
+    }
+
+    #[test]
+    fn the_codes_of_vulnerabilities_are_in_the_table() {
+        let known: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        for code in crate::vulns::ProblemCode::ALL {
+            assert!(known.contains(&code.to_string().as_str()), "{code}");
+        }
     }
 
     #[test]

@@ -206,6 +206,24 @@ pub enum ProblemCode {
     V114,
 }
 
+impl ProblemCode {
+    /// Every code, ascending.
+    pub const ALL: &[Self] = &[
+        Self::V100,
+        Self::V101,
+        Self::V102,
+        Self::V103,
+        Self::V104,
+        Self::V105,
+        Self::V106,
+        Self::V110,
+        Self::V111,
+        Self::V112,
+        Self::V113,
+        Self::V114,
+    ];
+}
+
 impl fmt::Display for ProblemCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
