@@ -76,7 +76,7 @@ fn part(info: PathInfo, file: &str) -> Part {
             file: file.to_owned(),
             linked: Linked::Recorded,
             inputs: vec![LinkInput {
-                kind: LinkKind::Runtime,
+                kind: LinkKind::Static,
                 object: None,
                 component: Some("gcc-12".to_owned()),
                 file: "libgcc.a".to_owned(),
