@@ -1,6 +1,6 @@
 //! Debian's index as commands use it: which suites, whose keys, where it is kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use recipes::debian::{
     IndexError, Keyring, LockError, LockFile, Request, ResolutionError, SetError, SetOptions,
-    Universe, default_prune, resolve, set_of, tree_of,
+    SourceName, SourcePackage, Universe, default_prune, find_sources, resolve, set_of, tree_of,
 };
 use recipes::event::Event;
 use recipes::lang::Package;
@@ -147,11 +147,36 @@ impl<'a> Index<'a> {
         Ok(LockFile::new(locks))
     }
 
+    /// Finds source packages in the suites' indexes of sources, each with the mirror that has it. What no index has is left out: a
+    /// suite has only the latest version of each.
+    pub(crate) fn find_sources(
+        &self,
+        store: &LocalStore,
+        wanted: &BTreeSet<SourceName>,
+    ) -> Result<BTreeMap<SourceName, (String, SourcePackage)>, CommandError> {
+        let load =
+            |archive: &Archive<'_>, keyring: &Keyring| archive.load_sources(&self.suites, keyring);
+        let snapshot = self.read(store, INDEX_AGE, &load)?;
+        Ok(find_sources(&snapshot.indexes, wanted))
+    }
+
     fn load(
         &self,
         store: &LocalStore,
         architecture: &str,
         max_age: Duration,
+    ) -> Result<Snapshot, CommandError> {
+        let load = |archive: &Archive<'_>, keyring: &Keyring| {
+            archive.load(&self.suites, keyring, architecture)
+        };
+        self.read(store, max_age, &load)
+    }
+
+    fn read(
+        &self,
+        store: &LocalStore,
+        max_age: Duration,
+        load: &dyn Fn(&Archive<'_>, &Keyring) -> Result<Snapshot, ArchiveError>,
     ) -> Result<Snapshot, CommandError> {
         let options = build_options(self.context, &RealiseOptions::default())?;
         let fetcher = Fetcher::new(options.fetch, options.mirrors);
@@ -177,9 +202,7 @@ impl<'a> Index<'a> {
             }
             None => archive.debian_keyring().map_err(not_had)?,
         };
-        archive
-            .load(&self.suites, &keyring, architecture)
-            .map_err(not_had)
+        load(&archive, &keyring).map_err(not_had)
     }
 }
 

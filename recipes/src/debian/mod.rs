@@ -22,6 +22,7 @@ mod relation;
 mod release;
 mod resolve;
 mod signature;
+mod source_package;
 mod source_version;
 mod universe;
 
@@ -33,6 +34,9 @@ pub use prune::default_prune;
 pub use release::{IndexEntry, Release, ReleaseError};
 pub use resolve::{Request, ResolutionError, resolve};
 pub use signature::{Keyring, SignatureError};
+pub use source_package::{
+    SourceFile, SourceName, SourcePackage, find_sources, source_of, source_package,
+};
 pub use store::{DebVersion, VersionError};
 pub use universe::{IndexError, IndexText, Universe};
 

@@ -200,11 +200,15 @@ pub(super) fn encode(text: &str) -> String {
 }
 
 /// Store names know no tilde, no colon and no percent sign.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.replace(['~', '%', ':'], "_")
 }
 
-fn store_name(name: &str, version: Option<&str>, suffix: &str) -> Result<StoreName, ModelError> {
+pub(super) fn store_name(
+    name: &str,
+    version: Option<&str>,
+    suffix: &str,
+) -> Result<StoreName, ModelError> {
     let name = match version {
         Some(version) => format!("{name}-{}{suffix}", plain(version)),
         None => format!("{name}{suffix}"),

@@ -33,6 +33,9 @@ pub struct Metadata {
     /// The fetches the package is made of, in the recipe's order; where empty, the fetches among the direct inputs
     /// stand for it.
     pub sources: Vec<OutputRef>,
+    /// The files of the source packages that binaries among the sources were built from, in the recipe's order. Nothing is built
+    /// from them: they are fetched where the source has to be passed on.
+    pub source_packages: Vec<OutputRef>,
     /// What the package must run well once it is built, in the recipe's order.
     pub smoke: Vec<SmokeCommand>,
     /// The rules of the lint that the package need not keep: code → reason.

@@ -24,6 +24,10 @@ const MAX_RELEASE_BYTES: u64 = 8 << 20;
 const MAX_INDEX_BYTES: u64 = 1 << 30;
 /// The part of a suite that is read.
 const COMPONENT: &str = "main";
+/// The index of packages that can be installed.
+const PACKAGES: &str = "Packages.xz";
+/// The index of what they are built from.
+const SOURCES: &str = "Sources.xz";
 
 /// The package that carries the keys of Debian's archive, and the file in it.
 const KEYRING_DEB: (&str, &str) = (
@@ -181,6 +185,25 @@ impl Archive<'_> {
         keyring: &Keyring,
         architecture: &str,
     ) -> Result<Snapshot, ArchiveError> {
+        self.load_indexes(suites, keyring, &format!("binary-{architecture}"), PACKAGES)
+    }
+
+    /// Reads which source packages suites have; a suite that lists none is left out.
+    pub fn load_sources(
+        &self,
+        suites: &[Suite],
+        keyring: &Keyring,
+    ) -> Result<Snapshot, ArchiveError> {
+        self.load_indexes(suites, keyring, "source", SOURCES)
+    }
+
+    fn load_indexes(
+        &self,
+        suites: &[Suite],
+        keyring: &Keyring,
+        folder: &str,
+        file: &str,
+    ) -> Result<Snapshot, ArchiveError> {
         let mut snapshot = Snapshot::default();
         for suite in suites {
             let (release, first_line) = match self.release(suite, keyring) {
@@ -194,8 +217,15 @@ impl Archive<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            let path = format!("{COMPONENT}/binary-{architecture}/Packages.xz");
-            let entry = release.file(&path)?;
+            let path = format!("{COMPONENT}/{folder}/{file}");
+            let entry = match release.file(&path) {
+                Err(error @ ReleaseError::NoFile { .. }) if file == SOURCES => {
+                    let reason = error.to_string();
+                    snapshot.left_out.push((suite.name.clone(), reason));
+                    continue;
+                }
+                entry => entry?,
+            };
             let location = Location {
                 file: format!("dists/{}/InRelease", suite.name),
                 line: u32::try_from(first_line + entry.line).unwrap_or(u32::MAX),
@@ -205,11 +235,10 @@ impl Archive<'_> {
             let hex = entry.digest.to_string().replace("sha256:", "");
             let mut urls = vec![format!("{base}/{path}")];
             if release.by_hash {
-                let by_hash =
-                    format!("{base}/{COMPONENT}/binary-{architecture}/by-hash/SHA256/{hex}");
+                let by_hash = format!("{base}/{COMPONENT}/{folder}/by-hash/SHA256/{hex}");
                 urls.insert(0, by_hash);
             }
-            let name = format!("{} Packages.xz", suite.name);
+            let name = format!("{} {file}", suite.name);
             let packed = self.blob(&name, &urls, &entry.digest, &location)?;
             snapshot.indexes.push(IndexText {
                 suite: suite.name.clone(),

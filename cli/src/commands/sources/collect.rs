@@ -1,7 +1,6 @@
 //! Puts a bundle together: what a target is made of, from the store or fetched.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pack::audit::Gathered;
@@ -12,18 +11,19 @@ use pack::audit::sources::{
 };
 use pack::layer::FORMAT_VERSION;
 use pack::oci::Digest;
-use recipes::lang::{Evaluator, Package};
-use recipes::model::{Builder, ContentDigest, Derivation, OutputRef, Source};
+use recipes::lang::Evaluator;
+use recipes::model::{Builder, Derivation, OutputRef, Source};
 use recipes::plan::{Material, MaterialRole, materials};
-use store::{LocalStore, StorePath};
+use store::{LocalStore, StoreName};
 
-use super::components::{component, fetches, gap, is_in};
+use super::binaries::{SourceOf, fetch_sources};
+use super::components::{component, fetches, gap, is_component, is_in};
+use super::fetched::{AllFetched, Folder};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::facts::gather;
 use crate::planned::PlannedImage;
-use crate::realise::{RealiseOptions, Realised, goals, realise};
-use crate::select::Selection;
+use crate::realise::goals;
 
 /// A bundle that is not written yet.
 pub(super) struct Collected {
@@ -31,13 +31,7 @@ pub(super) struct Collected {
     pub(super) manifest: Manifest,
     pub(super) gaps: Vec<Gap>,
     /// Keeps what the bundle is written from.
-    _kept: (PlannedImage, Realised),
-}
-
-/// A file that was fetched: where it lies on this disk, and what the bundle says of it.
-struct Fetched {
-    real: PathBuf,
-    file: BundledFile,
+    _kept: (PlannedImage, AllFetched),
 }
 
 /// Builds a target, if it is not built, and collects what it is made of.
@@ -58,38 +52,54 @@ pub(super) fn collect(
         (materials.into_iter()).partition(|material| material.role == MaterialRole::Software);
 
     let chosen: Vec<&Arc<Derivation>> = (software.iter().map(|one| &one.derivation))
-        .filter(|one| !matches!(one.builder(), Builder::Fetch(_) | Builder::Source(_)))
-        .filter(|one| is_in(scope, one))
+        .filter(|one| is_component(one) && is_in(scope, one))
         .collect();
-    let of_software: BTreeSet<OutputRef> = (chosen.iter())
-        .flat_map(|one| fetches(one).into_iter().cloned())
-        .collect();
+    let of_software: BTreeSet<&OutputRef> = (chosen.iter()).flat_map(|one| fetches(one)).collect();
     let of_tools: BTreeSet<OutputRef> = (tools.iter().map(|one| &one.derivation))
         .filter(|one| matches!(one.builder(), Builder::Fetch(_)))
         .map(|one| OutputRef::default_of(Arc::clone(one)))
         .filter(|one| !of_software.contains(one))
         .collect();
-    let mut needed: Vec<&OutputRef> = of_software.iter().collect();
+    let mut fetched = AllFetched::default();
+    fetched.fetch(context, &store, of_software, Folder::Sources)?;
+    let named = chosen
+        .iter()
+        .flat_map(|one| &one.metadata().source_packages);
+    fetched.fetch(context, &store, named, Folder::Sources)?;
+    let obliged = chosen.iter().filter(|one| is_in(Scope::Obliged, one));
+    let obliged = obliged.flat_map(|one| fetches(one));
+    let binaries = fetch_sources(context, &store, obliged, &mut fetched)?;
     if toolchain {
-        needed.extend(&of_tools);
+        fetched.fetch(context, &store, &of_tools, Folder::Toolchain)?;
     }
-    let (fetched, kept) = fetch(context, &store, &needed, &of_software)?;
 
     let closure = store.closure(&planned.realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
-    let shipped: BTreeSet<(&str, &str)> = (gathered.parts.iter().chain(&gathered.linked))
-        .filter_map(|part| {
-            let component = part.info.component.as_ref()?;
-            Some((component.name.as_str(), component.recipe.as_deref()?))
-        })
+    // What is in the image may have been made by a step that a cache ran; what it is called is the same.
+    let shipped: BTreeSet<&StoreName> = (gathered.parts.iter().chain(&gathered.linked))
+        .map(|part| part.info.path.name())
         .collect();
+    let is_shipped = |derivation: &Derivation| {
+        let mut outputs = derivation.outputs().iter();
+        outputs.any(|output| shipped.contains(output.store_name()))
+    };
     let mut components = Vec::new();
     let mut gaps = Vec::new();
     for derivation in chosen {
-        let file = |one: &OutputRef| fetched.get(one).map(|found| found.file.clone());
-        let mut one = component(derivation, false, &file);
-        one.is_shipped = shipped.contains(&(one.name.as_str(), one.recipe.as_str()));
-        gaps.extend(gap(&one, has_local_files(derivation)));
+        let file = |one: &OutputRef| fetched.find(one).map(|found| found.file.clone());
+        let mut one = component(derivation, is_shipped(derivation), &file);
+        let mut unsourced = Vec::new();
+        for source in fetches(derivation) {
+            let name = source.store_name();
+            match binaries.source_of(source) {
+                None => {}
+                Some(SourceOf::Files(files)) => one.source_packages.extend_from_slice(files),
+                Some(missing) => unsourced.push(format!("{name}, {missing}")),
+            }
+        }
+        one.source_packages.sort();
+        one.source_packages.dedup();
+        gaps.extend(gap(&one, &unsourced, has_local_files(derivation)));
         components.push(one);
     }
     components.sort();
@@ -97,7 +107,7 @@ pub(super) fn collect(
     gaps.dedup();
 
     let mut bundle = Bundle::default();
-    for found in fetched.values() {
+    for (_, found) in fetched.iter() {
         if let Some(place) = &found.file.file {
             bundle.add(place.clone(), Content::File(found.real.clone()));
         }
@@ -127,87 +137,15 @@ pub(super) fn collect(
         bundle,
         manifest,
         gaps,
-        _kept: (planned, kept),
+        _kept: (planned, fetched),
     })
 }
 
-/// Makes files valid that recipes fetch, and hashes them.
-fn fetch(
-    context: &Context,
-    store: &LocalStore,
-    needed: &[&OutputRef],
-    of_software: &BTreeSet<OutputRef>,
-) -> Result<(BTreeMap<OutputRef, Fetched>, Realised), CommandError> {
-    let selections: Vec<Selection> = needed.iter().map(|one| selection(one)).collect();
-    let realised = realise(context, store, &selections, &RealiseOptions::default())?;
-    let mut fetched = BTreeMap::new();
-    for (one, path) in needed.iter().zip(&realised.paths) {
-        let folder = if of_software.contains(*one) {
-            "sources"
-        } else {
-            "toolchain"
-        };
-        if let Some(found) = describe(store, one, path, folder)? {
-            fetched.insert((*one).clone(), found);
-        }
-    }
-    Ok((fetched, realised))
-}
-
-fn describe(
-    store: &LocalStore,
-    one: &OutputRef,
-    path: &StorePath,
-    folder: &str,
-) -> Result<Option<Fetched>, CommandError> {
-    let Builder::Fetch(fetch) = one.derivation().builder() else {
-        return Ok(None);
-    };
-    let real = store.real_path(path);
-    let name = one.store_name().to_string();
-    let sha256 = match fetch.digest {
-        // What is valid was compared with it.
-        ContentDigest::Sha256(_) => {
-            let text = fetch.digest.to_string();
-            text.trim_start_matches("sha256:").to_owned()
-        }
-        ContentDigest::Sha512(_) | ContentDigest::Blake3(_) => {
-            let bytes = std::fs::read(&real).map_err(CommandError::failed)?;
-            Digest::of(&bytes).to_hex()
-        }
-    };
-    Ok(Some(Fetched {
-        real,
-        file: BundledFile {
-            file: Some(format!("{folder}/sha256/{sha256}/{name}")),
-            name,
-            digest: fetch.digest.to_string(),
-            sha256: Some(sha256),
-            urls: fetch.urls.clone(),
-        },
-    }))
-}
-
-fn selection(one: &OutputRef) -> Selection {
-    Selection::Output {
-        package: Package {
-            name: one.store_name().to_string(),
-            label: one.derivation().origin().file.clone(),
-            derivation: Arc::clone(one.derivation()),
-            images: Vec::new(),
-        },
-        output: one.clone(),
-    }
-}
-
 /// The files of the toolchain, whether they are in the bundle or only named.
-fn list_tools(
-    tools: &BTreeSet<OutputRef>,
-    fetched: &BTreeMap<OutputRef, Fetched>,
-) -> Vec<BundledFile> {
+fn list_tools(tools: &BTreeSet<OutputRef>, fetched: &AllFetched) -> Vec<BundledFile> {
     let mut files: Vec<BundledFile> = (tools.iter())
         .filter_map(|one| {
-            if let Some(found) = fetched.get(one) {
+            if let Some(found) = fetched.find(one) {
                 return Some(found.file.clone());
             }
             let Builder::Fetch(fetch) = one.derivation().builder() else {

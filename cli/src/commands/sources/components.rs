@@ -8,8 +8,16 @@ use recipes::model::{Builder, Derivation, OutputRef};
 
 /// The variable by which a builder is told what to apply to the sources.
 const PATCHES: &str = "patches";
-/// What the name of a package of binaries ends with.
-const BINARY: &str = ".deb";
+/// What is said of where something is made that no recipe makes: packages of Debian.
+const NO_RECIPE: &str = "";
+
+/// Whether a step makes something that sources are of: not what only fetches, takes files in or lists others.
+pub(super) fn is_component(derivation: &Derivation) -> bool {
+    !matches!(
+        derivation.builder(),
+        Builder::Fetch(_) | Builder::Source(_) | Builder::DebSet(_)
+    )
+}
 
 /// Whether a bundle of this scope has the sources of a step: where no license is declared, of anything that may be part of something that has one.
 pub(super) fn is_in(scope: Scope, derivation: &Derivation) -> bool {
@@ -54,9 +62,14 @@ pub(super) fn component(
             .map(|duty| duty.name().to_owned())
             .collect(),
         is_shipped,
-        recipe: format!("{}:{}", origin.file, origin.line),
+        recipe: if origin.file.is_empty() {
+            NO_RECIPE.to_owned()
+        } else {
+            format!("{}:{}", origin.file, origin.line)
+        },
         derivation: derivation.id().to_string(),
         sources: sources.filter_map(file).collect(),
+        source_packages: Vec::new(),
         patches: patches.into_iter().filter_map(file).collect(),
     }
 }
@@ -70,26 +83,25 @@ pub(super) fn fetches(derivation: &Derivation) -> Vec<&OutputRef> {
     all.filter(|one| seen.insert((*one).clone())).collect()
 }
 
-/// Returns what is missing of a component that is in the image and whose license asks for its source.
-pub(super) fn gap(component: &BundledComponent, is_local: bool) -> Option<Gap> {
+/// Returns what is missing of a component that is in the image and whose license asks for its source. `unsourced` are the packages of binaries that it is
+/// made of and whose source is not in the bundle.
+pub(super) fn gap(
+    component: &BundledComponent,
+    unsourced: &[String],
+    is_local: bool,
+) -> Option<Gap> {
     let license = component.license.as_deref();
     if !component.is_shipped || !license.is_none_or(asks_for_source) {
         return None;
     }
-    let is_binary = |file: &BundledFile| file.name.ends_with(BINARY);
-    let binaries: Vec<&str> = (component.sources.iter())
-        .filter(|file| is_binary(file))
-        .map(|file| file.name.as_str())
-        .collect();
-    let has_source = component.sources.iter().any(|file| !is_binary(file));
     let reason = if is_local {
         "the project's own files are not in the bundle".to_owned()
-    } else if !binaries.is_empty() && !has_source {
+    } else if !unsourced.is_empty() {
         format!(
-            "it is made of packages of binaries, and the recipe does not name the source of {}",
-            binaries.join(", ")
+            "it is made of packages of binaries whose source is not in the bundle: {}",
+            unsourced.join("; ")
         )
-    } else if !has_source {
+    } else if component.sources.is_empty() {
         "the recipe names no source that was fetched".to_owned()
     } else {
         return None;
@@ -126,6 +138,7 @@ mod tests {
             recipe: String::new(),
             derivation: String::new(),
             sources: sources.iter().map(file).collect(),
+            source_packages: Vec::new(),
             patches: Vec::new(),
         }
     }
@@ -133,18 +146,22 @@ mod tests {
     #[test]
     fn a_gap_is_what_is_shipped_without_a_source_that_its_license_asks_for() {
         let lgpl = Some("LGPL-2.1-or-later");
-        let is_gap = |license, sources: &[&str]| gap(&component(license, sources), false).is_some();
-        assert!(is_gap(lgpl, &["libc6.deb"]));
-        assert!(is_gap(lgpl, &[]));
-        assert!(is_gap(None, &[]));
-        assert!(!is_gap(lgpl, &["libc6.deb", "glibc.tar.xz"]));
-        assert!(!is_gap(lgpl, &["glibc.tar.xz"]));
-        assert!(!is_gap(Some("MIT"), &["libx.deb"]));
-        assert!(gap(&component(lgpl, &["a.tar"]), true).is_some());
+        let lacks = ["libc6.deb, built from glibc 2.36-9".to_owned()];
+        let is_gap = |license, sources: &[&str], unsourced: &[String]| {
+            gap(&component(license, sources), unsourced, false).is_some()
+        };
+        assert!(is_gap(lgpl, &["libc6.deb"], &lacks));
+        assert!(is_gap(lgpl, &["libc6.deb", "glibc.tar.xz"], &lacks));
+        assert!(is_gap(lgpl, &[], &[]));
+        assert!(is_gap(None, &[], &[]));
+        assert!(!is_gap(lgpl, &["libc6.deb"], &[]));
+        assert!(!is_gap(lgpl, &["glibc.tar.xz"], &[]));
+        assert!(!is_gap(Some("MIT"), &["libx.deb"], &lacks));
+        assert!(gap(&component(lgpl, &["a.tar"]), &[], true).is_some());
         let tool = BundledComponent {
             is_shipped: false,
             ..component(lgpl, &[])
         };
-        assert_eq!(gap(&tool, false), None);
+        assert_eq!(gap(&tool, &[], false), None);
     }
 }

@@ -1,7 +1,9 @@
 //! `pith sources`: the corresponding source of an image, and whether a bundle of it is complete.
 
+mod binaries;
 mod collect;
 mod components;
+mod fetched;
 mod rebuild;
 mod sources_command;
 

@@ -82,11 +82,18 @@ fn rebuild(manifest: &Manifest, gaps: &[Gap]) -> String {
     for one in &manifest.components {
         let version = one.version.as_deref().unwrap_or_default();
         let license = one.license.as_deref().unwrap_or("no license declared");
-        let _ = writeln!(
-            text,
-            "* {} {version}: {license}, made by {}",
-            one.name, one.recipe
-        );
+        let _ = match one.recipe.as_str() {
+            "" => writeln!(
+                text,
+                "* {} {version}: {license}, a package of Debian",
+                one.name
+            ),
+            recipe => writeln!(
+                text,
+                "* {} {version}: {license}, made by {recipe}",
+                one.name
+            ),
+        };
     }
     text
 }

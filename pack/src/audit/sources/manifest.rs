@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The version of [`Manifest`] that this program writes and reads.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
 
 /// What is in a bundle, and what for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,8 @@ pub struct BundledComponent {
     pub derivation: String,
     /// What it is made of, in the recipe's order.
     pub sources: Vec<BundledFile>,
+    /// The source packages of the packages of binaries among these: nothing is built from them, and the license asks for them.
+    pub source_packages: Vec<BundledFile>,
     /// What is applied to that, in the order of the recipe.
     pub patches: Vec<BundledFile>,
 }
@@ -152,11 +154,19 @@ pub struct Gap {
     pub reason: String,
 }
 
+impl BundledComponent {
+    /// Returns every file that was fetched for it: sources, source packages, patches.
+    pub fn files(&self) -> impl Iterator<Item = &BundledFile> {
+        let sources = self.sources.iter().chain(&self.source_packages);
+        sources.chain(&self.patches)
+    }
+}
+
 impl Manifest {
     /// Returns every file that was fetched: of components, then of the toolchain. The same one may be there several times.
     pub fn files(&self) -> impl Iterator<Item = &BundledFile> {
         let components = self.components.iter();
-        let components = components.flat_map(|one| one.sources.iter().chain(&one.patches));
+        let components = components.flat_map(|one| one.files());
         components.chain(&self.toolchain)
     }
 }

@@ -326,6 +326,7 @@ mod tests {
                 recipe: "//a/recipe.star:1".to_owned(),
                 derivation: "blake3:00".to_owned(),
                 sources: vec![source.clone()],
+                source_packages: Vec::new(),
                 patches: vec![patch.clone()],
             }],
             toolchain: Vec::new(),

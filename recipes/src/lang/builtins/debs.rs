@@ -32,6 +32,7 @@ const FIELDS: &[&str] = &[
     "maintainers",
     "deprecated",
     "sources",
+    "source_packages",
     "accept",
 ];
 

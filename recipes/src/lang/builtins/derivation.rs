@@ -42,6 +42,7 @@ const FIELDS: &[&str] = &[
     "maintainers",
     "deprecated",
     "sources",
+    "source_packages",
     "smoke",
     "accept",
 ];

@@ -24,6 +24,7 @@ pub(super) fn metadata(
         maintainers: fields.strings("maintainers")?,
         deprecated: fields.optional_string("deprecated")?,
         sources: fields.outputs("sources", context)?,
+        source_packages: fields.outputs("source_packages", context)?,
         smoke: Vec::new(),
         accepted: fields
             .optional("accept")

@@ -20,7 +20,7 @@ mod unpack;
 use std::io;
 
 pub(crate) use open::open_files;
-pub use open::{read_file, unpack_control};
+pub use open::{read_control, read_file, unpack_control};
 pub(crate) use path::place as merged_place;
 pub use unpack::{DebFile, unpack};
 

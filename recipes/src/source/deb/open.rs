@@ -88,6 +88,20 @@ pub fn unpack_control(deb: &DebFile, root: BorrowedFd<'_>) -> Result<(), DebErro
     })
 }
 
+/// Returns the file in which a package says what it is and what it was built from, `control`; `None` when it has none.
+pub fn read_control(deb: &DebFile) -> Result<Option<Vec<u8>>, DebError> {
+    let mut found = None;
+    let reader = open(deb, "control.tar")?;
+    read_members(&deb.name, reader, &mut |member, bytes| {
+        let is_file = matches!(member.kind, Kind::File { .. });
+        if is_file && path::place(&member.name).as_deref() == Some("control") {
+            found = Some(read_bounded(deb, bytes)?);
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// Returns the bytes of one regular file of a package, by its path in the tree (`usr/share/x`); `None` when it has none.
 pub fn read_file(deb: &DebFile, wanted: &str) -> Result<Option<Vec<u8>>, DebError> {
     let mut found = None;
