@@ -32,6 +32,9 @@ pub enum Unsigned {
     /// The statement is about something else.
     #[error("it is the signature of another image")]
     Subject,
+    /// What is signed is no text of cosign's.
+    #[error("what is signed does not say that it is a signature of an image")]
+    Payload,
     /// The statement says something else.
     #[error("it states something else than that the image is signed")]
     Predicate,

@@ -6,6 +6,7 @@ use store::{registry::Repository, trust::SecretKey};
 use super::{
     ImageKey, SignError, Unsigned,
     bundle::{self, BUNDLE, SIGNED},
+    legacy::LegacySignatures,
     referrer::{EMPTY_TYPE, PREDICATE_TYPE, Referrer, attach, fetch_layer},
     referrers::Referrers,
 };
@@ -15,6 +16,15 @@ use crate::{existing::ExistingImage, oci::Digest};
 const MAX_SIGNATURES: usize = 100;
 /// How many of the bytes of a bundle are read.
 const MAX_BUNDLE_BYTES: u64 = 1 << 20;
+
+/// In which forms an image in a registry is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureForms {
+    /// As a bundle that refers to the image: cosign 3 reads it.
+    Bundle,
+    /// Also as a text under a tag of its own: earlier versions of cosign and what reads policies for podman know only this.
+    BundleAndLegacy,
+}
 
 /// What was signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,7 +64,12 @@ pub fn verify_bundle(
 
 impl ExistingImage<'_> {
     /// Signs an image that lies in `repository`, where the signatures are kept too. Signing again changes nothing.
-    pub fn sign(&self, repository: &Repository, key: &SecretKey) -> Result<Signed, SignError> {
+    pub fn sign(
+        &self,
+        repository: &Repository,
+        key: &SecretKey,
+        forms: SignatureForms,
+    ) -> Result<Signed, SignError> {
         let documents = self.documents(None)?;
         let referrers = Referrers {
             repository,
@@ -67,6 +82,13 @@ impl ExistingImage<'_> {
                 &document.entry,
                 &Referrer::bundle(bundle, SIGNED),
             )?;
+            if forms == SignatureForms::BundleAndLegacy {
+                let legacy = LegacySignatures {
+                    referrers: &referrers,
+                    subject: document.entry.digest,
+                };
+                legacy.add(key)?;
+            }
         }
         Ok(Signed {
             digest: documents.top().entry.digest,
@@ -74,7 +96,7 @@ impl ExistingImage<'_> {
         })
     }
 
-    /// Looks for a signature by the owner of `key` of an image that lies in `repository`.
+    /// Looks for a signature by the owner of `key`, in either form, of an image that lies in `repository`.
     pub fn check_signatures(
         &self,
         repository: &Repository,
@@ -109,6 +131,11 @@ impl ExistingImage<'_> {
                 Err(reason) => check.result = Err(Some(reason)),
             }
         }
+        let legacy = LegacySignatures {
+            referrers: &referrers,
+            subject: digest,
+        };
+        legacy.check(key, &mut check)?;
         Ok(check)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! In a registry, a signature is a manifest that names the image as its subject (OCI image-spec 1.1); beside a file, it is a bundle of its own. An image for several
 //! platforms is signed as one, and each of its manifests too, because whoever pulls one knows only that.
+//! For readers of before 2025, a signature can also stand under a tag that is made of the image's digest.
 //!
 //! Not responsible for: which keys are to be trusted.
 
@@ -9,8 +10,10 @@ mod attestation;
 mod bundle;
 mod image;
 mod key;
+mod legacy;
 mod referrer;
 mod referrers;
+mod simple;
 
 use store::registry::RegistryError;
 use thiserror::Error;
@@ -20,7 +23,7 @@ use crate::{ImageError, existing::ExistingError};
 pub use attestation::{Attachment, AttestationCheck, WrongAttestation};
 pub use bundle::Unsigned;
 pub(crate) use bundle::{sign as sign_digest, verify as verify_digest};
-pub use image::{SignatureCheck, Signed, sign_bundle, verify_bundle};
+pub use image::{SignatureCheck, SignatureForms, Signed, sign_bundle, verify_bundle};
 pub use key::ImageKey;
 
 /// Why an image could not be signed, or its signatures not be read.

@@ -80,7 +80,11 @@ pub(super) fn attach(
 }
 
 /// Makes sure of a small blob.
-fn send(referrers: &Referrers<'_>, blob: &Descriptor, bytes: &[u8]) -> Result<(), SignError> {
+pub(super) fn send(
+    referrers: &Referrers<'_>,
+    blob: &Descriptor,
+    bytes: &[u8],
+) -> Result<(), SignError> {
     let (repository, what) = (referrers.repository, referrers.what);
     let digest = blob.digest.to_string();
     let sent = repository.has_blob(&digest, what).and_then(|is_there| {

@@ -7,7 +7,7 @@ use store::registry::{ReferrersList, RegistryError, Repository};
 use super::SignError;
 use crate::{
     existing::{AnyIndex, Entry},
-    oci::{Digest, media_type, to_canonical_json},
+    oci::{Digest, media_type},
 };
 
 /// How often a list is written again that somebody else has written meanwhile.
@@ -70,7 +70,7 @@ impl Referrers<'_> {
                 Entered::Before => return Ok(()),
                 Entered::Now => {}
             }
-            let bytes = Bytes::from(to_canonical_json(&list));
+            let bytes = Bytes::from(list.to_string());
             let digest = Digest::of(&bytes).to_string();
             self.repository
                 .put_manifest(tag, media_type::INDEX, &bytes, &digest, self.what)

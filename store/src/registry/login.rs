@@ -141,6 +141,11 @@ impl Login {
         }
     }
 
+    /// The host that is asked, with perhaps a port.
+    pub(super) fn registry(&self) -> &str {
+        &self.registry
+    }
+
     /// Has tokens for pushing, from the next one on, be good for reading other repositories of the registry too.
     pub(super) fn add_sources(&self, repositories: impl IntoIterator<Item = String>) {
         self.state().sources.extend(repositories);

@@ -73,6 +73,12 @@ impl Repository {
         &self.name
     }
 
+    /// Returns the registry's name and the repository's, as images are called without their tags.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.login.registry(), self.name)
+    }
+
     /// Returns what is known of the registry.
     #[must_use]
     pub const fn profile(&self) -> &RegistryProfile {

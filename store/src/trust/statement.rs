@@ -78,6 +78,12 @@ impl Statement {
         Self([head.as_bytes(), payload].concat())
     }
 
+    /// States what a JSON object says that other programs sign as it is; `None` if the bytes begin otherwise than with `{`, which none of the above does.
+    #[must_use]
+    pub fn document(json: &[u8]) -> Option<Self> {
+        json.starts_with(b"{").then(|| Self(json.to_vec()))
+    }
+
     /// Returns the canonical bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -123,5 +129,15 @@ mod tests {
             statement.as_bytes(),
             b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
         );
+    }
+
+    #[test]
+    fn a_document_is_never_what_a_statement_of_another_kind_is() {
+        assert!(Statement::document(b"{}").is_some());
+        let envelope = Statement::envelope("type", b"{}");
+        let component = Statement::component(&ObjectId::from_bytes([0; 32]), "{}");
+        for other in [envelope.as_bytes(), component.as_bytes(), b"", b" {}"] {
+            assert_eq!(Statement::document(other), None);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Images in registries: Debian's `docker-registry`, and servers that answer as none should. All on loopback, each on a port that the system chose.
 
 mod existing;
+mod legacy;
 mod login;
 mod push;
 mod races;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pack::sign::{Signed, sign_bundle};
+use pack::sign::{SignatureForms, Signed, sign_bundle};
 use serde::Serialize;
 
 use super::place::ImagePlace;
@@ -31,6 +31,9 @@ pub(super) struct SignArgs {
     /// Where the signature of a file goes
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Keep the signature in the registry also as cosign 2 and podman's policies look for it: under the tag `sha256-DIGEST.sig`
+    #[arg(long, conflicts_with = "output")]
+    legacy_sig: bool,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -49,6 +52,15 @@ struct Report<'a> {
 #[error("the signature of an image in a registry is kept there, not in a file")]
 struct NoFile;
 
+/// An option makes no sense for an image in a file.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`--legacy-sig` is for images in registries: `{image}` is a file, which has no tags beside it"
+)]
+struct NoTag {
+    image: String,
+}
+
 /// Runs the command.
 pub(super) fn sign(args: &SignArgs, context: &Context) -> Result<(), CommandError> {
     let key = read_secret(&context.directory().join(&args.key))?;
@@ -59,7 +71,15 @@ pub(super) fn sign(args: &SignArgs, context: &Context) -> Result<(), CommandErro
             if args.output.is_some() {
                 return Err(CommandError::new(ExitStatus::Usage, NoFile));
             }
-            (image.sign(&registry.1, &key)?, None)
+            let forms = match args.legacy_sig {
+                true => SignatureForms::BundleAndLegacy,
+                false => SignatureForms::Bundle,
+            };
+            (image.sign(&registry.1, &key, forms)?, None)
+        }
+        ImagePlace::File(..) if args.legacy_sig => {
+            let image = args.image.clone();
+            return Err(CommandError::new(ExitStatus::Usage, NoTag { image }));
         }
         ImagePlace::File(path, _) => {
             let output = match &args.output {
