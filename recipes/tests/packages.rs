@@ -709,6 +709,7 @@ image(
     packages = [app, more],
     entrypoint = [app.out + "/bin/app"],
     env = {"ZLIB": zlib},
+    workdir = app.out + "/share",
     ports = [8080, "53/udp"],
     user = 1000,
     files = {"/etc/app.conf": "a = 1\n"},
@@ -784,7 +785,10 @@ fn project_comes_before_the_collection() -> TestResult {
     ];
     assert_eq!(image.ports, ports);
     assert_eq!(image.user.as_deref(), Some("1000"));
-    assert_eq!(image.workdir, "/");
+    assert_eq!(
+        image.workdir.as_ref().map(|text| text.pieces().len()),
+        Some(2)
+    );
     assert_eq!(image.links, None);
     assert_eq!(image.base.as_deref(), Some("registry.example/debian:13"));
     assert_eq!(image.annotations["org.example.team"], "web");

@@ -167,6 +167,7 @@ impl From<ProjectError> for CommandError {
             ProjectError::Programs { programs, .. } => programs
                 .first()
                 .map(|first| format!("`pith init --program {first}` takes that one")),
+            ProjectError::Lock(error) => error.hint(),
             ProjectError::NoLock { kind, .. } => make_lock(*kind).map(str::to_owned),
             _ => None,
         };
@@ -184,7 +185,9 @@ fn make_lock(kind: Kind) -> Option<&'static str> {
         Kind::Rust => Some("`cargo generate-lockfile` makes it"),
         Kind::Go => Some("`go mod tidy` makes it"),
         Kind::Node => Some("`npm install --package-lock-only` makes it"),
-        Kind::Python => Some("`uv lock` makes one"),
+        Kind::Python => Some(
+            "`uv lock` makes one; from a requirements.txt, `uv pip compile requirements.txt -o pylock.toml` does",
+        ),
         Kind::Cmake | Kind::Meson | Kind::Make => None,
     }
 }

@@ -32,4 +32,5 @@ pub use dialect::{EvaluationLimits, prepare};
 pub use error::{LangError, Limit, Place, Problem};
 pub use evaluate::{CollectionEntry, Evaluator, Event, Package, Project};
 pub use label::LabelError;
+pub(crate) use locks::check_requirements;
 pub use locks::{LockError, LockProblem};

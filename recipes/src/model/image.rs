@@ -22,7 +22,7 @@ pub struct ImageDeclaration {
     /// The user (and group) it runs as, numeric or from its packages; `None` is the packer's default.
     pub user: Option<String>,
     /// The directory it starts in; absolute.
-    pub workdir: String,
+    pub workdir: Option<Text>,
     /// Labels (annotations in the config).
     pub labels: BTreeMap<String, String>,
     /// Annotations of the manifest.

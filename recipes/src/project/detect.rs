@@ -102,13 +102,15 @@ pub fn recognise(
         .flatten()
         .find_map(plain_name)
         .unwrap_or_else(|| "app".to_owned());
-    let program = choose_program(&facts, &name, manifest, wishes)?;
+    let program = choose_program(&facts, &name, manifest, &container, wishes)?;
     notes.push(format!("program `{}`: {}", program.name, program.reason));
     let license = choose_license(files, &facts, &mut notes)?;
-    if !container.ports.is_empty() {
-        let ports = container.ports.join(", ");
-        notes.push(format!("ports {ports}, by {}", container.file));
-    }
+    notes.extend(container_notes(&container, &program));
+    let directory = match kind {
+        Kind::Python if container.has_directory => Some("/lib/app".to_owned()),
+        Kind::Node if container.has_directory => Some(format!("/lib/{name}")),
+        _ => None,
+    };
     let arguments: Vec<_> = facts
         .arguments
         .iter()
@@ -123,6 +125,9 @@ pub fn recognise(
         license: license.as_deref(),
         arguments: &arguments,
         ports: &container.ports,
+        command: program.command.as_deref().unwrap_or_default(),
+        env: &container.env,
+        directory: directory.as_deref(),
     });
     Ok(Recognised {
         kind,
@@ -130,6 +135,30 @@ pub fn recognise(
         notes,
         text,
     })
+}
+
+/// What was taken from a Dockerfile, and what was not.
+fn container_notes(container: &Container, program: &Program) -> Vec<String> {
+    let file = container.file;
+    let mut notes = Vec::new();
+    if !container.ports.is_empty() {
+        notes.push(format!("ports {}, by {file}", container.ports.join(", ")));
+    }
+    if !container.env.is_empty() {
+        let names: Vec<&str> = container
+            .env
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
+        notes.push(format!("environment {}, by {file}", names.join(", ")));
+    }
+    if !container.command.is_empty() && program.command.is_none() {
+        notes.push(format!(
+            "{file} starts `{}`, which is not what the image will start: change `entrypoint` and `cmd` if it should",
+            container.command.join(" ")
+        ));
+    }
+    notes
 }
 
 fn choose(files: &dyn ProjectFiles, wishes: &Wishes) -> Result<Candidate, ProjectError> {
@@ -158,8 +187,17 @@ fn choose_program(
     facts: &Facts,
     name: &str,
     manifest: &str,
+    container: &Container,
     wishes: &Wishes,
 ) -> Result<Program, ProjectError> {
+    let mut facts = facts.clone();
+    if let Some((started, rest)) = container.program() {
+        let started = started.rsplit('/').next();
+        let program = facts.programs.iter_mut();
+        for program in program.filter(|program| Some(program.name.as_str()) == started) {
+            program.command = Some(rest.to_vec());
+        }
+    }
     let programs = || facts.programs.iter().map(|program| program.name.clone());
     if let Some(wanted) = &wishes.program {
         let found = facts
@@ -178,7 +216,8 @@ fn choose_program(
         [only] => Ok(only.clone()),
         several => several
             .iter()
-            .find(called_so)
+            .find(|program| program.command.is_some())
+            .or_else(|| several.iter().find(called_so))
             .cloned()
             .ok_or_else(|| ProjectError::Programs {
                 manifest: manifest.to_owned(),
@@ -247,6 +286,9 @@ mod tests {
             .unwrap()
             .text
     }
+
+    const FLASK: &str =
+        "flask==3 --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000\n";
 
     fn error(list: &[(&str, &str)]) -> String {
         let error = recognise(&files(list), "dir", &Wishes::default()).unwrap_err();
@@ -398,10 +440,7 @@ image(
 
     #[test]
     fn a_python_app_without_scripts_runs_its_main_file() {
-        let text = text(&[
-            ("requirements.txt", "flask==3 --hash=sha256:0\n"),
-            ("app.py", ""),
-        ]);
+        let text = text(&[("requirements.txt", FLASK), ("app.py", "")]);
         assert!(text.contains("    name = \"the-dir\",\n"), "{text}");
         assert!(
             text.contains("    lock = \"requirements.txt\",\n    main = \"app.py\",\n"),
@@ -409,6 +448,78 @@ image(
         );
         assert!(text.contains("# license = \"…\","), "{text}");
         assert!(text.contains("[\"/bin/app\"]"), "{text}");
+    }
+
+    #[test]
+    fn a_dockerfile_says_how_an_app_is_started() {
+        let python = |dockerfile: &str| {
+            let list = [
+                ("requirements.txt", FLASK),
+                ("app.py", ""),
+                ("Dockerfile", dockerfile),
+            ];
+            let found = recognise(&files(&list), "dir", &Wishes::default()).unwrap();
+            assert!(found.text.lines().count() <= 15, "{}", found.text);
+            (found.text, found.notes)
+        };
+        let (text, notes) = python(
+            "FROM python\nWORKDIR /srv\nENV MODE=production\nEXPOSE 80\nCMD flask run -h 0.0.0.0\n",
+        );
+        assert!(
+            text.ends_with(
+                r#"
+    lock = "requirements.txt",
+    programs = ["flask"],
+)
+
+image(
+    name = "dir", packages = [app], entrypoint = ["/bin/flask"], ports = [80],
+    cmd = ["run", "-h", "0.0.0.0"], env = {"MODE": "production"}, workdir = app.out + "/lib/app",
+)
+"#
+            ),
+            "{text}"
+        );
+        assert_eq!(
+            notes[1..],
+            [
+                "program `flask`: of a wheel, by Dockerfile",
+                "no license: no manifest states one, and there is no LICENSE file",
+                "ports 80, by Dockerfile",
+                "environment MODE, by Dockerfile",
+            ]
+        );
+        let (text, _) = python("FROM python\nCMD [\"python3\", \"-m\", \"http.server\", \"80\"]\n");
+        assert!(
+            text.contains("    module = \"http.server\",\n")
+                && text.contains("[\"/bin/server\"],\n    cmd = [\"80\"],\n"),
+            "{text}"
+        );
+        // Not a release of the lock file, and a script for a shell.
+        let (text, notes) = python("FROM python\nCMD ./start.sh app\n");
+        assert!(text.contains("    main = \"app.py\",\n"), "{text}");
+        assert_eq!(
+            notes.last().unwrap(),
+            "Dockerfile starts `./start.sh app`, which is not what the image will start: change `entrypoint` and `cmd` if it should"
+        );
+    }
+
+    #[test]
+    fn of_several_programs_the_one_that_a_dockerfile_starts_is_meant() {
+        let text = text(&[
+            ("Cargo.toml", "[package]\nname='a'"),
+            ("Cargo.lock", ""),
+            ("src/bin/x.rs", ""),
+            ("src/bin/y.rs", ""),
+            (
+                "Dockerfile",
+                "FROM a\nENTRYPOINT [\"/usr/bin/y\", \"--all\"]\n",
+            ),
+        ]);
+        assert!(
+            text.contains("[\"/bin/y\"],\n    cmd = [\"--all\"],\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -464,6 +575,10 @@ image(
                     ("main.py", ""),
                 ],
                 "there is no uv.lock, poetry.lock, pylock.toml, requirements.txt beside `pyproject.toml` that pins its dependencies",
+            ),
+            (
+                vec![("requirements.txt", "# web\nflask>=3\n"), ("app.py", "")],
+                "requirements.txt:2: `flask>=3` is not pinned to one version with `==`",
             ),
             (
                 vec![

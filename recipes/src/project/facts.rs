@@ -24,6 +24,8 @@ pub(super) struct Program {
     pub(super) reason: String,
     /// Arguments that the app's function needs to make it: name and Starlark value.
     pub(super) arguments: Vec<(&'static str, String)>,
+    /// What a Dockerfile starts it with; `None` where none says that this is the program.
+    pub(super) command: Option<Vec<String>>,
 }
 
 impl Program {
@@ -33,12 +35,19 @@ impl Program {
             name: name.into(),
             reason: reason.into(),
             arguments: Vec::new(),
+            command: None,
         }
     }
 
     /// The same with one more argument.
     pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
         self.arguments.push((name, value));
+        self
+    }
+
+    /// The same, started with these arguments by a Dockerfile.
+    pub(super) fn started_with(mut self, command: &[String]) -> Self {
+        self.command = Some(command.to_vec());
         self
     }
 }

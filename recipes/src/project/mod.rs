@@ -34,6 +34,8 @@ mod write;
 use std::io;
 use std::path::PathBuf;
 
+use crate::lang::LockError;
+
 pub use detect::{Candidate, Recognised, Wishes, recognise};
 pub use files::{Directory, ProjectFiles};
 pub use kind::{Kind, UnknownKind};
@@ -69,6 +71,9 @@ pub enum ProjectError {
         /// The files that would pin them.
         locks: &'static [&'static str],
     },
+    /// The lock file does not say which files are meant.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A manifest is not what its name says.
     #[error("{file}:{line}: {reason}")]
     Manifest {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::container::Container;
+use super::container::{Container, Started};
 use super::facts::{Facts, Program};
 use super::names::{is_plain_path, quoted};
 use super::{Kind, ProjectError, ProjectFiles};
@@ -36,15 +36,19 @@ pub(super) fn node(files: &dyn ProjectFiles, container: &Container) -> Result<Fa
         ..Facts::default()
     };
     let started = text_at("/scripts/start").and_then(|start| start.strip_prefix("node "));
-    let chosen = [
-        (container.script(&["node"]), container.file),
-        (started, "the script `start` of package.json"),
-    ];
-    for (main, reason) in chosen {
-        if let Some(main) = main.and_then(plain) {
-            facts.programs = vec![program(&name, main, reason)];
-            return with_build(files, facts, main, &manifest);
-        }
+    if let Some((Started::File(main), rest)) = container.started("node")
+        && let Some(main) = plain(main)
+    {
+        facts.programs = vec![program(&name, main, container.file).started_with(rest)];
+        return with_build(files, facts, main, &manifest);
+    }
+    if let Some(main) = started.and_then(plain) {
+        let program = program(&name, main, "the script `start` of package.json");
+        facts.programs = vec![match container.command.join(" ").as_str() {
+            "npm start" | "npm run start" => program.started_with(&[]),
+            _ => program,
+        }];
+        return with_build(files, facts, main, &manifest);
     }
     facts.programs = bins(&manifest, &name);
     if facts.programs.is_empty() {

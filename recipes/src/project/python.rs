@@ -1,15 +1,17 @@
 //! Python apps: what `pyproject.toml`, the lock file and the files beside them say.
 
-use super::container::Container;
+use super::container::{Container, Started};
 use super::facts::{Facts, Program};
-use super::names::{is_plain_path, parse_toml, quoted, string_at, table_at};
+use super::names::{is_plain_path, is_program_name, parse_toml, quoted, string_at, table_at};
 use super::{Kind, ProjectError, ProjectFiles};
+use crate::lang::check_requirements;
 
 const MANIFEST: &str = "pyproject.toml";
+const REQUIREMENTS: &str = "requirements.txt";
 /// What users call the file that is run.
 const MAINS: [&str; 4] = ["main.py", "app.py", "server.py", "__main__.py"];
 
-/// Programs are those of `[project.scripts]`; without any, the one file that a Dockerfile or a usual name tells.
+/// The program is what a Dockerfile starts; else those of `[project.scripts]`, or the one file that has a usual name.
 pub(super) fn python(
     files: &dyn ProjectFiles,
     container: &Container,
@@ -29,6 +31,11 @@ pub(super) fn python(
         ..Facts::default()
     };
     match lock(files)? {
+        Some(lock) if lock == REQUIREMENTS => {
+            // Written by hand, or with the digests of the files for every platform, it would stop the first build.
+            check_requirements(lock, &files.text(lock)?.unwrap_or_default())?;
+            facts.arguments.push(("lock", quoted(lock)));
+        }
         Some(lock) => facts.arguments.push(("lock", quoted(lock))),
         None if has_dependencies(&manifest) => {
             return Err(ProjectError::NoLock {
@@ -40,27 +47,78 @@ pub(super) fn python(
         None => facts.notes.push("no dependencies".to_owned()),
     }
     facts.programs = scripts(&manifest);
+    if let Some(program) = started(files, &facts, container)? {
+        facts.programs = vec![program];
+    }
     if facts.programs.is_empty() {
-        let main = match container
-            .script(&["python", "python3"])
-            .filter(|main| is_plain_path(main))
-        {
-            Some(main) => Some((main.to_owned(), container.file)),
-            None => usual_main(files)?,
-        };
-        let Some((main, reason)) = main else {
+        let Some((main, reason)) = usual_main(files)? else {
             return Err(ProjectError::NoProgram {
                 manifest: MANIFEST.to_owned(),
                 reason: "there is no [project.scripts], and no main.py, app.py, server.py or __main__.py",
             });
         };
-        let stem = main.rsplit('/').next().unwrap_or_default();
-        let stem = stem.strip_suffix(".py").unwrap_or(stem).trim_matches('_');
-        let name = facts.name.clone().unwrap_or_else(|| stem.to_owned());
-        let program = Program::new(name, format!("{main}, by {reason}"));
-        facts.programs = vec![program.with("main", quoted(&main))];
+        facts.programs = vec![main_program(&facts, &main, reason)];
     }
     Ok(facts)
+}
+
+/// The program that is a file of the app.
+fn main_program(facts: &Facts, main: &str, reason: &str) -> Program {
+    let stem = main.rsplit('/').next().unwrap_or_default();
+    let stem = stem.strip_suffix(".py").unwrap_or(stem).trim_matches('_');
+    let name = facts.name.clone().unwrap_or_else(|| stem.to_owned());
+    Program::new(name, format!("{main}, by {reason}")).with("main", quoted(main))
+}
+
+/// What a Dockerfile starts: a file of the app, a module, or a program of a wheel that the lock file names. `None` for anything else, and for what
+/// `[project.scripts]` has.
+fn started(
+    files: &dyn ProjectFiles,
+    facts: &Facts,
+    container: &Container,
+) -> Result<Option<Program>, ProjectError> {
+    let Some((started, rest)) = container.started("python") else {
+        return Ok(None);
+    };
+    let by = |what: &str| format!("{what}, by {}", container.file);
+    let program = match started {
+        Started::File(main) if is_plain_path(main) => main_program(facts, main, container.file),
+        Started::Module(module) if is_module(module) => {
+            let name = module.rsplit('.').next().unwrap_or(module);
+            Program::new(name, by(&format!("module {module}"))).with("module", quoted(module))
+        }
+        Started::Program(name)
+            if facts.programs.iter().all(|program| program.name != name)
+                && is_locked(files, name)? =>
+        {
+            let programs = format!("[{}]", quoted(name));
+            Program::new(name, by("of a wheel")).with("programs", programs)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(program.started_with(rest)))
+}
+
+fn is_module(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split('.')
+        .all(|part| !part.is_empty() && part.chars().all(plain))
+}
+
+/// Whether the lock file has a release that is called like the program: `gunicorn`, `flask`.
+fn is_locked(files: &dyn ProjectFiles, name: &str) -> Result<bool, ProjectError> {
+    if !is_program_name(name) {
+        return Ok(false);
+    }
+    let Some(text) = lock(files)?
+        .map(|lock| files.text(lock))
+        .transpose()?
+        .flatten()
+    else {
+        return Ok(false);
+    };
+    let part = |c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c));
+    Ok(text.split(part).any(|word| word.eq_ignore_ascii_case(name)))
 }
 
 /// The file that pins the dependencies.

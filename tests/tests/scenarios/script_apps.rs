@@ -52,6 +52,7 @@ app = node_app(
 
 image(
     name = "notes", packages = [app], entrypoint = ["/bin/notes"], ports = [8080],
+    workdir = app.out + "/lib/notes",
 )
 "#
     );
@@ -192,6 +193,37 @@ fn a_python_app_with_compiled_wheels_is_packed_as_it_lies_there() {
     init(&env);
     let said = pack_and_run(&env, "means", &["--once"]).expect_success();
     assert_eq!(said.stdout, "mean 3.0 of 5691368f\n2.2.1\n");
+}
+
+#[test]
+fn an_app_is_started_as_its_dockerfile_says() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    bring(&env, "python");
+    // An image of its own: the other scenario loads `means`.
+    edit(
+        &env,
+        "pyproject.toml",
+        "name = \"means\"",
+        "name = \"greeter\"",
+    );
+    let project = env.path("project");
+    fs::write(
+        project.join("Dockerfile"),
+        "FROM python:3.11\nWORKDIR /app\nENV GREETING=\"hello there\"\nCMD exec python -u -m flask --app 'web:app' greet\n",
+    )
+    .expect("the place is ours");
+    fs::write(project.join("words.txt"), "general\n").expect("the place is ours");
+    fs::write(
+        project.join("web.py"),
+        "import os\nfrom flask import Flask\napp = Flask(__name__)\n@app.cli.command()\ndef greet():\n    print(os.environ['GREETING'], open('words.txt').read(), end='')\n",
+    )
+    .expect("the place is ours");
+    init(&env);
+    let said = pack_and_run(&env, "greeter", &[]).expect_success();
+    assert_eq!(said.stdout, "hello there general\n");
 }
 
 #[test]

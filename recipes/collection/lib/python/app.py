@@ -32,6 +32,11 @@ sys.argv[0] = %(file)r
 runpy.run_path(%(file)r, run_name="__main__")
 """
 
+MODULE = """#!%(python)s
+import runpy
+runpy.run_module(%(module)r, run_name="__main__", alter_sys=True)
+"""
+
 
 def die(message):
     sys.exit("error: " + message)
@@ -99,6 +104,8 @@ def main_file(path):
 def text_of(name, what):
     if what is None:
         return script_of_packages(name)
+    if what.startswith("-m "):
+        return MODULE % {"python": ENVIRONMENT + "/bin/python3", "module": what[3:]}
     return entry(what) if ":" in what else main_file(what)
 
 

@@ -103,8 +103,8 @@ fn declaration(
         ports: fields.optional("ports").map_or(Ok(Vec::new()), ports)?,
         user: fields.optional("user").map(user).transpose()?,
         workdir: match fields.optional("workdir") {
-            Some(field) => absolute(field, field.string()?)?,
-            None => "/".to_owned(),
+            Some(field) => Some(field.parse_text(&absolute(field, field.string()?)?, context)?),
+            None => None,
         },
         labels: string_dict("labels")?,
         annotations: string_dict("annotations")?,

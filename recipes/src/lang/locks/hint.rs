@@ -4,7 +4,8 @@ use super::{LockError, LockProblem};
 
 impl LockError {
     /// Returns what may help.
-    pub(in crate::lang) fn hint(&self) -> Option<String> {
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
         let text = match &self.problem {
             LockProblem::VersionControl { .. } => {
                 "depend on a published version, or keep the dependency's files in the project and depend on their path"
@@ -12,11 +13,15 @@ impl LockError {
             LockProblem::NotVendored { .. } => {
                 "`go mod vendor` brings it there; keep the folder with the sources"
             }
+            LockProblem::NoDigest {
+                field: "--hash", ..
+            }
+            | LockProblem::NamelessFiles { .. }
+            | LockProblem::Unpinned { .. } => {
+                "`uv pip compile requirements.txt -o pylock.toml` (or `pip lock -r requirements.txt`) writes a lock file that names each file and its digest"
+            }
             LockProblem::NoDigest { .. } | LockProblem::Missing { .. } => {
                 "let the package manager write the lock file anew; it adds what is missing"
-            }
-            LockProblem::NamelessFiles { .. } => {
-                "a lock file that names the files does: uv.lock, poetry.lock or pylock.toml"
             }
             LockProblem::NoWheel { .. } => {
                 "only wheels can be used; the release has none for this platform, or is for another Python"

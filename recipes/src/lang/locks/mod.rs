@@ -17,6 +17,7 @@ pub(super) use cargo::{CargoSource, cargo_lock};
 pub(super) use go::{check_vendored, go_mod};
 pub(super) use lines::line_at;
 pub(super) use npm::{NpmPackage, npm_lock};
+pub(crate) use python::check_requirements;
 pub(super) use python::{PythonPackage, Target, python_lock};
 
 use crate::model::DigestTextError;

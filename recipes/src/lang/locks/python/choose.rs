@@ -64,6 +64,15 @@ impl File {
     }
 }
 
+/// Checks that a `requirements.txt` says which files it means, as the newest Python would read it.
+pub(crate) fn check_requirements(file: &str, text: &str) -> Result<(), LockError> {
+    let newest = Target {
+        python: "3.99".to_owned(),
+        machine: "x86_64",
+    };
+    python_lock(file, text, &newest).map(drop)
+}
+
 /// Reads a lock file of Python; its name says its format.
 ///
 /// The result is sorted by name, no duplicates; it has what an app needs to run on `target`.

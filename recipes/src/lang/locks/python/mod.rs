@@ -12,5 +12,6 @@ mod requirements;
 mod uv;
 mod wheel;
 
+pub(crate) use choose::check_requirements;
 pub(in crate::lang) use choose::{PythonPackage, python_lock};
 pub(in crate::lang) use marker::Target;
