@@ -123,8 +123,10 @@ impl<'a> Writer<'a> {
         object.maybe("purl", component.purl.as_ref());
         external_references(object, component);
         self.nested(object, component);
-        if !component.patches.is_empty() {
+        let ancestors: Vec<&BillComponent> = self.bill.bases_of(&component.id).collect();
+        if !component.patches.is_empty() || !ancestors.is_empty() {
             object.object("pedigree", |pedigree| {
+                pedigree.objects("ancestors", ancestors, ancestor);
                 pedigree.objects("patches", &component.patches, patch);
             });
         }
@@ -267,7 +269,7 @@ impl BillComponent {
 
 fn kind(component: &BillComponent) -> &'static str {
     match component.kind {
-        ComponentKind::Image => "container",
+        ComponentKind::Image | ComponentKind::Base => "container",
         ComponentKind::Closure => "application",
         ComponentKind::Object if component.is_executable => "application",
         _ => "library",
@@ -285,6 +287,15 @@ fn party(object: &mut Object<'_>, party: &Party) {
 fn hash(object: &mut Object<'_>, checksum: &Checksum) {
     object.value("alg", checksum.algorithm);
     object.value("content", &checksum.value);
+}
+
+/// What the image lies on, which is a component with more about it, too.
+fn ancestor(object: &mut Object<'_>, base: &BillComponent) {
+    object.value("type", kind(base));
+    object.value("name", &base.name);
+    object.maybe("version", base.version.as_ref());
+    object.objects("hashes", &base.checksums, hash);
+    object.maybe("purl", base.purl.as_ref());
 }
 
 /// A patch of somebody else's for an older version where it fixes something that has a number, else one's own.
@@ -361,8 +372,8 @@ fn dependencies(bill: &Bill, list: &mut Array<'_>) {
             ComponentKind::Image | ComponentKind::Closure
         );
         let relations = bill.relations_of(&component.id).iter();
-        // An image contains store paths, and depends on those that were asked for.
-        let needed = relations.filter(|one| !is_root || one.kind == RelationKind::DependsOn);
+        // An image contains store paths, and depends on those that were asked for and on what is below it.
+        let needed = relations.filter(|one| !is_root || one.kind != RelationKind::Contains);
         let needed: BTreeSet<&str> = needed.map(|one| one.to.as_str()).collect();
         list.object(|object| {
             object.value("ref", &component.id);

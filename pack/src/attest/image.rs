@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha512};
 
-use super::{Checksum, Subject, SubjectKind};
+use super::{Checksum, Subject, SubjectBase, SubjectKind, bill::image_purl};
 use crate::{Image, ImageError, ImageName, rootfs::RootEntry};
 
 impl Image<'_> {
@@ -14,11 +14,11 @@ impl Image<'_> {
         let sha512 = Sha512::digest(&assembled.manifest);
         let sha512: String = sha512.iter().map(|byte| format!("{byte:02x}")).collect();
         let name = self.name().base_name();
-        let purl = place.map(|place| {
-            let place = format!("{}/{}", place.registry(), place.repository());
-            let place = place.replace(':', "%3A");
-            let hex = digest.to_hex();
-            format!("pkg:oci/{name}@sha256%3A{hex}?repository_url={place}")
+        let purl = place.map(|place| image_purl(name, place, digest));
+        let base = self.below.as_ref().map(|below| SubjectBase {
+            // A name that is none of an image's is left out: the digest says it all.
+            name: below.base.name().and_then(|name| name.parse().ok()),
+            digest: below.base.digest(),
         });
         let generated = self.root().iter().filter_map(|(path, entry)| match entry {
             RootEntry::File { contents, .. } => {
@@ -36,6 +36,7 @@ impl Image<'_> {
             ),
             purl,
             checksums: vec![Checksum::sha256(digest.to_hex()), Checksum::sha512(sha512)],
+            base,
             generated: generated.collect(),
         })
     }

@@ -28,8 +28,8 @@ use crate::audit::GatherError;
 
 pub use bill::{
     Bill, BillComponent, BillFault, BillFile, BillInputs, BillOptions, BillPatch, BillSource,
-    Checksum, ComponentKind, FileDetail, Party, Relation, RelationKind, Subject, SubjectKind,
-    UnknownDetail,
+    Checksum, ComponentKind, FileDetail, Party, Relation, RelationKind, Subject, SubjectBase,
+    SubjectKind, UnknownDetail,
 };
 pub use document::{DocumentFormat, UnknownFormat};
 pub(crate) use inside::{CREATED, SpdxSubject, to_spdx};

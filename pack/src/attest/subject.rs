@@ -44,9 +44,58 @@ mod tests {
     use serde_json::json;
 
     use super::{
-        super::{DocumentFormat, bill::sample},
+        super::{DocumentFormat, SubjectBase, bill::sample},
         *,
     };
+    use crate::oci::Digest;
+
+    #[test]
+    fn every_format_says_on_which_image_it_lies() {
+        let digest = Digest::of(b"base");
+        let base = SubjectBase {
+            name: Some("registry.example/team/base:1".parse().expect("a name")),
+            digest,
+        };
+        let bill = sample::bill_on(Some(base));
+        for format in [
+            DocumentFormat::CycloneDx17,
+            DocumentFormat::CycloneDx16,
+            DocumentFormat::Spdx3,
+            DocumentFormat::Spdx2,
+        ] {
+            let bytes = bill.write(format).expect("no fault");
+            let document: Value = serde_json::from_slice(&bytes).expect("JSON");
+            assert_eq!(bill_subjects(&document), ["6".repeat(64)], "{format:?}");
+            let text = document.to_string();
+            assert!(text.contains(&digest.to_hex()), "{format:?}");
+            // Whoever looks for vulnerabilities is told that there is more than the bill says.
+            let read = crate::vulns::read_bill(&bytes).expect("a bill");
+            assert_eq!(
+                read.images,
+                [format!("registry.example/team/base:1 {digest}")],
+                "{format:?}"
+            );
+        }
+        let cyclonedx = bill.write(DocumentFormat::CycloneDx17).expect("no fault");
+        let cyclonedx: Value = serde_json::from_slice(&cyclonedx).expect("JSON");
+        let root = &cyclonedx["metadata"]["component"];
+        let ancestor = &root["pedigree"]["ancestors"][0];
+        assert_eq!(ancestor["hashes"][0]["content"], digest.to_hex());
+        assert_eq!(
+            ancestor["purl"],
+            format!(
+                "pkg:oci/base@sha256%3A{}?repository_url=registry.example/team/base",
+                digest.to_hex()
+            )
+        );
+        let spdx = bill.write(DocumentFormat::Spdx2).expect("no fault");
+        let spdx: Value = serde_json::from_slice(&spdx).expect("JSON");
+        let relationships = spdx["relationships"].as_array().expect("a list");
+        let mut kinds = relationships.iter().map(|one| &one["relationshipType"]);
+        assert!(kinds.any(|kind| kind == "DESCENDANT_OF"));
+        // Of a base nothing is known, so neither is the license of the whole.
+        assert_eq!(bill.root().and_then(|root| root.concluded.as_ref()), None);
+    }
 
     #[test]
     fn every_format_says_of_which_image_it_is() {

@@ -526,3 +526,22 @@ fn an_image_does_not_exempt_all_of_its_layers() -> TestResult {
     );
     Ok(())
 }
+
+#[test]
+fn the_bill_of_an_image_says_on_which_it_lies() -> TestResult {
+    let fixture = Fixture::new()?;
+    let place = fixture.place("base");
+    write_base(&place, LAYERS, &config())?;
+    let existing = ExistingImage::open(&place, None)?;
+    let spec = fixture.spec();
+    let base = Base::load(&existing, &spec.platform)?;
+    let roots = [fixture.hello.path.clone()];
+    let image = Image::on_base(&fixture.store, &roots, &spec, &unchecked(), &|_| (), base)?;
+    let below = image.subject(None)?.base.ok_or("it lies on one")?;
+    assert_eq!(below.digest, existing.digest()?);
+    let name = below.name.map(|name| name.to_string());
+    assert_eq!(name.as_deref(), Some("registry.example/base:1"));
+    let alone = Image::new(&fixture.store, &roots, &spec, &unchecked(), &|_| ())?;
+    assert_eq!(alone.subject(None)?.base, None);
+    Ok(())
+}

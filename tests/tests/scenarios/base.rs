@@ -177,6 +177,23 @@ fn layers_of_a_base_in_a_registry_are_taken_from_where_it_lies() {
     assert_eq!(annotations["org.opencontainers.image.base.digest"], digest);
     assert_eq!(annotations["org.opencontainers.image.base.name"], base);
     env.pith(&["image", "verify", &name]).expect_success();
+    // The bills that are attached say what it lies on, and that they do not say what is in that.
+    let place = format!("docker://{name}");
+    env.pith(&["sbom", &place, "-q", "-o", "bill.json"])
+        .expect_success();
+    let bill = fs::read(env.path("project/bill.json")).expect("it was written");
+    let bill: Value = serde_json::from_slice(&bill).expect("it is JSON");
+    let ancestor = &bill["metadata"]["component"]["pedigree"]["ancestors"][0];
+    assert_eq!(ancestor["version"], *digest, "{bill}");
+    assert_eq!(ancestor["name"], base);
+    fs::create_dir(env.path("project/db")).expect("the place is ours");
+    let looked = env.pith(&["vulns", "bill.json", "--db", "db", "--json"]);
+    let problems = &looked.expect_status(5).json()["undecided"];
+    let problems = problems.as_array().expect("a list");
+    assert!(
+        problems.iter().any(|one| one["code"] == "V106"),
+        "{problems:?}"
+    );
 }
 
 #[test]

@@ -95,11 +95,15 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, CommandError> {
 }
 
 fn of_bill(name: &str, bytes: &[u8]) -> Result<Looked, CommandError> {
-    let Bill { product, subjects } = parse(name, bytes)?;
+    let bill = parse(name, bytes)?;
+    let product = bill.product;
+    let images = bill.images.into_iter();
     Ok(Looked {
         product: product.map_or_else(|| generic(name), |product| iri(&product)),
-        subjects,
-        undescribed: BTreeSet::new(),
+        subjects: bill.subjects,
+        undescribed: images
+            .map(|image| format!("the image `{image}`, which the bill only names"))
+            .collect(),
     })
 }
 

@@ -10,14 +10,19 @@ use store::{
 
 use super::{
     Bill, BillComponent, BillFile, BillOptions, BillPatch, BillSource, Checksum, ComponentKind,
-    FileDetail, Relation, RelationKind, Subject, SubjectKind,
+    FileDetail, Relation, RelationKind, Subject, SubjectBase, SubjectKind,
     files::{facts_of, hex},
     license::{Stated, all_of, conclude, read_stated},
 };
-use crate::audit::{Gathered, Part};
+use crate::{
+    audit::{Gathered, Part},
+    oci::{Digest, ImageName},
+};
 
 /// What names the root in every bill.
 const ROOT: &str = "root";
+/// What names the image below the root.
+const BASE: &str = "base";
 /// Places that a relation names; of a program that is linked of hundreds of objects, the first ones are enough.
 const MAX_EVIDENCE: usize = 8;
 /// How the digest of a directory is made; whoever has it can make it, too.
@@ -311,6 +316,10 @@ impl<'a> Builder<'a> {
         }
         self.components
             .extend(std::mem::take(&mut self.linked).into_values());
+        if let Some(base) = &self.inputs.subject.base {
+            self.relate(ROOT, RelationKind::DescendantOf, BASE, "");
+            self.components.push(base_image(base));
+        }
         self.components.sort_by(|a, b| a.id.cmp(&b.id));
         let root = self.root();
         self.components.insert(0, root);
@@ -380,6 +389,28 @@ impl<'a> Builder<'a> {
             ..empty()
         }
     }
+}
+
+/// Of what is in a base nothing is known here: neither its licenses nor what it needs.
+fn base_image(base: &SubjectBase) -> BillComponent {
+    let name = base.name.as_ref();
+    BillComponent {
+        id: BASE.to_owned(),
+        kind: ComponentKind::Base,
+        name: name.map_or_else(|| "the base image".to_owned(), ToString::to_string),
+        version: Some(base.digest.to_string()),
+        purl: name.map(|name| image_purl(name.base_name(), name, base.digest)),
+        checksums: vec![Checksum::sha256(base.digest.to_hex())],
+        ..empty()
+    }
+}
+
+/// The package URL of the image with this digest, called `name`, that lies where `place` does. purl-spec, "oci".
+pub(in super::super) fn image_purl(name: &str, place: &ImageName, digest: Digest) -> String {
+    let place = format!("{}/{}", place.registry(), place.repository());
+    let place = place.replace(':', "%3A");
+    let hex = digest.to_hex();
+    format!("pkg:oci/{name}@sha256%3A{hex}?repository_url={place}")
 }
 
 /// Software of which nothing is known.

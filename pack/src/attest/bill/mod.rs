@@ -11,10 +11,11 @@ mod options;
 pub(super) mod sample;
 
 pub use build::BillInputs;
+pub(super) use build::image_purl;
 pub use check::BillFault;
 pub(super) use license::license_references;
 pub use model::{
     Bill, BillComponent, BillFile, BillPatch, BillSource, Checksum, ComponentKind, Party, Relation,
     RelationKind,
 };
-pub use options::{BillOptions, FileDetail, Subject, SubjectKind, UnknownDetail};
+pub use options::{BillOptions, FileDetail, Subject, SubjectBase, SubjectKind, UnknownDetail};

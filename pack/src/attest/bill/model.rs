@@ -102,6 +102,8 @@ pub enum ComponentKind {
     Contained,
     /// Software of another store path or of the toolchain, of which something was linked in.
     Linked,
+    /// The image on which the one lies that the bill is about. What is in it, its own bill says.
+    Base,
 }
 
 /// A digest.
@@ -157,6 +159,8 @@ pub enum RelationKind {
     DependsOn,
     /// Something of the other was copied into it by the linker.
     StaticLink,
+    /// It lies on the other.
+    DescendantOf,
 }
 
 /// A regular file.
@@ -189,6 +193,13 @@ impl Bill {
         let mut name = format.as_bytes().to_vec();
         name.extend_from_slice(&hasher.finalize());
         uuid(&name)
+    }
+
+    /// Returns the images that a component lies on.
+    pub(in super::super) fn bases_of(&self, id: &str) -> impl Iterator<Item = &BillComponent> {
+        let relations = self.relations_of(id).iter();
+        let bases = relations.filter(|one| one.kind == RelationKind::DescendantOf);
+        bases.filter_map(|one| self.components.iter().find(|other| other.id == one.to))
     }
 
     /// Returns the files of a component. Fast: files are sorted by owner.

@@ -6,7 +6,7 @@ use store::StorePath;
 use thiserror::Error;
 
 use super::{Checksum, Party};
-use crate::oci::Timestamp;
+use crate::oci::{Digest, ImageName, Timestamp};
 
 /// What a bill says beside what is recorded.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +36,19 @@ pub struct Subject {
     pub purl: Option<String>,
     /// Digests of the manifest, of an image.
     pub checksums: Vec<Checksum>,
+    /// The image that it lies on.
+    pub base: Option<SubjectBase>,
     /// The files that no store path has: path in the image and bytes.
     pub generated: Vec<(String, Vec<u8>)>,
+}
+
+/// An image on which another one lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectBase {
+    /// What it is called, if it says so.
+    pub name: Option<ImageName>,
+    /// The digest of its manifest.
+    pub digest: Digest,
 }
 
 /// What kind of thing a bill is about.
@@ -59,6 +70,7 @@ impl Subject {
             version: version.map(str::to_owned),
             purl: None,
             checksums: Vec::new(),
+            base: None,
             generated: Vec::new(),
         }
     }

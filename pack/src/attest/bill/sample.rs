@@ -11,7 +11,9 @@ use store::{
     testing::TempStore,
 };
 
-use super::{Bill, BillInputs, BillOptions, Checksum, FileDetail, Party, Subject, SubjectKind};
+use super::{
+    Bill, BillInputs, BillOptions, Checksum, FileDetail, Party, Subject, SubjectBase, SubjectKind,
+};
 use crate::audit::{Gathered, Part};
 
 /// Records of a library and a program that needs it.
@@ -99,8 +101,13 @@ fn part(info: PathInfo, file: &str) -> Part {
     }
 }
 
-/// The bill of an image of [`gathered`], with everything that a bill can say.
+/// The bill of an image of [`gathered`], with everything that a bill can say of one without a base.
 pub(in super::super) fn bill() -> Bill {
+    bill_on(None)
+}
+
+/// The same of an image on a base.
+pub(in super::super) fn bill_on(base: Option<SubjectBase>) -> Bill {
     let gathered = gathered();
     let requested: Vec<_> = gathered
         .parts
@@ -114,6 +121,7 @@ pub(in super::super) fn bill() -> Bill {
         version: Some("1.7".to_owned()),
         purl: None,
         checksums: vec![Checksum::sha256("6".repeat(64))],
+        base,
         generated: vec![("etc/passwd".to_owned(), b"root".to_vec())],
     };
     let party = Party {

@@ -60,7 +60,7 @@ pub(super) fn algorithm(checksum: &Checksum) -> String {
 
 pub(super) fn purpose(component: &BillComponent) -> &'static str {
     match component.kind {
-        ComponentKind::Image => "CONTAINER",
+        ComponentKind::Image | ComponentKind::Base => "CONTAINER",
         ComponentKind::Closure => "APPLICATION",
         ComponentKind::Object if component.is_executable => "APPLICATION",
         _ => "LIBRARY",
@@ -159,6 +159,7 @@ pub(super) const fn relationship(kind: RelationKind) -> &'static str {
         RelationKind::Contains => "CONTAINS",
         RelationKind::DependsOn => "DEPENDS_ON",
         RelationKind::StaticLink => "STATIC_LINK",
+        RelationKind::DescendantOf => "DESCENDANT_OF",
     }
 }
 

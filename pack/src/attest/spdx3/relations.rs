@@ -102,6 +102,11 @@ impl Relations {
         if !contains.is_empty() {
             self.add(elements, &from, "contains", &contains, completeness);
         }
+        let bases = iris(RelationKind::DescendantOf, elements);
+        if !bases.is_empty() {
+            let complete = Completeness::Complete;
+            self.add(elements, &from, "descendantOf", &bases, complete);
+        }
         let mut needs = iris(RelationKind::DependsOn, elements);
         if needs.is_empty() {
             needs.push(NONE.to_owned());

@@ -245,7 +245,7 @@ fn file(elements: &mut Elements<'_, '_>, owner: &str, number: usize, file: &Bill
 
 fn purpose(component: &BillComponent) -> &'static str {
     match component.kind {
-        ComponentKind::Image => "container",
+        ComponentKind::Image | ComponentKind::Base => "container",
         ComponentKind::Closure => "application",
         ComponentKind::Object if component.is_executable => "application",
         _ => "library",

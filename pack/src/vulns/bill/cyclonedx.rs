@@ -77,9 +77,16 @@ struct Diff {
     url: Option<String>,
 }
 
+/// What components name.
+#[derive(Default)]
+struct Found {
+    software: Subjects,
+    images: Vec<String>,
+}
+
 pub(super) fn read(bytes: &[u8]) -> Result<Bill, BillError> {
     let document: Document = serde_json::from_slice(bytes)?;
-    let mut all = Subjects::default();
+    let mut all = Found::default();
     let root = document.metadata.component;
     let product = root
         .as_ref()
@@ -93,7 +100,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bill, BillError> {
     }
     Ok(Bill {
         product,
-        subjects: all.finish(),
+        subjects: all.software.finish(),
+        images: all.images,
     })
 }
 
@@ -104,22 +112,19 @@ fn title(part: &Part) -> String {
     }
 }
 
-fn add(
-    part: &Part,
-    parent: Option<&Part>,
-    depth: usize,
-    all: &mut Subjects,
-) -> Result<(), BillError> {
+fn add(part: &Part, parent: Option<&Part>, depth: usize, all: &mut Found) -> Result<(), BillError> {
     if depth > MAX_DEPTH {
         return Err(BillError::Deep { limit: MAX_DEPTH });
     }
+    if part.kind == "container" {
+        all.images.push(title(part));
     // Files and data are no software that anybody gives a name.
-    if part.kind != "file" && part.kind != "data" {
+    } else if part.kind != "file" && part.kind != "data" {
         let place = Place {
             within: title(parent.unwrap_or(part)),
             relation: parent.map_or(Relation::Itself, |_| Relation::Vendored),
         };
-        all.add(subject(part), [place]);
+        all.software.add(subject(part), [place]);
     }
     for inner in &part.components {
         add(inner, Some(part), depth + 1, all)?;

@@ -12,6 +12,8 @@ pub struct Bill {
     pub product: Option<String>,
     /// The software that it names, sorted and each once.
     pub subjects: Vec<Subject>,
+    /// Other images that it names, such as the one below its own: what is in these, other bills say.
+    pub images: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +40,7 @@ pub fn read_bill(bytes: &[u8]) -> Result<Bill, BillError> {
     } else {
         return Err(BillError::Format);
     };
-    if bill.subjects.is_empty() {
+    if bill.subjects.is_empty() && bill.images.is_empty() {
         return Err(BillError::Empty);
     }
     Ok(bill)

@@ -88,9 +88,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bill, serde_json::Error> {
         };
         all.add(subject(package), places.remove(id).unwrap_or_else(own));
     }
-    let product = document.packages.iter().find(is_image).map(title);
+    let mut images = document.packages.iter().filter(is_image).map(title);
     Ok(Bill {
-        product,
+        // The first one: what it is about comes before what that lies on.
+        product: images.next(),
+        images: images.collect(),
         subjects: all.finish(),
     })
 }

@@ -91,8 +91,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bill, serde_json::Error> {
         };
         all.add(subject(element), places.remove(id).unwrap_or_else(own));
     }
+    let mut images = packages().filter(is_image).map(title);
     Ok(Bill {
-        product: packages().find(is_image).map(title),
+        product: images.next(),
+        images: images.collect(),
         subjects: all.finish(),
     })
 }
