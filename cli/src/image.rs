@@ -58,7 +58,7 @@ pub(crate) fn declared_spec(
         entrypoint: image.entrypoint.as_deref().map(texts),
         cmd: texts(&image.cmd),
         env: map(&image.env),
-        working_directory: image.workdir.as_ref().map_or_else(|| "/".to_owned(), text),
+        working_directory: image.workdir.as_ref().map(text),
         ports,
         volumes: image.volumes.iter().cloned().collect(),
         labels: image.labels.clone(),

@@ -72,8 +72,8 @@ impl Inherited {
                 .entry(name.clone())
                 .or_insert_with(|| value.clone());
         }
-        if spec.working_directory == "/" && !inherited.working_dir.is_empty() {
-            spec.working_directory.clone_from(&inherited.working_dir);
+        if spec.working_directory.is_none() && !inherited.working_dir.is_empty() {
+            spec.working_directory = Some(inherited.working_dir.clone());
         }
         if spec.health_check.is_none() {
             spec.health_check.clone_from(&inherited.health_check);
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(spec.env["A"], "base");
         assert_eq!(spec.env["B"], "base=1");
         assert_eq!(spec.env["PATH"], "/usr/bin");
-        assert_eq!(spec.working_directory, "/srv");
+        assert_eq!(spec.working_directory.as_deref(), Some("/srv"));
         assert_eq!(spec.stop_signal.as_deref(), Some("SIGQUIT"));
         assert_eq!(spec.health_check.unwrap().test, ["CMD-SHELL", "true"]);
         assert_eq!(spec.labels["l"], "base");
@@ -211,7 +211,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
         own.labels.insert("l".to_owned(), "own".to_owned());
-        own.working_directory = "/own".to_owned();
+        own.working_directory = Some("/own".to_owned());
         own.stop_signal = Some("SIGINT".to_owned());
         own.user = Some("1000:5".parse().unwrap());
         let filled = inherited.fill(&own, "base", &BaseTree::default()).unwrap();
@@ -219,6 +219,20 @@ mod tests {
         own.labels.insert("m".to_owned(), "base".to_owned());
         own.health_check.clone_from(&filled.health_check);
         assert_eq!(filled, own);
+    }
+
+    #[test]
+    fn what_is_said_stays_although_it_is_what_an_image_without_a_base_has() {
+        let text = CONFIG.replace(r#""User":"""#, r#""User":"33""#);
+        let inherited = Inherited::parse(text.as_bytes()).unwrap();
+        let mut own = spec();
+        own.working_directory = Some("/".to_owned());
+        own.user = Some("0".parse().unwrap());
+        own.env.insert("A".to_owned(), String::new());
+        let filled = inherited.fill(&own, "base", &BaseTree::default()).unwrap();
+        assert_eq!(filled.start_directory(), "/");
+        assert_eq!(filled.user.map(|user| user.uid()), Some(0));
+        assert_eq!(filled.env["A"], "");
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(super) fn config(
             entrypoint: root.entrypoint.clone(),
             cmd: root.cmd.clone(),
             volumes: members(spec.volumes.iter().cloned().collect()),
-            working_dir: spec.working_directory.clone(),
+            working_dir: spec.start_directory().to_owned(),
             labels: spec.labels.clone(),
             stop_signal: root.stop_signal.clone(),
             health_check: spec.health_check.clone(),

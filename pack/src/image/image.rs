@@ -551,7 +551,7 @@ fn check_start(
     let start = Start {
         view: view(&root.tree, objects, below),
         env: &root.env,
-        working_directory: &spec.working_directory,
+        working_directory: spec.start_directory(),
         platform: &spec.platform,
     };
     let program = root.entrypoint.iter().chain(&root.cmd).next();

@@ -320,7 +320,7 @@ impl RootInputs<'_> {
                 tree.insert(path, sticky.clone(), GENERATED)?;
             }
         }
-        let directory = spec.working_directory.as_str();
+        let directory = spec.start_directory();
         if directory != "/" && !self.is_in_store(directory) {
             let path = RootPath::parse(directory)?;
             if !tree.contains(&path) {

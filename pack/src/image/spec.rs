@@ -31,8 +31,8 @@ pub struct ImageSpec {
     pub env: BTreeMap<String, String>,
     /// Who the program is. `None`: whom the set of packages says whose program it is, else [`User::default`].
     pub user: Option<User>,
-    /// Where the program starts; made if it is not there.
-    pub working_directory: String,
+    /// Where the program starts; made if it is not there. `None`: where the base has its programs start, else `/`.
+    pub working_directory: Option<String>,
     /// The ports that the program listens on; if there are none, those that a set says whose program it is.
     pub ports: BTreeSet<Port>,
     /// Directories for data; made with mode 1777, because the user of the image has to write there.
@@ -64,7 +64,7 @@ impl ImageSpec {
             cmd: Vec::new(),
             env: BTreeMap::new(),
             user: None,
-            working_directory: "/".to_owned(),
+            working_directory: None,
             ports: BTreeSet::new(),
             volumes: BTreeSet::new(),
             labels: BTreeMap::new(),
@@ -75,6 +75,11 @@ impl ImageSpec {
             files: BTreeMap::new(),
             layer_rules: Vec::new(),
         }
+    }
+
+    /// Returns where the program starts.
+    pub(crate) fn start_directory(&self) -> &str {
+        self.working_directory.as_deref().unwrap_or("/")
     }
 }
 

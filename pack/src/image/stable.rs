@@ -60,7 +60,9 @@ impl Stable {
 
     fn change_spec(&self, spec: &ImageSpec) -> Result<ImageSpec, LayerError> {
         let mut spec = spec.clone();
-        self.change_text(&mut spec.working_directory, "workdir")?;
+        if let Some(directory) = &mut spec.working_directory {
+            self.change_text(directory, "workdir")?;
+        }
         if let Some(HealthCheck { test, .. }) = &mut spec.health_check {
             test.iter_mut()
                 .try_for_each(|text| self.change_text(text, "health check"))?;

@@ -406,7 +406,7 @@ fn what_is_asked_for_must_be_there_and_be_a_program() -> TestResult {
                     Vec::new()
                 }),
                 cmd: if entrypoint { Vec::new() } else { words },
-                working_directory: directory.to_owned(),
+                working_directory: Some(directory.to_owned()),
                 ..fixture.spec()
             };
             assert_eq!(problem(&fixture, &spec, &[&tools])?, expected, "{command}");

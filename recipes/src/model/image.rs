@@ -21,7 +21,7 @@ pub struct ImageDeclaration {
     pub ports: Vec<Port>,
     /// The user (and group) it runs as, numeric or from its packages; `None` is the packer's default.
     pub user: Option<String>,
-    /// The directory it starts in; absolute.
+    /// The directory it starts in; absolute. `None` is that of its base, else `/`.
     pub workdir: Option<Text>,
     /// Labels (annotations in the config).
     pub labels: BTreeMap<String, String>,
