@@ -206,7 +206,7 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         images.push(match base {
             None => Image::new(&store, paths, spec, &options, &events)?,
             Some(base) => {
-                let base = Base::load(base, &spec.platform)?;
+                let base = Base::recall(base, &spec.platform, &store)?;
                 Image::on_base(&store, paths, spec, &options, &events, base)?
             }
         });

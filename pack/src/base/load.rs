@@ -1,9 +1,11 @@
 //! A base image, read as far as others have to know it.
 
+use store::LocalStore;
+
 use super::{BaseError, BaseTree, Inherited};
 use crate::{
     existing::{AnyPlatform, Entry, ExistingError, ExistingImage},
-    layer::Compression,
+    layer::{Compression, Memo},
     oci::{Descriptor, DiffId, Digest, ManifestType, Platform},
 };
 
@@ -35,6 +37,27 @@ pub struct Base<'a> {
 impl<'a> Base<'a> {
     /// Reads what `image` has for `platform`: its documents, and each layer once, of which only the names, links and owners of its entries are kept.
     pub fn load(image: &'a ExistingImage<'a>, platform: &Platform) -> Result<Self, BaseError> {
+        Self::with_tree(image, platform, |layers| BaseTree::read(image, layers))
+    }
+
+    /// As [`load`](Self::load), but of layers that were read before with this store, it reads nothing: what is in them is remembered in `var/layers`. Their bytes
+    /// are compared with their digests when they are copied.
+    pub fn recall(
+        image: &'a ExistingImage<'a>,
+        platform: &Platform,
+        store: &LocalStore,
+    ) -> Result<Self, BaseError> {
+        let memo = Memo::new(&store.layers_dir());
+        Self::with_tree(image, platform, |layers| {
+            BaseTree::recall(image, layers, &memo)
+        })
+    }
+
+    fn with_tree(
+        image: &'a ExistingImage<'a>,
+        platform: &Platform,
+        read_tree: impl FnOnce(&[Entry]) -> Result<BaseTree, ExistingError>,
+    ) -> Result<Self, BaseError> {
         let wanted = AnyPlatform {
             architecture: architecture(platform),
             os: platform.os.clone(),
@@ -72,7 +95,7 @@ impl<'a> Base<'a> {
             image,
             name: image.image_name()?.map(|name| name.to_string()),
             digest: only.entry.digest,
-            tree: BaseTree::read(image, &layers)?,
+            tree: read_tree(&layers)?,
             layers,
             diff_ids,
             inherited,

@@ -2,7 +2,7 @@
 //!
 //! The layers of a [`Base`] come first, as they are; its configuration is inherited where the specification is silent; and what this crate generates goes
 //! where the base's own links lead, so that no directory of ours ever lies over a link of the base. Nothing is unpacked: of each layer only the entries are
-//! kept, once, in memory.
+//! kept, once, in memory; a store remembers them, so that a base is read once.
 //!
 //! What the specification asks for goes over a file of the base, and is listed ([`BaseReport::replaced`](crate::BaseReport)); what an image has by itself
 //! does not. Directories of the base that ours have something in are written again as they were, because engines make parents of their own kind otherwise.
@@ -10,6 +10,7 @@
 //! Not responsible for: what is in a base. Who it is from and what it is made of, the base's own maker says.
 
 mod accounts;
+mod encode;
 mod fit;
 mod inherit;
 mod load;

@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, io::Read as _};
 
+use super::encode;
 use crate::{
     existing::{Entry, ExistingError, ExistingImage, Files, clean, join, put_on, split},
-    layer::{Member, Stamp, TarError},
+    layer::{Member, Memo, Stamp, TarError},
+    oci::{Digest, to_canonical_json},
     rootfs::{GROUP_FILE, PASSWD_FILE},
 };
 
@@ -35,11 +37,11 @@ pub(crate) enum BaseEntry {
 }
 
 /// All paths of a base, its layers put together; relative, without slashes at their ends.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct BaseTree {
-    entries: Files<BaseEntry>,
+    pub(super) entries: Files<BaseEntry>,
     /// The lists of accounts that are plain files, by their paths.
-    texts: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(super) texts: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// One entry of a layer, before it is known what lower layers have.
@@ -66,6 +68,24 @@ impl BaseTree {
             tree.entries.insert(path, found.entry);
         }
         tree.add_implied();
+        Ok(tree)
+    }
+
+    /// As [`read`](Self::read), unless `memo` knows what was found in the same layers before.
+    pub(crate) fn recall(
+        image: &ExistingImage<'_>,
+        layers: &[Entry],
+        memo: &Memo,
+    ) -> Result<Self, ExistingError> {
+        let record = record_name(layers);
+        let known = memo.read_bytes(&record);
+        if let Some(tree) = known.and_then(|bytes| encode::decode(&bytes)) {
+            return Ok(tree);
+        }
+        let tree = Self::read(image, layers)?;
+        if let Some(bytes) = encode::encode(&tree) {
+            memo.write_bytes(&record, &bytes);
+        }
         Ok(tree)
     }
 
@@ -135,6 +155,13 @@ impl BaseTree {
         }
         Some(at)
     }
+}
+
+/// What is in layers follows from their digests, and from how they are read.
+fn record_name(layers: &[Entry]) -> String {
+    let layers = layers.iter();
+    let layers: Vec<_> = layers.map(|one| (&one.media_type, one.digest)).collect();
+    format!("{}.base", Digest::of(&to_canonical_json(&layers)).to_hex())
 }
 
 fn read_layer(

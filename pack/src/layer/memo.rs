@@ -105,6 +105,16 @@ impl Memo {
         self.try_write(name, &to_canonical_json(record)).ok();
     }
 
+    /// Reads a record that is no JSON.
+    pub(crate) fn read_bytes(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.directory.join(name)).ok()
+    }
+
+    /// Writes a record that is no JSON. Errors are ignored: the memo only saves work.
+    pub(crate) fn write_bytes(&self, name: &str, bytes: &[u8]) {
+        self.try_write(name, bytes).ok();
+    }
+
     fn try_write(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         fs::create_dir_all(&self.directory)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;

@@ -545,3 +545,44 @@ fn the_bill_of_an_image_says_on_which_it_lies() -> TestResult {
     assert_eq!(alone.subject(None)?.base, None);
     Ok(())
 }
+
+#[test]
+fn of_a_base_that_was_read_before_no_layer_is_read() -> TestResult {
+    let fixture = Fixture::new()?;
+    let place = fixture.place("base");
+    let digests = write_base(&place, LAYERS, &config())?;
+    let roots = [fixture.hello.path.clone()];
+    let pack = |recalled: bool| -> Result<Digest, Box<dyn Error>> {
+        let existing = ExistingImage::open(&place, None)?;
+        let spec = fixture.spec();
+        let base = match recalled {
+            true => Base::recall(&existing, &spec.platform, &fixture.store)?,
+            false => Base::load(&existing, &spec.platform)?,
+        };
+        let image = Image::on_base(&fixture.store, &roots, &spec, &unchecked(), &|_| (), base)?;
+        Ok(image.manifest_digest()?)
+    };
+    let plain = pack(false)?;
+    assert_eq!(pack(true)?, plain);
+    // Nothing is left that could be read.
+    let layer = place.join("blobs/sha256").join(digests[0].to_hex());
+    let bytes = fs::read(&layer)?;
+    fs::remove_file(&layer)?;
+    assert!(pack(false).is_err());
+    assert_eq!(pack(true)?, plain);
+
+    // What is remembered and damaged is read again, and then it is right again.
+    let memo = fixture.store.layers_dir();
+    let memo = memo.join(format!("v{}", pack::layer::FORMAT_VERSION));
+    let records = fs::read_dir(memo)?.map(|entry| Ok(entry?.path()));
+    let records: Vec<_> = records.collect::<std::io::Result<_>>()?;
+    let is_base = |path: &&std::path::PathBuf| path.extension().is_some_and(|one| one == "base");
+    let record = records.iter().find(is_base).ok_or("it is remembered")?;
+    let remembered = fs::read(record)?;
+    fs::write(record, &remembered[..remembered.len() / 2])?;
+    assert!(pack(true).is_err());
+    fs::write(&layer, bytes)?;
+    assert_eq!(pack(true)?, plain);
+    assert_eq!(fs::read(record)?, remembered);
+    Ok(())
+}
