@@ -15,7 +15,9 @@ use std::{
     path::Path,
 };
 
-use super::{SinkError, Written, index::Entry as IndexEntry, place::NewFile, receipt::Receipts};
+use super::{
+    Format, SinkError, Written, index::Entry as IndexEntry, place::NewFile, receipt::Receipts,
+};
 use crate::{
     Image,
     image::missing,
@@ -40,7 +42,7 @@ pub(super) fn write(
     others: &[Image<'_>],
     path: &Path,
 ) -> Result<Written, SinkError> {
-    let receipts = Receipts::new(image, others, path, "archive");
+    let receipts = Receipts::new(image, others, path, Format::Archive);
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }

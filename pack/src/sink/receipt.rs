@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{SinkError, Written, place::NewFile};
+use super::{Format, SinkError, Written, place::NewFile};
 use crate::{Image, layer::Memo, oci::Digest};
 
 /// The state of a file, as far as `stat` tells it.
@@ -47,11 +47,11 @@ impl<'a> Receipts<'a> {
         image: &'a Image<'_>,
         others: &[Image<'_>],
         target: &Path,
-        format: &str,
+        format: Format,
     ) -> Self {
         let file = absolute(target);
         let key = blake3::hash(file.as_os_str().as_bytes()).to_hex();
-        let mut recipe = format!("{format}:{}", image.recipe().to_hex());
+        let mut recipe = format!("{format}-{}:{}", format.version(), image.recipe().to_hex());
         for other in others {
             recipe.push('+');
             recipe.push_str(&other.recipe().to_hex());

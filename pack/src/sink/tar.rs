@@ -2,14 +2,14 @@
 
 use std::{io::Write, path::Path};
 
-use super::{SinkError, Written, place::NewFile, receipt::Receipts};
+use super::{Format, SinkError, Written, place::NewFile, receipt::Receipts};
 use crate::{
     Image,
     layer::{Compression, Encoded, Layer},
 };
 
 pub(super) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
-    let receipts = Receipts::new(image, &[], path, "tar");
+    let receipts = Receipts::new(image, &[], path, Format::Tar);
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }

@@ -7,6 +7,7 @@ mod claims;
 mod emit;
 mod existing;
 mod fixture;
+mod golden;
 mod outputs;
 mod plan;
 mod platforms;

@@ -27,7 +27,7 @@ const MOUNT_POINTS: [&str; 3] = ["dev", "proc", "sys"];
 const CONSOLE: (&[u8], (u8, u8)) = (b"dev/console", (5, 1));
 
 pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
-    let receipts = Receipts::new(image, &[], path, "initramfs");
+    let receipts = Receipts::new(image, &[], path, Format::Initramfs);
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }

@@ -15,7 +15,7 @@ use crate::{
     oci::DigestWriter,
     rootfs::RootEntry,
     sink::{
-        SinkError, Written,
+        Format, SinkError, Written,
         directory::{Wanted, wanted},
         place::NewFile,
         receipt::Receipts,
@@ -34,7 +34,7 @@ const RESOLVER: &[u8] = b"etc/resolv.conf";
 const PROGRAM_MODE: u32 = 0o755;
 
 pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
-    let receipts = Receipts::new(image, &[], path, "run");
+    let receipts = Receipts::new(image, &[], path, Format::Run);
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }

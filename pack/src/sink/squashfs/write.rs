@@ -17,7 +17,7 @@ use crate::{
     Event, Image,
     layer::LayerError,
     sink::{
-        SinkError, Written,
+        Format, SinkError, Written,
         directory::{Wanted, wanted},
         place::NewFile,
         receipt::Receipts,
@@ -30,7 +30,7 @@ const ROOT_MODE: u32 = 0o755;
 const PADDING_BYTES: u64 = 4 << 10;
 
 pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, SinkError> {
-    let receipts = Receipts::new(image, &[], path, "squashfs");
+    let receipts = Receipts::new(image, &[], path, Format::Squashfs);
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }

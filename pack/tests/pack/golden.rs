@@ -1,0 +1,157 @@
+//! What every format holds, to the byte: a change of it needs another version of the format.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs,
+    num::NonZero,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
+    path::Path,
+};
+
+use pack::{Compression, FileSpec, Format, ImageSpec, PackOptions, layer::FORMAT_VERSION};
+
+use crate::{
+    fixture::{Fixture, TestResult},
+    start::startable,
+};
+
+/// In an image for the user who packs it, it says who that is.
+const OF_THE_CALLER: &str = "config.json";
+
+/// The digest of a file, or of all that a directory has: names, modes, targets and contents.
+fn digest(place: &Path) -> Result<String, Box<dyn Error>> {
+    if place.is_file() {
+        return Ok(blake3::hash(&fs::read(place)?).to_hex().to_string());
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut pending = vec![place.to_path_buf()];
+    let mut entries = BTreeMap::new();
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory)? {
+            let path = entry?.path();
+            let found = path.symlink_metadata()?;
+            let contents = if found.is_dir() {
+                pending.push(path.clone());
+                Vec::new()
+            } else if found.is_symlink() {
+                fs::read_link(&path)?.as_os_str().as_bytes().to_vec()
+            } else {
+                fs::read(&path)?
+            };
+            let name = path.strip_prefix(place)?.as_os_str().as_bytes().to_vec();
+            entries.insert(name, (found.mode(), contents));
+        }
+    }
+    entries.remove(OF_THE_CALLER.as_bytes());
+    for (name, (mode, contents)) in &entries {
+        for bytes in [name, contents] {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        }
+        hasher.update(&mode.to_le_bytes());
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+const GOLDEN: [&str; 27] = [
+    "archive 1 gzip 222c77852ea89692",
+    "archive 1 zstd 694ec1ac3f243b9e",
+    "archive 1 none 3d49a2ec88737550",
+    "docker-archive 1 gzip 222c77852ea89692",
+    "docker-archive 1 zstd 694ec1ac3f243b9e",
+    "docker-archive 1 none 3d49a2ec88737550",
+    "oci 1 gzip 4f82c32ffc59235b",
+    "oci 1 zstd 1bc4ec2bb04ddbbd",
+    "oci 1 none 9b65ffeed8ba024d",
+    "tar 1 gzip e0715804f9185368",
+    "tar 1 zstd e0715804f9185368",
+    "tar 1 none e0715804f9185368",
+    "dir 1 gzip 8863327898888fe2",
+    "dir 1 zstd 8863327898888fe2",
+    "dir 1 none 8863327898888fe2",
+    "bundle 1 gzip 0d5b66be247da20e",
+    "bundle 1 zstd 0d5b66be247da20e",
+    "bundle 1 none 0d5b66be247da20e",
+    "squashfs 1 gzip 5180cc1a32b6bd20",
+    "squashfs 1 zstd dfee79e55f8c5bf2",
+    "squashfs 1 none 71e012c50b67e54b",
+    "run 2 gzip 3802bcfe718f913d",
+    "run 2 zstd fb7dc7d2272304e6",
+    "run 2 none edf3a9a84fbccb83",
+    "initramfs 1 gzip 76165dc786c87097",
+    "initramfs 1 zstd 4995bc8b43c42376",
+    "initramfs 1 none feac1a0e2cd4b44a",
+];
+
+/// An image that says something about everything that outputs are made of.
+fn spec(fixture: &Fixture) -> Result<ImageSpec, Box<dyn Error>> {
+    let mut spec = fixture.spec();
+    spec.cmd = vec!["it's".to_owned(), "two words".to_owned()];
+    spec.env
+        .insert("GREETING".to_owned(), "a \"$b\"".to_owned());
+    spec.working_directory = Some("/srv/work".to_owned());
+    spec.volumes.insert("/var/lib/data".to_owned());
+    spec.ports.insert("8080".parse()?);
+    let file = FileSpec {
+        contents: b"own\n".to_vec(),
+        executable: true,
+    };
+    spec.files.insert("/opt/own".to_owned(), file);
+    Ok(spec)
+}
+
+const FORMATS: [Format; 9] = [
+    Format::Archive,
+    Format::DockerArchive,
+    Format::Oci,
+    Format::Tar,
+    Format::Directory,
+    Format::Bundle,
+    Format::Squashfs,
+    Format::Run,
+    Format::Initramfs,
+];
+
+/// Packs the same in every format and compression, in a store of its own: format, version, compression, and the beginning of the digest.
+fn pack(threads: usize) -> Result<Vec<String>, Box<dyn Error>> {
+    let (fixture, app) = startable()?;
+    let spec = spec(&fixture)?;
+    let mut packed = Vec::new();
+    for format in FORMATS {
+        for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
+            let options = PackOptions {
+                compression,
+                threads: NonZero::new(threads),
+                ..PackOptions::default()
+            };
+            let place = fixture.place(&format!("{format}-{compression}"));
+            let roots = [&app, &fixture.certificates];
+            let written = fixture.pack(&roots, &spec, &options, format, &place)?;
+            assert!(!written.unchanged);
+            let again = fixture.pack(&roots, &spec, &options, format, &place)?;
+            assert!(again.unchanged, "{format}");
+            let version = format.version();
+            let digest = digest(&place)?;
+            packed.push(format!(
+                "{format} {version} {compression} {}",
+                &digest[..16]
+            ));
+        }
+    }
+    Ok(packed)
+}
+
+/// The bytes of all formats are a contract: a change here is a change of what the same command gives, and comes with another version of the format.
+#[test]
+fn golden_digests_hold_for_the_version_of_each_format() -> TestResult {
+    assert_eq!(FORMAT_VERSION, 2, "a new version needs new digests");
+    assert_eq!(pack(1)?, GOLDEN);
+    Ok(())
+}
+
+#[test]
+fn a_store_at_another_place_and_more_threads_give_the_same_in_every_format() -> TestResult {
+    assert_eq!(pack(5)?, GOLDEN);
+    Ok(())
+}
