@@ -76,20 +76,25 @@ fn note_static(
                 statics.entry(base.to_owned()).or_default().insert(linked);
             }
         } else if let Some(name) = &input.component {
-            all.add(of_unknown(name), [linked]);
+            let purl = facts.find_toolchain(name).and_then(|of| of.purl.as_deref());
+            let known = purl.and_then(|purl| purl.parse().ok());
+            all.add(known.map_or_else(|| of_unknown(name), of_purl), [linked]);
         }
     }
     for source in &facts.sources {
         let purl: Option<Purl> = source.purl.as_deref().and_then(|purl| purl.parse().ok());
         if let (SourceRole::Vendored, Some(purl)) = (source.role, purl) {
-            let subject = Subject {
-                name: purl.full_name(),
-                version: purl.version.clone(),
-                purl: Some(purl),
-                ..Subject::default()
-            };
-            all.add(subject, [place(part, Relation::Vendored)]);
+            all.add(of_purl(purl), [place(part, Relation::Vendored)]);
         }
+    }
+}
+
+fn of_purl(purl: Purl) -> Subject {
+    Subject {
+        name: purl.full_name(),
+        version: purl.version.clone(),
+        purl: Some(purl),
+        ..Subject::default()
     }
 }
 

@@ -2,12 +2,15 @@
 //!
 //! **Invariant.** Where a program's outputs are known for what they were built from, so are their facts: they are recorded in between, so that a process
 //! which dies before leaves a build to do again and no output without facts. What an older version of this program has built gets its facts when it is next
-//! asked for, as far as its sources are still here; nobody can say any more what it was linked of.
+//! asked for, as far as its sources are still here; where that version recorded nothing, nobody can say any more what it was linked of.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use store::facts::FactsObject;
+use store::facts::{FACTS_VERSION, Facts, FactsObject};
 use store::{
     AddBatch, AddError, AddObject, Closure, Component, ContainedComponent, Lease, LocalStore,
     StorePath,
@@ -16,9 +19,12 @@ use store::{
 use super::error::StepError;
 use super::perform::Job;
 use super::workers::FinishedStep;
-use crate::facts::{LinkedOutput, Observed, Observer, Records};
+use crate::facts::{DOCUMENT, LinkedOutput, LinksFrom, Observed, Observer, Records};
 use crate::model::{Builder, Derivation, DerivationId, ResolvedDerivation, Source};
 use crate::plan::{Graph, Outputs, find_valid};
+
+/// More than the version of facts takes, which they begin with.
+const VERSION_BYTES: u64 = 32;
 
 impl Job<'_> {
     /// Looks at outputs that are valid and at what they were built from, and records what is seen.
@@ -38,9 +44,20 @@ impl Job<'_> {
             }
             _ => find_source(store, source),
         };
-        let observed = Observer { store }.observe(self.derivation, contains, &place)?;
+        let observer = Observer {
+            store,
+            derivation: self.derivation,
+            place: &place,
+        };
+        let observed = observer.observe(contains)?;
         let outputs = outputs.iter().map(|output| &output.path);
-        add_facts(store, self.lease, &observed, outputs, linked)
+        add_facts(
+            &observer,
+            self.lease,
+            &observed,
+            outputs,
+            LinksFrom::Build(*linked),
+        )
     }
 }
 
@@ -49,23 +66,33 @@ impl Job<'_> {
     pub(super) fn record_package_facts(&self, outputs: &Outputs) -> Result<(), StepError> {
         let store = self.store();
         let place = |source: &Derivation| find_source(store, source);
-        let observer = Observer { store };
-        let mut observed = observer.observe(self.derivation, &[], &place)?;
+        let observer = Observer {
+            store,
+            derivation: self.derivation,
+            place: &place,
+        };
+        let mut observed = observer.observe(&[])?;
         for output in outputs {
             observer.add_copyright(&mut observed, &output.path)?;
         }
         let outputs = outputs.iter().map(|output| &output.path);
-        add_facts(store, self.lease, &observed, outputs, &UNLINKED)
+        add_facts(
+            &observer,
+            self.lease,
+            &observed,
+            outputs,
+            LinksFrom::Build(UNLINKED),
+        )
     }
 }
 
 /// Nothing of a linker.
-static UNLINKED: LinkedOutput<'static> = LinkedOutput {
+const UNLINKED: LinkedOutput<'static> = LinkedOutput {
     records: &Records::NONE,
     scratch: &[],
 };
 
-/// Records what can still be seen of the programs in a closure that have no facts yet.
+/// Records what can still be seen of the programs in a closure that have no facts yet, or those of an older version.
 pub(super) fn record_late_facts(
     store: &LocalStore,
     graph: &Graph,
@@ -84,32 +111,75 @@ pub(super) fn record_late_facts(
     };
     for (derivation, step) in graph.derivations().iter().zip(finished) {
         let outputs = step.iter().flat_map(|step| &step.outputs);
-        let without: Vec<(&StorePath, &Component)> = outputs
+        let behind: Vec<(&StorePath, &Component)> = outputs
             .filter_map(|output| {
                 let component = closure.find(&output.path)?.component.as_ref()?;
-                component
-                    .facts
-                    .is_none()
-                    .then_some((&output.path, component))
+                is_behind(store, component).then_some((&output.path, component))
             })
             .collect();
-        let Some((_, component)) = without.first() else {
+        let Some((_, component)) = behind.first() else {
             continue;
         };
         if !is_observable(derivation, &place) {
             continue;
         }
-        let observer = Observer { store };
-        let mut observed = observer.observe(derivation, &component.contains, &place)?;
+        let Some(older) = load_older(store, &behind) else {
+            continue;
+        };
+        let observer = Observer {
+            store,
+            derivation,
+            place: &place,
+        };
+        let mut observed = observer.observe(&component.contains)?;
         if matches!(derivation.builder(), Builder::Deb(_)) {
-            for (path, _) in &without {
+            for (path, _) in &behind {
                 observer.add_copyright(&mut observed, path)?;
             }
         }
-        let outputs = without.iter().map(|(path, _)| *path);
-        add_facts(store, lease, &observed, outputs, &UNLINKED)?;
+        // Sources that were read then and are gone since would be lost.
+        if !older.values().all(|older| observed.covers(older)) {
+            continue;
+        }
+        let links = if older.is_empty() {
+            LinksFrom::Build(UNLINKED)
+        } else {
+            LinksFrom::Facts(&older)
+        };
+        let outputs = behind.iter().map(|(path, _)| *path);
+        add_facts(&observer, lease, &observed, outputs, links)?;
     }
     Ok(())
+}
+
+/// Whether an output has no facts, or those of an older version. Facts that are not in this store are none to look at.
+fn is_behind(store: &LocalStore, component: &Component) -> bool {
+    let Some(object) = &component.facts else {
+        return true;
+    };
+    let mut head = Vec::new();
+    let read = File::open(facts_file(store, object))
+        .and_then(|file| file.take(VERSION_BYTES).read_to_end(&mut head));
+    read.is_ok() && Facts::peek_version(&head).is_some_and(|version| version < FACTS_VERSION)
+}
+
+/// Reads the facts that outputs have; none where they cannot be read.
+fn load_older(
+    store: &LocalStore,
+    outputs: &[(&StorePath, &Component)],
+) -> Option<BTreeMap<StorePath, Facts>> {
+    let mut older = BTreeMap::new();
+    for (path, component) in outputs {
+        if let Some(object) = &component.facts {
+            let document = fs::read(facts_file(store, object)).ok()?;
+            older.insert((*path).clone(), Facts::from_json(&document).ok()?);
+        }
+    }
+    Some(older)
+}
+
+fn facts_file(store: &LocalStore, object: &FactsObject) -> PathBuf {
+    store.real_path(&object.path).join(DOCUMENT)
 }
 
 /// Whether a derivation is one whose facts are recorded, and all of its own sources are here.
@@ -131,16 +201,16 @@ fn find_source(store: &LocalStore, source: &Derivation) -> Option<StorePath> {
 
 /// Adds the objects of facts of valid outputs, and names them in what is recorded of those.
 fn add_facts<'p>(
-    store: &LocalStore,
+    observer: &Observer<'_>,
     lease: &Lease,
     observed: &Observed,
     outputs: impl Iterator<Item = &'p StorePath> + Clone,
-    linked: &LinkedOutput<'_>,
+    links: LinksFrom<'_>,
 ) -> Result<(), StepError> {
-    let observer = Observer { store };
+    let store = observer.store;
     let objects = outputs
         .clone()
-        .map(|output| observer.object(observed, output, linked))
+        .map(|output| observer.object(observed, output, links))
         .collect::<Result<Vec<AddObject<'_>>, _>>()?;
     let batch = AddBatch {
         objects,

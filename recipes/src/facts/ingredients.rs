@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use store::ContainedComponent;
 use store::facts::SourceRole;
 
@@ -12,6 +13,9 @@ use crate::model::{Builder, Derivation, DerivationId, OutputRef, Source};
 const PATCHES: &str = "patches";
 /// The variable that names patches of a series that are not applied.
 const SKIPPED: &str = "skip_patches";
+
+/// What the variables begin with in which the builders of `lib/node.star` and `lib/python.star` are told of archives.
+const TABLES: [&str; 2] = ["packages_", "wheels_"];
 
 /// One source of a derivation.
 #[derive(Debug, Clone)]
@@ -34,13 +38,15 @@ pub(super) fn ingredients(
         .iter()
         .filter_map(|one| Some((one.digest.as_deref()?, one.purl.as_str())))
         .collect();
+    let tabled = tabled_archives(derivation, contains);
     let mut seen: BTreeSet<DerivationId> = BTreeSet::new();
     let (mut own, mut files, mut others) = (Vec::new(), Vec::new(), Vec::new());
     let listed = derivation.sources().into_iter().chain(derivation.inputs());
     for output in listed {
         let source = output.derivation();
         let digest = digest_of(source);
-        let purl = digest.as_deref().and_then(|digest| vendored.get(digest));
+        let by_digest = digest.as_deref().and_then(|digest| vendored.get(digest));
+        let purl = by_digest.or_else(|| tabled.get(&source.id()));
         let is_listed = derivation.sources().contains(&output);
         let role = match source.builder() {
             _ if purl.is_some() => SourceRole::Vendored,
@@ -61,7 +67,8 @@ pub(super) fn ingredients(
         match role {
             SourceRole::Main | SourceRole::Patch => own.push(ingredient),
             SourceRole::Data => files.push(ingredient),
-            SourceRole::Vendored => others.push(ingredient),
+            // What comes with the seed is no ingredient that a recipe names.
+            SourceRole::Vendored | SourceRole::Toolchain => others.push(ingredient),
         }
     }
     if !vendored.is_empty() {
@@ -82,6 +89,51 @@ pub(super) fn ingredients(
     files.sort_by_key(|one| (name(one), one.derivation.id()));
     others.sort_by_key(|one| (one.purl.clone(), name(one), one.derivation.id()));
     own.into_iter().chain(files).chain(others).collect()
+}
+
+/// One row of a table that a builder is given.
+#[derive(Deserialize)]
+struct Row {
+    archive: String,
+    name: String,
+    version: String,
+}
+
+/// Returns the package URLs of the software that came in the archives of a builder's tables: the builder says what is in the output, the tables say in which
+/// archive that came.
+fn tabled_archives<'c>(
+    derivation: &Derivation,
+    contains: &'c [ContainedComponent],
+) -> BTreeMap<DerivationId, &'c str> {
+    let Builder::Program(program) = derivation.builder() else {
+        return BTreeMap::new();
+    };
+    let named: BTreeMap<(&str, &str), &str> = contains
+        .iter()
+        .filter_map(|one| {
+            Some((
+                (one.name.as_str(), one.version.as_deref()?),
+                one.purl.as_str(),
+            ))
+        })
+        .collect();
+    let is_table = |name: &str| TABLES.iter().any(|table| name.starts_with(table));
+    let tables = program.env.iter().filter(|(name, _)| is_table(name));
+    let mut found = BTreeMap::new();
+    for (_, text) in tables {
+        let rows: Vec<Row> = serde_json::from_str(&text.to_string()).unwrap_or_default();
+        let archives: BTreeMap<String, DerivationId> = text
+            .outputs()
+            .map(|output| (output.placeholder().to_string(), output.derivation().id()))
+            .collect();
+        for row in rows {
+            let purl = named.get(&(row.name.as_str(), row.version.as_str()));
+            if let (Some(purl), Some(archive)) = (purl, archives.get(&row.archive)) {
+                found.insert(*archive, *purl);
+            }
+        }
+    }
+    found
 }
 
 /// Returns the patches that the builder is given, in order.

@@ -14,6 +14,7 @@
 //! * `files`: the digests of an output's files.
 //! * `texts`: what the files of a source say of licenses, by `names`, `heads`, `words` and `license`. Pure.
 //! * `links`: what programs and libraries were linked of.
+//! * `toolchain`: which packages of the seed brought what a result has of the toolchain. Pure.
 //! * `patches`: which patches were applied, and what they say of themselves. Pure.
 
 mod archive;
@@ -30,8 +31,9 @@ mod observe;
 mod patches;
 mod source;
 mod texts;
+mod toolchain;
 mod words;
 
 pub use error::ObserveError;
 pub(crate) use links::{LinkedOutput, Records, load as load_links};
-pub(crate) use observe::{Observed, Observer};
+pub(crate) use observe::{DOCUMENT, LinksFrom, Observed, Observer};

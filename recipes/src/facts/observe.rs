@@ -1,10 +1,12 @@
 //! From a build to the objects with its facts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use store::facts::{
-    CopyrightFacts, Facts, Finding, RecipeFile, SourceFacts, TextFacts, facts_name,
+    CopyrightFacts, Facts, Finding, LinkFacts, LinkKind, RecipeFile, SourceFacts, SourceRole,
+    TextFacts, facts_name,
 };
 use store::{AddObject, AddSource, ContainedComponent, LocalStore, MemoryNode, StorePath};
 
@@ -18,10 +20,11 @@ use super::kept::kept;
 use super::links::{LinkedOutput, links};
 use super::source::SourceScan;
 use super::texts::{Gatherer, SourceTexts};
+use super::toolchain::Package;
 use crate::model::{Builder, Derivation};
 
 /// Where the facts lie in their object.
-const DOCUMENT: &str = "facts.json";
+pub(crate) const DOCUMENT: &str = "facts.json";
 /// Where the texts lie.
 const TEXTS: &str = "texts";
 /// Where an unpacked package has its documentation.
@@ -33,9 +36,22 @@ const NOT_HERE: &str = "it was not in the store when this was recorded";
 pub(crate) type SourcePlace<'a> = dyn Fn(&Derivation) -> Option<StorePath> + Sync + 'a;
 
 /// Looks at what is in one store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Observer<'a> {
     pub(crate) store: &'a LocalStore,
+    /// What is looked at.
+    pub(crate) derivation: &'a Derivation,
+    /// Where its sources are.
+    pub(crate) place: &'a SourcePlace<'a>,
+}
+
+/// Where the links of outputs are known from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LinksFrom<'a> {
+    /// The build that has just ended.
+    Build(LinkedOutput<'a>),
+    /// Facts of an older version, by output: their build is over.
+    Facts(&'a BTreeMap<StorePath, Facts>),
 }
 
 /// What was observed of a derivation, the same for all of its outputs.
@@ -50,10 +66,9 @@ impl Observer<'_> {
     /// Looks into everything that a derivation was made from. `contains` says what others' software is in its outputs.
     pub(crate) fn observe(
         &self,
-        derivation: &Derivation,
         contains: &[ContainedComponent],
-        place: &SourcePlace<'_>,
     ) -> Result<Observed, ObserveError> {
+        let derivation = self.derivation;
         let mut observed = Observed::default();
         for file in derivation.recipe() {
             let sha256 = observed.keep(file.text.as_bytes().to_vec());
@@ -63,14 +78,57 @@ impl Observer<'_> {
         let ingredients = ingredients(derivation, contains);
         let sources: Vec<(SourceFacts, SourceScan)> = ingredients
             .par_iter()
-            .map(|ingredient| self.source(ingredient, place))
+            .map(|ingredient| self.source(ingredient))
             .collect::<Result<_, _>>()?;
         observed.add_patches(derivation, &ingredients, &sources);
         for (place, (facts, scan)) in (0..).zip(sources) {
             observed.facts.sources.push(facts);
             observed.add_texts(place, scan.texts);
         }
+        for contained in contains {
+            let package = Package::find_standard_library(derivation, &contained.purl);
+            let Some(package) = package else { continue };
+            let purl = contained.purl.clone();
+            let (facts, scan) = self.toolchain(&Package { purl, ..package })?;
+            observed.add_source(facts, scan.texts);
+        }
         Ok(observed)
+    }
+
+    /// Looks into a package of the seed.
+    fn toolchain(&self, package: &Package) -> Result<(SourceFacts, SourceScan), ObserveError> {
+        let ingredient = Ingredient {
+            derivation: Arc::clone(&package.derivation),
+            role: SourceRole::Toolchain,
+            purl: Some(package.purl.clone()),
+        };
+        let (facts, scan) = self.source(&ingredient)?;
+        let license = package.license.map(str::to_owned);
+        Ok((SourceFacts { license, ..facts }, scan))
+    }
+
+    /// Adds the packages of the seed of which something is in the files that were linked so. Start files and helpers of the compiler are in every program, under
+    /// terms made for that: it is said which package they are of, and not what else that says.
+    fn add_linked(&self, observed: &mut Observed, links: &[LinkFacts]) -> Result<(), ObserveError> {
+        let mut packages: BTreeMap<&str, bool> = BTreeMap::new();
+        for input in links.iter().flat_map(|link| &link.inputs) {
+            if let (None, Some(component)) = (&input.object, &input.component) {
+                *packages.entry(component).or_default() |= input.kind == LinkKind::Static;
+            }
+        }
+        for (name, has_content) in packages {
+            let Some(package) = Package::find(self.derivation, name) else {
+                continue;
+            };
+            let (facts, scan) = self.toolchain(&package)?;
+            let texts = if has_content {
+                scan.texts
+            } else {
+                SourceTexts::default()
+            };
+            observed.add_source(facts, texts);
+        }
+        Ok(())
     }
 
     /// Adds what maintainers of Debian say of an unpacked package, the file `copyright` of its documentation, to what was observed of it. The package itself is
@@ -97,14 +155,10 @@ impl Observer<'_> {
         Ok(())
     }
 
-    fn source(
-        &self,
-        ingredient: &Ingredient,
-        place: &SourcePlace<'_>,
-    ) -> Result<(SourceFacts, SourceScan), ObserveError> {
+    fn source(&self, ingredient: &Ingredient) -> Result<(SourceFacts, SourceScan), ObserveError> {
         let derivation = &ingredient.derivation;
         let name = derivation.name().to_string();
-        let path = place(derivation);
+        let path = (self.place)(derivation);
         let scan = match &path {
             Some(path) => kept(self.store, path, || {
                 SourceScan::of(&self.store.real_path(path), &name)
@@ -128,6 +182,7 @@ impl Observer<'_> {
             sha512,
             object: path.map(|path| path.to_string()).unwrap_or_default(),
             purl: ingredient.purl.clone(),
+            license: None,
             files: scan.files,
             unread: scan.unread.clone(),
         };
@@ -139,13 +194,22 @@ impl Observer<'_> {
         &self,
         observed: &Observed,
         output: &StorePath,
-        linked: &LinkedOutput<'_>,
+        from: LinksFrom<'_>,
     ) -> Result<AddObject<'static>, ObserveError> {
         let files = files(&self.store.real_path(output))?;
+        let links = match from {
+            LinksFrom::Build(linked) => links(self.store, output, &files, &linked)?,
+            LinksFrom::Facts(known) => known
+                .get(output)
+                .map(|facts| facts.links.clone())
+                .unwrap_or_default(),
+        };
+        let mut observed = observed.clone();
+        self.add_linked(&mut observed, &links)?;
         let facts = Facts {
-            links: links(self.store, output, &files, linked)?,
+            links,
             files,
-            ..observed.facts.clone()
+            ..observed.facts
         };
         let mut document = serde_json::to_vec(&facts).map_err(|source| ObserveError::Json {
             path: output.clone(),
@@ -174,11 +238,31 @@ impl Observer<'_> {
 }
 
 impl Observed {
+    /// Whether everything that older facts say of sources is seen now as well.
+    pub(crate) fn covers(&self, older: &Facts) -> bool {
+        let is_seen = |one: &SourceFacts| {
+            let mut sources = self.facts.sources.iter();
+            sources.any(|source| source.sha256 == one.sha256 && source.name == one.name)
+        };
+        let mut observed = older.sources.iter().filter(|source| source.is_observed());
+        observed.all(is_seen)
+    }
+
     /// Keeps a text, and returns the SHA-256 by which it is found.
     fn keep(&mut self, bytes: Vec<u8>) -> String {
         let name = sha256(&bytes);
         self.texts.entry(name.clone()).or_insert(bytes);
         name
+    }
+
+    /// Adds a source after the others, and what it says.
+    fn add_source(&mut self, source: SourceFacts, said: SourceTexts) {
+        // No derivation has four billion sources.
+        let Ok(place) = u32::try_from(self.facts.sources.len()) else {
+            return;
+        };
+        self.facts.sources.push(source);
+        self.add_texts(place, said);
     }
 
     /// Adds what the source number `source` says of licenses.

@@ -3,11 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CopyrightFacts, FileFacts, Finding, LinkFacts, PatchFacts, RecipeFile, SourceFacts, TextFacts,
+    CopyrightFacts, FileFacts, Finding, LinkFacts, PatchFacts, RecipeFile, SourceFacts, SourceRole,
+    TextFacts,
 };
 
-/// The version of [`Facts`] that this program writes and reads.
-pub const FACTS_VERSION: u32 = 1;
+/// The version of [`Facts`] that this program writes. It reads all before it as well: each only adds to them.
+///
+/// 2 names the packages of the toolchain of which something is in the output.
+pub const FACTS_VERSION: u32 = 2;
+/// How a document of each version begins.
+const VERSION_FIELD: &str = "{\"version\":";
 
 /// All that was observed of one output.
 ///
@@ -15,7 +20,7 @@ pub const FACTS_VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
-    /// [`FACTS_VERSION`].
+    /// [`FACTS_VERSION`], or an older one.
     pub version: u32,
     /// The recipe's files that the output was built by; the recipe itself first, then what it loads, by label.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -48,7 +53,7 @@ pub struct Facts {
 pub enum FactsError {
     /// They are of a version that this program does not know.
     #[error(
-        "the facts are of version {found}, this program reads version {FACTS_VERSION}: use a newer `pith`"
+        "the facts are of version {found}, this program reads versions up to {FACTS_VERSION}: use a newer `pith`"
     )]
     Version {
         /// Their version.
@@ -67,10 +72,32 @@ impl Facts {
             version: u64,
         }
         let Version { version } = serde_json::from_slice(bytes).map_err(FactsError::Shape)?;
-        if version != u64::from(FACTS_VERSION) {
+        if !(1..=u64::from(FACTS_VERSION)).contains(&version) {
             return Err(FactsError::Version { found: version });
         }
         serde_json::from_slice(bytes).map_err(FactsError::Shape)
+    }
+}
+
+impl Facts {
+    /// Returns the package of the toolchain that a [`LinkInput`](super::LinkInput) names as its component.
+    #[must_use]
+    pub fn find_toolchain(&self, component: &str) -> Option<&SourceFacts> {
+        self.sources.iter().find(|source| {
+            let purl = source.purl.as_deref().unwrap_or_default();
+            let rest = purl
+                .strip_prefix("pkg:deb/debian/")
+                .and_then(|rest| rest.strip_prefix(component));
+            source.role == SourceRole::Toolchain && rest.is_some_and(|rest| rest.starts_with('@'))
+        })
+    }
+
+    /// Returns the version that the first bytes of a document name, without reading the rest; none where they are not those of one.
+    #[must_use]
+    pub fn peek_version(head: &[u8]) -> Option<u32> {
+        let rest = head.strip_prefix(VERSION_FIELD.as_bytes())?;
+        let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+        std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()
     }
 }
 
@@ -86,6 +113,35 @@ impl Default for Facts {
             copyrights: Vec::new(),
             links: Vec::new(),
             files: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_can_be_read_from_the_first_bytes() -> Result<(), serde_json::Error> {
+        let document = serde_json::to_vec(&Facts::default())?;
+        assert_eq!(
+            Facts::peek_version(document.get(..14).unwrap_or_default()),
+            Some(FACTS_VERSION)
+        );
+        for other in ["", "{", "{\"version\":", "{\"version\":1", "{\"files\":[]}"] {
+            assert_eq!(Facts::peek_version(other.as_bytes()), None, "{other}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn older_facts_are_read_and_newer_ones_refused() {
+        assert!(Facts::from_json(b"{\"version\":1}").is_ok());
+        for (text, found) in [("{\"version\":0}", 0), ("{\"version\":99}", 99)] {
+            let refused = Facts::from_json(text.as_bytes());
+            assert!(
+                matches!(refused, Err(FactsError::Version { found: version }) if version == found)
+            );
         }
     }
 }

@@ -33,14 +33,25 @@ pub struct SourceFacts {
     pub sha512: Option<String>,
     /// The store object it lies in; empty where that was not in the store when this was recorded.
     pub object: String,
-    /// The package URL of the software of others that came in it; none of the main ones.
+    /// The package URL of the software of others that came in it, or of the package of the toolchain that it is; none of the main ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purl: Option<String>,
+    /// The license of what is in the output of it, where neither a recipe nor a component states that: of the toolchain's libraries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
     /// The number of regular files in it.
     pub files: u64,
     /// Why it was not looked into, if it was not: a format that is not known, a member that is damaged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+}
+
+impl SourceFacts {
+    /// Returns whether somebody has looked into it, to its end or not.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        !self.object.is_empty()
+    }
 }
 
 /// What a source is for.
@@ -55,6 +66,8 @@ pub enum SourceRole {
     Patch,
     /// Files of the recipe.
     Data,
+    /// A package of the seed of which something is in the output: a static library, start files, the standard library of a language.
+    Toolchain,
 }
 
 /// One patch that was applied.

@@ -124,6 +124,11 @@ fn a_build_leaves_the_evidence_of_what_it_is_made_of() {
         find(inputs, "component", "libgcc-12-dev")["kind"],
         "runtime"
     );
+    let libgcc = "libgcc-12-dev_12.2.0-14+deb12u1_amd64.deb";
+    let package = find(&facts["sources"], "name", libgcc);
+    assert_eq!(package["role"], "toolchain");
+    let purl = "pkg:deb/debian/libgcc-12-dev@12.2.0-14%2Bdeb12u1?arch=amd64";
+    assert_eq!(package["purl"], purl);
 
     let file = find(&facts["files"], "path", "bin/linked");
     let real = env

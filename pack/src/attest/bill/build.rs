@@ -17,6 +17,7 @@ use super::{
 use crate::{
     audit::{Gathered, Part},
     oci::{Digest, ImageName},
+    vulns::Purl,
 };
 
 /// What names the root in every bill.
@@ -127,7 +128,7 @@ impl<'a> Builder<'a> {
         let main = facts
             .sources
             .iter()
-            .filter(|source| source.role != SourceRole::Vendored);
+            .filter(|source| !matches!(source.role, SourceRole::Vendored | SourceRole::Toolchain));
         let mut sources: Vec<BillSource> = main.map(source).collect();
         if sources.is_empty() {
             let recorded = recorded.sources.iter();
@@ -229,7 +230,7 @@ impl<'a> Builder<'a> {
                 let to = match (path, &input.component) {
                     (Some(path), _) if self.members.contains(&path) => object_id(&path),
                     (Some(path), _) => self.linked_object(&path),
-                    (None, Some(name)) => self.linked_toolchain(name),
+                    (None, Some(name)) => self.linked_toolchain(name, facts),
                     // The build's own objects.
                     (None, None) => continue,
                 };
@@ -274,7 +275,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Something was linked in that came with the toolchain.
-    fn linked_toolchain(&mut self, name: &str) -> String {
+    fn linked_toolchain(&mut self, name: &str, facts: &Facts) -> String {
         let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
         let plain: String = name.chars().map(letter).collect();
         let id = format!("linked-toolchain-{plain}");
@@ -284,7 +285,7 @@ impl<'a> Builder<'a> {
                 id: id.clone(),
                 kind: ComponentKind::Linked,
                 name: name.to_owned(),
-                ..empty()
+                ..facts.find_toolchain(name).map_or_else(empty, of_toolchain)
             });
         id
     }
@@ -441,6 +442,19 @@ fn empty() -> BillComponent {
 }
 
 /// The digest part alone: letters and digits, and unique.
+/// What is known of a package of the toolchain of which something was linked in. It is not delivered itself, so its digest is that of no file.
+fn of_toolchain(package: &SourceFacts) -> BillComponent {
+    let purl: Option<Purl> = package.purl.as_deref().and_then(|purl| purl.parse().ok());
+    BillComponent {
+        version: purl.and_then(|purl| purl.version),
+        purl: package.purl.clone(),
+        declared: package.license.clone(),
+        concluded: package.license.clone(),
+        sources: vec![source(package)],
+        ..empty()
+    }
+}
+
 fn object_id(path: &StorePath) -> String {
     path.digest().to_string()
 }

@@ -64,6 +64,7 @@ fn part(info: PathInfo, file: &str) -> Part {
             sha512: Some(digest(128)),
             object: "none".to_owned(),
             purl: None,
+            license: None,
             files: 1,
             unread: None,
         }],

@@ -1,6 +1,7 @@
 //! What an audit judges: the components of a closure or an image, and how they use each other. Pure values.
 
 mod chains;
+mod observed;
 mod of_bill;
 mod of_closure;
 mod relation;

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use store::{
     Component, ContainedComponent, LocalStore, StorePath,
-    facts::{Facts, LinkInput, LinkKind, SourceFacts, SourceRole, TextKind},
+    facts::{Facts, LinkInput, LinkKind},
 };
 
-use super::{Edge, Inventory, Relation, Unit, UnitKind, UnitSource, UnitText};
+use super::{
+    Edge, Inventory, Relation, Unit, UnitKind, UnitSource,
+    observed::{Vendored, is_of_others, toolchain_unit},
+};
 use crate::audit::{GatherError, Gathered, Part};
 
 /// Members of an archive that are named; the rest are counted.
@@ -71,7 +74,7 @@ impl Collecting {
             },
         };
         let kind = match &part.info.component {
-            Some(component) if is_set(component) => UnitKind::Set,
+            Some(component) if is_set(component, part.facts.as_ref()) => UnitKind::Set,
             _ => kind,
         };
         let key = path.to_logical();
@@ -94,13 +97,11 @@ impl Collecting {
                 evidence,
             ));
         }
-        let contains = part
-            .info
-            .component
-            .iter()
-            .flat_map(|component| &component.contains);
+        let component = part.info.component.as_ref();
+        let contains = component.map_or(&[][..], |component| &component.contains);
+        let vendored = Vendored::of(contains);
         for contained in contains {
-            let key = self.add_contained(contained, part.facts.as_ref());
+            let key = self.add_contained(contained, &vendored, part.facts.as_ref());
             let evidence = contained
                 .digest
                 .clone()
@@ -108,14 +109,21 @@ impl Collecting {
             self.edges
                 .push((own.clone(), key, Relation::Vendored, evidence));
         }
-        for link in part.facts.iter().flat_map(|facts| &facts.links) {
-            for input in &link.inputs {
-                self.add_link(&own, &link.file, input);
+        if let Some(facts) = &part.facts {
+            for link in &facts.links {
+                for input in &link.inputs {
+                    self.add_link(&own, &link.file, input, facts);
+                }
             }
         }
     }
 
-    fn add_contained(&mut self, contained: &ContainedComponent, facts: Option<&Facts>) -> String {
+    fn add_contained(
+        &mut self,
+        contained: &ContainedComponent,
+        vendored: &Vendored,
+        facts: Option<&Facts>,
+    ) -> String {
         let key = contained.purl.clone();
         let mut unit = Unit {
             key: key.clone(),
@@ -132,9 +140,8 @@ impl Collecting {
             urls: Vec::new(),
         });
         unit.sources = digest.collect();
-        let is_own = |source: &SourceFacts| source.purl.as_deref() == Some(key.as_str());
-        if let Some(facts) = facts.filter(|facts| facts.sources.iter().any(is_own)) {
-            observe(&mut unit, facts, &is_own);
+        if let Some(facts) = facts {
+            vendored.observe_contained(&mut unit, facts);
         }
         // The same crate may be in several programs, of which some have facts.
         let known = self
@@ -147,7 +154,7 @@ impl Collecting {
         key
     }
 
-    fn add_link(&mut self, own: &str, file: &str, input: &LinkInput) {
+    fn add_link(&mut self, own: &str, file: &str, input: &LinkInput, facts: &Facts) {
         let relation = match input.kind {
             LinkKind::Needed => Relation::Needed,
             LinkKind::Static => Relation::Static,
@@ -169,10 +176,8 @@ impl Collecting {
             .entry(key.clone())
             .or_insert_with(|| match (&path, &input.component) {
                 (Err(_), Some(component)) => Unit {
-                    name: component.clone(),
-                    kind: UnitKind::Toolchain,
                     key: key.clone(),
-                    ..Unit::default()
+                    ..toolchain_unit(component, facts)
                 },
                 (path, _) => {
                     let name = path
@@ -242,8 +247,11 @@ impl Collecting {
     }
 }
 
-/// Whether nobody made the object of anything: no recipe, no sources, and no name in the world outside.
-fn is_set(component: &Component) -> bool {
+/// Whether nobody made the object of anything: no recipe, no sources, and no name in the world outside; or of others' software alone.
+fn is_set(component: &Component, facts: Option<&Facts>) -> bool {
+    if component.license.is_none() && facts.is_some_and(is_of_others) {
+        return true;
+    }
     component.recipe.is_none()
         && component.license.is_none()
         && component.purl.is_none()
@@ -269,55 +277,9 @@ fn unit_of(component: &Component, facts: Option<&Facts>) -> Unit {
         ..Unit::default()
     };
     if let Some(facts) = facts {
-        observe(&mut unit, facts, &|source| source.role == SourceRole::Main);
-        unit.files = facts
-            .files
-            .iter()
-            .map(|file| (file.path.clone(), file.sha256.clone()))
-            .collect();
+        Vendored::of(&component.contains).observe_main(&mut unit, facts);
     }
     unit
-}
-
-/// Adds to `unit` what was observed of the sources that `is_own` picks.
-fn observe(unit: &mut Unit, facts: &Facts, is_own: &dyn Fn(&SourceFacts) -> bool) {
-    let owns = |source: u32| {
-        let source = usize::try_from(source)
-            .ok()
-            .and_then(|at| facts.sources.get(at));
-        source.is_some_and(is_own)
-    };
-    unit.findings = Some(
-        facts
-            .findings
-            .iter()
-            .filter(|finding| owns(finding.source))
-            .cloned()
-            .collect(),
-    );
-    let texts = facts
-        .texts
-        .iter()
-        .filter(|text| text.kind == TextKind::License && owns(text.source));
-    unit.texts = texts
-        .map(|text| UnitText {
-            path: text.path.clone(),
-            normal: text.normal.clone(),
-        })
-        .collect();
-    let sources = facts.sources.iter().filter(|source| is_own(source));
-    let seen: Vec<UnitSource> = sources
-        .filter_map(|source| {
-            Some(UnitSource {
-                name: source.name.clone(),
-                digest: format!("sha256:{}", source.sha256.as_deref()?),
-                urls: source.urls.clone(),
-            })
-        })
-        .collect();
-    if !seen.is_empty() {
-        unit.sources = seen;
-    }
 }
 
 fn named(file: &str) -> &str {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::{
     Code, Diagnostic, Severity,
-    inventory::UnitKind,
+    inventory::{Unit, UnitKind},
     license::{Basis, Expression, Statement, Term, choose, covers},
     policy::{Action, MissingFacts, SandboxLevel},
 };
@@ -13,6 +13,17 @@ use super::{decide::rank, session::Session};
 
 /// Files that are named as evidence of one license.
 const SHOWN_FILES: usize = 4;
+
+/// Whether the license texts of a component have words of licenses: it has one, and nobody has said which.
+fn says_in_texts(unit: &Unit) -> bool {
+    let findings = unit.findings.as_deref().unwrap_or_default();
+    unit.texts.iter().any(|text| {
+        let mut of_text = findings
+            .iter()
+            .filter(|finding| finding.notice == text.normal);
+        of_text.any(|finding| finding.expression.is_some())
+    })
+}
 
 impl Session<'_> {
     pub(super) fn check_components(&mut self) {
@@ -94,6 +105,18 @@ impl Session<'_> {
                     ),
                 )
             }
+            (UnitKind::Vendored, _) if says_in_texts(unit) => (
+                Code::L106,
+                Severity::Undecided,
+                format!(
+                    "`{label}` declares no license but in `{}`, which is not one license in its exact words",
+                    unit.texts
+                        .iter()
+                        .map(|text| text.path.as_str())
+                        .next()
+                        .unwrap_or_default()
+                ),
+            ),
             _ if self.inventory.is_bill => (
                 Code::L102,
                 Severity::Undecided,
@@ -241,8 +264,11 @@ impl Session<'_> {
         );
     }
 
-    /// One finding for all components of which nothing was observed.
+    /// One finding for all components of which nothing was observed. A bill has no observations in it: it is the word of who had them.
     fn check_facts(&mut self) {
+        if self.inventory.is_bill {
+            return;
+        }
         let severity = match self.policy.missing_facts {
             MissingFacts::Allow => return,
             MissingFacts::Warn => Severity::Warning,

@@ -216,6 +216,7 @@ mod tests {
             sha512: None,
             object: String::new(),
             purl: purl.map(str::to_owned),
+            license: None,
             files: 1,
             unread: None,
         }

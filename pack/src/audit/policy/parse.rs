@@ -112,7 +112,7 @@ fn read(file: &str, fields: &Fields<'_, '_>) -> Result<Policy, PolicyError> {
         unknown: fields.word("unknown", two)?.unwrap_or(Action::Deny),
         missing_facts: fields
             .word("missing-facts", missing)?
-            .unwrap_or(MissingFacts::Allow),
+            .unwrap_or(MissingFacts::Undecided),
         deprecated: fields
             .word("deprecated", &Action::WORDS)?
             .unwrap_or(Action::Warn),

@@ -33,6 +33,12 @@ const HELPERS: &[&str] = &[
     "libssp_nonshared.a",
 ];
 
+/// Where Debian's cross compiler has its own files and the C library.
+const CROSS: [&str; 2] = [
+    "/usr/aarch64-linux-gnu/",
+    "/usr/lib/gcc-cross/aarch64-linux-gnu/",
+];
+
 /// Turns what a link was made of into facts; sorted. What the build has made itself is left out, `own` being the scratch paths of its outputs.
 pub(super) fn classify(
     inputs: impl IntoIterator<Item = Input>,
@@ -109,14 +115,22 @@ fn place(file: &str, store: &LocalStore, own: &[StorePath]) -> Option<Place> {
 /// The package of the seed that has a file of the toolchain: Debian's compiler keeps its own files in one directory, and the C library has the others.
 fn toolchain_package(file: &str) -> Option<String> {
     let name = file.rsplit('/').next()?;
-    if let Some(rest) = file.split_once("/gcc/").map(|(_, rest)| rest) {
+    let cross = if CROSS.iter().any(|directory| file.starts_with(directory)) {
+        "-arm64-cross"
+    } else {
+        ""
+    };
+    let of_compiler = file
+        .split_once("/gcc/")
+        .or_else(|| file.split_once("/gcc-cross/"));
+    if let Some((_, rest)) = of_compiler {
         let version = rest.split('/').nth(1)?;
         let package = if name.starts_with("libstdc++") || name.starts_with("libsupc++") {
             "libstdc++"
         } else {
             "libgcc"
         };
-        return Some(format!("{package}-{version}-dev"));
+        return Some(format!("{package}-{version}-dev{cross}"));
     }
     const LIBC: &[&str] = &[
         "libc.a",
@@ -130,7 +144,7 @@ fn toolchain_package(file: &str) -> Option<String> {
         "libresolv.a",
     ];
     let is_libc = START_FILES.contains(&name) || LIBC.contains(&name) || name.starts_with("libm-");
-    is_libc.then(|| "libc6-dev".to_owned())
+    is_libc.then(|| format!("libc6-dev{cross}"))
 }
 
 /// Follows the links within the store that lead from a file of an object to where it lies. What leads nowhere stays as it is written.

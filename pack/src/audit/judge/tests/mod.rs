@@ -613,13 +613,28 @@ fn facts_that_are_missing_are_what_the_policy_says() {
         ..unit("part", Some("MIT"))
     };
     let inventory = with("MIT", vec![(Relation::Needed, part)]);
-    is(&by(&inventory, PERMISSIVE), Verdict::Clean, &[]);
-    let strict = "missing-facts = 'undecided'\n".to_owned() + PERMISSIVE;
-    is(
-        &by(&inventory, &strict),
-        Verdict::Undecided,
-        &[(L104, Undecided)],
-    );
+    let with_word = |word: &str| format!("missing-facts = '{word}'\n{PERMISSIVE}");
+    for (policy, verdict, found) in [
+        (
+            PERMISSIVE.to_owned(),
+            Verdict::Undecided,
+            &[(L104, Undecided)][..],
+        ),
+        (
+            with_word("undecided"),
+            Verdict::Undecided,
+            &[(L104, Undecided)],
+        ),
+        (with_word("warn"), Verdict::Clean, &[(L104, Warning)]),
+        (with_word("allow"), Verdict::Clean, &[]),
+    ] {
+        is(&by(&inventory, &policy), verdict, found);
+    }
+    let bill = Inventory {
+        is_bill: true,
+        ..inventory
+    };
+    is(&by(&bill, PERMISSIVE), Verdict::Clean, &[]);
 }
 
 #[test]
