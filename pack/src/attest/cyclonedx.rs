@@ -103,8 +103,12 @@ impl<'a> Writer<'a> {
         if let Some(supplier) = &component.supplier {
             object.object("supplier", |entity| party(entity, supplier));
         }
-        if let Some(homepage) = &component.homepage {
-            object.object("manufacturer", |entity| entity.value("url", &[homepage]));
+        match (&component.homepage, component.maker()) {
+            (Some(homepage), _) => {
+                object.object("manufacturer", |entity| entity.value("url", &[homepage]));
+            }
+            (None, Some(maker)) => object.object("manufacturer", |entity| party(entity, &maker)),
+            (None, None) => {}
         }
         object.value("name", &component.name);
         object.maybe("version", component.any_version().as_ref());

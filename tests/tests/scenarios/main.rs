@@ -43,4 +43,5 @@ mod sid;
 mod streams;
 mod trust;
 mod upkeep;
+mod validators;
 mod vulns;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256, Sha512};
 use store::{
     Component, ContainedComponent, PathInfo, StorePath,
-    facts::{Facts, FileFacts, LinkKind, SourceFacts, SourceRole},
+    facts::{Facts, FileFacts, Finding, LinkKind, SourceFacts, SourceRole},
 };
 
 use super::{
@@ -120,7 +120,10 @@ impl<'a> Builder<'a> {
         let named = |text: &str| !text.is_empty();
         let declared = recorded.license.clone().filter(|text| named(text));
         let conclusion = self.options.concluded.get(&info.path).cloned();
-        let concluded = conclusion.or_else(|| conclude(declared.as_deref()?, &facts.findings));
+        let concluded = conclusion.or_else(|| {
+            let findings = findings_of_main_sources(facts);
+            conclude(declared.as_deref()?, &findings)
+        });
         let (checksums, checksum_of) = match facts.files.as_slice() {
             [only] if only.path.is_empty() => (checksums_of(only).to_vec(), None),
             files => (listing(files, "./"), Some(LISTING.to_owned())),
@@ -439,6 +442,16 @@ fn empty() -> BillComponent {
         copyrights: Vec::new(),
         is_complete: false,
     }
+}
+
+/// What is packaged with a source, and what of others came in it, says nothing of the source's own license.
+fn findings_of_main_sources(facts: &Facts) -> Vec<Finding> {
+    let is_main = |finding: &&Finding| {
+        let source = usize::try_from(finding.source).ok();
+        let source = source.and_then(|at| facts.sources.get(at));
+        source.is_none_or(|source| source.role == SourceRole::Main)
+    };
+    facts.findings.iter().filter(is_main).cloned().collect()
 }
 
 /// The digest part alone: letters and digits, and unique.

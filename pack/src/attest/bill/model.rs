@@ -223,7 +223,35 @@ impl BillComponent {
     /// Returns its version; of software without one, what changes with its content.
     pub(in super::super) fn any_version(&self) -> Option<String> {
         let version = self.version.clone();
-        version.or_else(|| Some(self.object.as_ref()?.0.digest().to_string()))
+        let of_object = || Some(self.object.as_ref()?.0.digest().to_string());
+        let of_whole = || Some(self.checksums.first()?.value.clone());
+        match self.kind {
+            ComponentKind::Image | ComponentKind::Closure => version.or_else(of_whole),
+            _ => version.or_else(of_object),
+        }
+    }
+
+    /// Returns who wrote it, as far as that is known beside its home page: Debian has made its packages, and who passes on an image, or what nothing
+    /// fetched went into, has made that.
+    pub(in super::super) fn maker(&self) -> Option<Party> {
+        let purl = self.purl.as_deref().unwrap_or_default();
+        if purl.starts_with("pkg:deb/debian/") {
+            return Some(Party {
+                name: "Debian".to_owned(),
+                email: None,
+                url: Some("https://www.debian.org/".to_owned()),
+            });
+        }
+        let is_own = match self.kind {
+            ComponentKind::Image | ComponentKind::Closure => true,
+            ComponentKind::Object => {
+                self.is_complete
+                    && purl.is_empty()
+                    && self.sources.iter().all(|source| source.urls.is_empty())
+            }
+            ComponentKind::Contained | ComponentKind::Linked | ComponentKind::Base => false,
+        };
+        self.supplier.clone().filter(|_| is_own)
     }
 }
 

@@ -29,8 +29,11 @@ impl Agents {
             .iter()
             .filter_map(|one| one.supplier.as_ref());
         let mut parties: BTreeMap<Party, String> = BTreeMap::new();
-        for party in suppliers.chain(&bill.author) {
-            parties.entry(party.clone()).or_default();
+        let makers = bill.components.iter();
+        let makers = makers.filter(|one| one.homepage.is_none());
+        let makers = makers.filter_map(BillComponent::maker);
+        for party in suppliers.chain(&bill.author).cloned().chain(makers) {
+            parties.entry(party).or_default();
         }
         for (number, (party, iri)) in parties.iter_mut().enumerate() {
             *iri = elements.add("Organization", &format!("party-{number}"), |object| {
@@ -64,13 +67,12 @@ impl Agents {
         }
     }
 
-    /// Returns who wrote a component, where that is known. An image, and what is at hand without a home page, is its supplier's.
+    /// Returns who wrote a component, where that is known.
     pub(super) fn originator(&self, component: &BillComponent) -> Option<&String> {
         let homepage = component.homepage.as_ref();
         match homepage.and_then(|url| self.homepages.get(url)) {
             Some(iri) => Some(iri),
-            None if component.object.is_none() => self.supplier(component),
-            None => None,
+            None => self.parties.get(&component.maker()?),
         }
     }
 

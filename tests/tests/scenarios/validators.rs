@@ -1,0 +1,251 @@
+//! Programs of others judge the documents, which `tests/run` installs. What they say that is no fault stands in `fixtures/validators/known.tsv`, with the
+//! reason.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::json;
+use tests::{Finished, TestEnv, is_full, run};
+
+const DAY: &str = "--date=2026-11-22";
+/// Who answers for the documents of these tests.
+const SETTINGS: &str = "[sbom.author]\nname = \"Example\"\nemail = \"sbom@example.org\"\n";
+const KNOWN: &str = include_str!("../../fixtures/validators/known.tsv");
+/// The apps of `tests/fixtures/apps` that take long to build.
+const LONG_APPS: [&str; 7] = ["cmake", "go", "in-toto", "node", "python", "rust", "tern"];
+
+/// Where `tests/run` puts programs of others that judge documents.
+fn validator(name: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/validators/bin");
+    let program = root.join(name);
+    assert!(
+        program.exists(),
+        "`tests/run` installs {}",
+        program.display()
+    );
+    program.display().to_string()
+}
+
+/// A script of `fixtures/validators`.
+fn script(name: &str) -> String {
+    format!("{}/fixtures/validators/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A project without an app.
+fn env_with_settings() -> TestEnv {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    env.write("project/pith.toml", SETTINGS);
+    env
+}
+
+/// A project with an app of `tests/fixtures/apps`, with the recipe that `pith init` writes where it has none.
+fn env_with_app(name: &str) -> TestEnv {
+    let env = TestEnv::with_shared_store();
+    let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(apps.join(name).join("."))
+        .arg(env.path("project"))
+        .status();
+    assert!(copied.expect("cp is there").success());
+    env.write("project/pith.toml", SETTINGS);
+    if !env.path("project/pith.star").exists() {
+        env.pith(&["init", "-q"]).expect_success();
+    }
+    env
+}
+
+/// Runs `pith`, which may have crates from where this user's cargo has them from.
+fn pith_with_crates(env: &TestEnv, arguments: &[&str]) -> Finished {
+    let mut command = env.command(arguments);
+    if let Some(home) = std::env::home_dir() {
+        let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), Into::into);
+        command.env("CARGO_HOME", cargo);
+    }
+    run(&mut command)
+}
+
+/// Has every format written of `target`, and judged by a program each; `name` is what known.tsv calls it.
+fn judge(env: &TestEnv, name: &str, target: &str) {
+    let write = |format: &[&str], file: &str| {
+        let place = env.path(file).display().to_string();
+        let arguments = [&["sbom", target, "-q", "-o", &place], format].concat();
+        pith_with_crates(env, &arguments).expect_success();
+        place
+    };
+    for files in ["none", "all"] {
+        let spdx = ["-f", "spdx", "--files", files];
+        let lines = ["-f", "spdx-tv", "--files", files];
+        for file in [write(&spdx, "a.spdx.json"), write(&lines, "a.spdx")] {
+            env.tool(&validator("pyspdxtools"), &["-i", &file])
+                .expect_success();
+        }
+    }
+    let newest = write(&["--files", "all"], "a.cdx.json");
+    let older = write(&["--spec", "1.6"], "b.cdx.json");
+    env.tool(
+        &validator("python3"),
+        &[&script("strict_cyclonedx.py"), &newest, &older],
+    )
+    .expect_success();
+    let spdx3 = write(&["-f", "spdx3"], "a.spdx3.json");
+    let with_files = write(&["-f", "spdx3", "--files", "all"], "b.spdx3.json");
+    env.tool(
+        &validator("python3"),
+        &[&script("strict_spdx3.py"), &spdx3, &with_files],
+    )
+    .expect_success();
+    conforms_to_bsi(env, name, &spdx3);
+}
+
+/// Asserts that a document of SPDX 3 has all that BSI TR-03183-2 demands, but for what is known.
+#[track_caller]
+fn conforms_to_bsi(env: &TestEnv, name: &str, document: &str) {
+    let arguments = ["-s", "spdx3", "-c", "bsi", document];
+    let said = env.tool(&validator("ntia-checker"), &arguments);
+    let table = said.stdout.lines().filter_map(|line| line.split_once('|'));
+    let missing: Vec<&str> = table
+        .filter(|(_, status)| status.trim() == "False")
+        .map(|(requirement, _)| requirement.trim())
+        .filter(|requirement| {
+            !requirement.ends_with("(Warning)") && !requirement.ends_with("(Optional)")
+        })
+        .collect();
+    assert_eq!(missing.is_empty(), said.status == 0, "{}", said.stdout);
+    for requirement in missing {
+        assert!(
+            is_known("ntia-checker", name, requirement),
+            "{name}: {requirement}\n{}",
+            said.stdout
+        );
+    }
+}
+
+fn is_known(program: &str, document: &str, finding: &str) -> bool {
+    KNOWN
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .any(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [of, about, what, reason] = fields.as_slice() else {
+                panic!("four fields: {line}")
+            };
+            assert!(!reason.is_empty(), "{line}");
+            *of == program && (*about == "*" || *about == document) && *what == finding
+        })
+}
+
+#[test]
+fn bills_of_packages_have_no_fault() {
+    let env = env_with_settings();
+    for target in ["hello", "debian:nginx"] {
+        judge(&env, target, target);
+    }
+    if is_full() {
+        for target in ["nginx", "jq", "debian:jq"] {
+            judge(&env, target, target);
+        }
+    }
+}
+
+#[test]
+fn bills_of_apps_have_no_fault() {
+    judge(&env_with_app("make"), "make", ".");
+    if is_full() {
+        for app in LONG_APPS {
+            judge(&env_with_app(app), app, ".");
+        }
+    }
+}
+
+#[test]
+fn reports_of_audits_are_sarif() {
+    let env = env_with_settings();
+    let schema = sarif_schema();
+    let mut reports = Vec::new();
+    // Of these, one finds nothing, one warns and one denies.
+    for (number, target) in ["hello", "nginx", "debian:nginx"].iter().enumerate() {
+        let report = env.path(&format!("{number}.sarif")).display().to_string();
+        let said = env.pith(&[
+            "audit", target, DAY, "-q", "--format", "sarif", "-o", &report,
+        ]);
+        assert!([0, 3, 5].contains(&said.status), "{}", said.stderr);
+        reports.push(report);
+    }
+    let mut arguments = vec!["--regex-variant", "python", "--schemafile", &schema.1];
+    arguments.extend(reports.iter().map(String::as_str));
+    env.tool(&validator("check-jsonschema"), &arguments)
+        .expect_success();
+    let text = fs::read_to_string(&reports[1]).expect("it was written");
+    env.write("wrong.sarif", &text.replace("\"ruleIndex\"", "\"rule\""));
+    let wrong = env.path("wrong.sarif").display().to_string();
+    arguments.truncate(4);
+    arguments.push(&wrong);
+    env.tool(&validator("check-jsonschema"), &arguments)
+        .expect_status(1);
+}
+
+/// The schema of SARIF 2.1.0 out of a crate that has it; the place where it lies lasts as long as the first value.
+fn sarif_schema() -> (TestEnv, String) {
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        "schema = derivation(\n    name = \"sarif-schema\", seed = package(\"seed\"),\n    \
+         builder = [\"/usr/bin/bash\", \"-ec\", \"tar -xzOf $crate serde-sarif-0.8.0/src/schema.json > $out\"],\n    \
+         env = {\"crate\": fetch(\n        urls = [\"mirror://crates/serde-sarif/0.8.0/download\"],\n        \
+         name = \"serde-sarif-0.8.0.crate\",\n        \
+         sha256 = \"a053c46f18a8043570d4e32fefc4c6377f82bf29ec310a33e93f273048e3b0be\",\n    )},\n)\n",
+    );
+    let built = pith_with_crates(&env, &["build", "sarif-schema", "-q"]).expect_success();
+    let name = built.line().strip_prefix("/pith/store/");
+    let place = env.store().join("store").join(name.expect("a store path"));
+    let place = place.display().to_string();
+    (env, place)
+}
+
+#[test]
+fn statements_about_vulnerabilities_are_openvex() {
+    let env = env_with_settings();
+    for (id, fixed) in [("CVE-2026-0001", "1.7"), ("CVE-2026-0002", "1.8")] {
+        let record = json!({
+            "schema_version": "1.7.5", "id": id, "modified": "2026-11-20T00:00:00Z",
+            "affected": [{"ranges": [{
+                "type": "GIT", "repo": "https://github.com/jqlang/jq",
+                "events": [{"introduced": "0"}, {"fixed": "0123456789012345678901234567890123456789"}],
+                "database_specific": {"cpe": "cpe:2.3:a:jqlang:jq:*:*:*:*:*:*:*:*",
+                    "extracted_events": [{"introduced": "0"}, {"fixed": fixed}]}}]}]
+        });
+        env.write(&format!("osv/{id}.json"), &record.to_string());
+    }
+    env.write(
+        "policy.toml",
+        "[[vulnerabilities.ignore]]\nid = \"CVE-2026-0001\"\ncomponent = \"jq\"\n\
+         justification = \"vulnerable_code_not_in_execute_path\"\nreason = \"nobody calls it\"\nuntil = 2027-01-31\n",
+    );
+    let place = |name: &str| env.path(name).display().to_string();
+    let (db, policy, vex) = (place("osv"), place("policy.toml"), place("jq.vex.json"));
+    let arguments = ["vulns", "jq", DAY, "-q", "--db", &db, "--policy", &policy];
+    let arguments = [
+        &arguments[..],
+        &["--not-covered", "upstream", "--vex", &vex],
+    ]
+    .concat();
+    env.pith(&arguments).expect_status(3);
+    let judge = |document: &str| {
+        let openvex = script("strict_openvex.py");
+        env.tool(&validator("python3"), &[&openvex, document])
+    };
+    judge(&vex).expect_success();
+    let text = fs::read_to_string(&vex).expect("it was written");
+    for (from, to) in [
+        ("\"not_affected\"", "\"harmless\""),
+        ("\"justification\"", "\"reason\""),
+        ("\"author\"", "\"writer\""),
+    ] {
+        assert!(text.contains(from), "{text}");
+        env.write("wrong.vex.json", &text.replace(from, to));
+        assert_ne!(judge(&place("wrong.vex.json")).status, 0, "{to}");
+    }
+}
