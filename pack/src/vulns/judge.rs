@@ -54,6 +54,10 @@ pub(super) fn judge(affected: &Affected, version: &Version<'_>) -> Verdict {
     if only_commits {
         return Verdict::NothingToCompare;
     }
+    let is_commit = |listed: &String| Some(listed.as_str()) == version.commit;
+    if affected.versions.iter().any(is_commit) {
+        return Verdict::Affected(VersionRule::Commit);
+    }
     let Some(text) = version.text else {
         return Verdict::NotComparable;
     };
@@ -368,5 +372,30 @@ mod tests {
         assert_eq!(at(Some("bbbb")), Verdict::NotAffected(VersionRule::Commit));
         assert_eq!(at(Some("cccc")), Verdict::NothingToCompare);
         assert_eq!(at(None), Verdict::NothingToCompare);
+    }
+
+    #[test]
+    fn a_listed_commit_is_affected_whatever_the_version_is_called() {
+        let affected = Affected {
+            versions: vec!["aaaa".to_owned(), "v0.9".to_owned()],
+            ..Affected::default()
+        };
+        let at = |text, commit| {
+            let version = Version {
+                text,
+                order: Order::Upstream,
+                commit,
+                tags: true,
+            };
+            judge(&affected, &version)
+        };
+        let by_commit = Verdict::Affected(VersionRule::Commit);
+        assert_eq!(at(Some("1.0"), Some("aaaa")), by_commit);
+        assert_eq!(at(None, Some("aaaa")), by_commit);
+        assert_eq!(
+            at(Some("1.0"), Some("bbbb")),
+            Verdict::NotAffected(VersionRule::Listed)
+        );
+        assert_eq!(at(None, Some("bbbb")), Verdict::NotComparable);
     }
 }

@@ -168,3 +168,96 @@ fn an_image_and_its_bill_are_checked_without_the_closure() {
         assert_eq!(statuses(&report), ["CVE-2026-9999 jq denied"], "{target}");
     }
 }
+
+/// A program with a static library in it, of a source that a patch mends.
+const TOOL: &str = r#"
+load("//lib/stdenv.star", "stdenv")
+
+tool = stdenv(
+    name = "tool",
+    version = "1.0",
+    source = source("src"),
+    deps = [package("zlib")],
+    PATCHES
+    commands = {
+        "build": "gcc -O2 -o tool main.c -l:libz.a",
+        "install": 'install -D tool "$out/bin/tool"',
+    },
+    license = "MIT",
+    cpe = "example:tool",
+)
+"#;
+const FIX: &str = "CVE: CVE-2026-7777\nForwarded: no\n--- a/main.c\n+++ b/main.c\n@@ -1,2 +1,2 @@\n #include <zlib.h>\n-int main(void) { return !compressBound(1); }\n+int main(void) { return !compressBound(2); }\n";
+
+/// A record about all versions of `product` before `fixed`.
+fn of_product(id: &str, product: &str, fixed: &str) -> String {
+    let text = of_jq(id, fixed).replace("jqlang:jq", product);
+    let name = product.replace(':', "/");
+    text.replace("jqlang/jq", &name)
+}
+
+/// The project with these patches, and a database about the program and zlib.
+fn tool_project(env: &TestEnv, patches: &str) -> String {
+    env.write("project/pith.star", &TOOL.replace("PATCHES", patches));
+    env.write(
+        "project/src/main.c",
+        "#include <zlib.h>\nint main(void) { return !compressBound(1); }\n",
+    );
+    env.write("project/fix.patch", FIX);
+    let records = [
+        ("CVE-2026-7777", "example:tool", "2.0"),
+        ("CVE-2026-8888", "zlib:zlib", "9.0"),
+        ("CVE-2026-8889", "zlib:zlib", "1.0"),
+    ];
+    for (id, product, fixed) in records {
+        env.write(&format!("osv/{id}.json"), &of_product(id, product, fixed));
+    }
+    path(env, "osv")
+}
+
+#[test]
+fn a_patch_that_names_a_vulnerability_settles_it_until_it_is_dropped() {
+    let env = TestEnv::with_shared_store();
+    let with_fix = "patches = [source(\"fix.patch\")],";
+    for (patches, status) in [(with_fix, "fixed"), ("", "denied"), (with_fix, "fixed")] {
+        let db = tool_project(&env, patches);
+        let arguments = ["vulns", "tool", "--db", &db, "--json"];
+        let arguments = [&arguments[..], &["--not-covered", "upstream"], &DAY[..]].concat();
+        // zlib is denied either way.
+        let report = env.pith(&arguments).expect_status(3).json();
+        let of_tool = format!("CVE-2026-7777 tool {status}");
+        assert!(statuses(&report).contains(&of_tool), "{report:#}");
+        if status == "fixed" {
+            let patch = path(&env, "project/fix.patch");
+            let summed = env.tool("sha256sum", &[&patch]).expect_success().stdout;
+            let findings = report["findings"].as_array().expect("a list").iter();
+            let fixed = findings.map(|one| &one["status"]["by"]);
+            let digests: Vec<_> = fixed.filter_map(|by| by["sha256"].as_str()).collect();
+            assert_eq!(digests, [&summed[..64]], "{report:#}");
+        }
+    }
+}
+
+#[test]
+fn what_is_linked_in_statically_is_found_in_what_has_it() {
+    let env = TestEnv::with_shared_store();
+    let db = tool_project(&env, "");
+    let built = env.pith(&["build", "tool", "-q"]).expect_success();
+    let tree = env.closure("tool", &[]);
+    assert!(!tree.iter().any(|path| path.contains("-zlib-")), "{tree:?}");
+    let arguments = ["vulns", "tool", "--db", &db, "--json"];
+    let arguments = [&arguments[..], &["--not-covered", "upstream"], &DAY[..]].concat();
+    let report = env.pith(&arguments).expect_status(3).json();
+    let findings = report["findings"].as_array().expect("a list");
+    let of_zlib: Vec<&Value> = findings
+        .iter()
+        .filter(|finding| finding["component"] == "zlib")
+        .collect();
+    let [finding] = of_zlib.as_slice() else {
+        panic!("{report:#}")
+    };
+    assert_eq!(finding["id"], "CVE-2026-8888");
+    assert_eq!(finding["status"]["is"], "denied");
+    let place = json!([{"within": built.line(), "relation": "static"}]);
+    assert_eq!(finding["places"], place);
+}

@@ -1,0 +1,9 @@
+//! Records of OSV: nothing panics, nothing unreadable is clean, and what is read is read the same again.
+
+#![no_main]
+
+mod database;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| database::judge(bytes, "osv", "osv/CVE-2026-0001.json"));
