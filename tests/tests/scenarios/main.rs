@@ -24,6 +24,7 @@ mod every_format;
 mod facts;
 mod formats;
 mod full_disk;
+mod ground_truth;
 mod image;
 mod image_content;
 mod inspect;
