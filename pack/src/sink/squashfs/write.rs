@@ -290,7 +290,7 @@ impl<'a> Data<'a> {
     fn too_large(&self) -> SinkError {
         SinkError::TooLarge {
             path: self.target.to_path_buf(),
-            format: crate::Format::Squashfs,
+            format: Format::Squashfs,
         }
     }
 }
