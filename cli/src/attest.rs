@@ -63,6 +63,20 @@ impl AttestArgs {
 }
 
 impl Attester {
+    /// Makes documents that nobody signs.
+    pub(crate) fn unsigned(
+        parameters: Parameters,
+        created: Timestamp,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        Ok(Self {
+            key: None,
+            options: configured(context, FileDetail::None, Some(created))?,
+            parameters,
+            is_on: true,
+        })
+    }
+
     /// Attaches what belongs to an image of the closure of `paths` that was pushed as `name`, unless this store knows that it is there. Returns how many
     /// documents were written.
     pub(crate) fn attach(
@@ -77,6 +91,21 @@ impl Attester {
         if !self.is_on || image.is_attached(name, wanted) {
             return Ok(0);
         }
+        let attachments = self.attachments(context, store, image, paths, Some(name))?;
+        let count = image.attach(name, repository, &attachments, self.key.as_ref())?;
+        image.note_attached(name, wanted);
+        Ok(count)
+    }
+
+    /// Makes what belongs to an image of the closure of `paths`; `place` is where it is pulled.
+    pub(crate) fn attachments(
+        &self,
+        context: &Context,
+        store: &LocalStore,
+        image: &Image<'_>,
+        paths: &[StorePath],
+        place: Option<&ImageName>,
+    ) -> Result<Vec<Attachment>, CommandError> {
         let closure = store.closure(paths)?;
         let gathered = gather(context, store, closure.infos())?;
         let builder = match &self.key {
@@ -84,15 +113,29 @@ impl Attester {
             None => UNNAMED_BUILDER.to_owned(),
         };
         let provenance = Provenance::new(&gathered, self.parameters.clone(), &builder);
-        let subject = image.subject(Some(name))?;
+        let subject = image.subject(place)?;
         let bill = Bill::load(store, gathered, &subject, paths, &self.options)?;
         let mut attachments = vec![Attachment::provenance(&provenance)];
         for format in FORMATS {
             attachments.push(Attachment::bill(&bill, format).map_err(AttestError::from)?);
         }
-        let count = image.attach(name, repository, &attachments, self.key.as_ref())?;
-        image.note_attached(name, wanted);
-        Ok(count)
+        Ok(attachments)
+    }
+
+    /// Returns the bill of an image of the closure of `paths`, as a document.
+    pub(crate) fn bill(
+        &self,
+        context: &Context,
+        store: &LocalStore,
+        image: &Image<'_>,
+        paths: &[StorePath],
+        format: DocumentFormat,
+    ) -> Result<Vec<u8>, CommandError> {
+        let closure = store.closure(paths)?;
+        let gathered = gather(context, store, closure.infos())?;
+        let subject = image.subject(None)?;
+        let bill = Bill::load(store, gathered, &subject, paths, &self.options)?;
+        Ok(bill.write(format).map_err(AttestError::from)?)
     }
 
     /// Tells apart what would be written for one image.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pack::attest::Parameters;
+use pack::attest::{DocumentFormat, Parameters};
 use pack::existing::ExistingImage;
 use pack::oci::{Digest, ManifestType, Platform as ImagePlatform, Timestamp};
 use pack::registry::{PushOptions, Pushed};
@@ -88,9 +88,12 @@ pub(crate) struct PackArgs {
     /// Fail with exit status 3, before anything is written, when the files are more than SIZE, such as 20MB
     #[arg(long, value_name = "SIZE")]
     budget: Option<Size>,
-    /// Write the bill of materials that is in the image, SPDX 2.3, to PATH too
+    /// Write the bill of materials to PATH too: the one that is in the image, SPDX 2.3, unless `--sbom-format` says otherwise
     #[arg(long, value_name = "PATH")]
     sbom: Option<PathBuf>,
+    /// What the bill at PATH is, with everything that `pith sbom` has, and the image's digest: cyclonedx, spdx3, spdx or spdx-tv
+    #[arg(long, value_name = "FORMAT", requires = "sbom")]
+    sbom_format: Option<DocumentFormat>,
     /// Print a document that deploys the image, hardened: compose, k8s or systemd
     ///
     /// It names the image by its digest where it is pushed. Where it is, and in which file, goes to standard error then.
@@ -215,38 +218,61 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         learn_layers(context, &store, &mut images)?;
     }
     let outcome = deliver(args, context, &images, &title, &registries)?;
-    for (name, registry) in args.pushes.iter().zip(&registries) {
-        attach(
-            &attester,
-            context,
-            &store,
-            &images,
-            &planned,
-            (name, registry),
-        )?;
+    let packed = Packed {
+        images: &images,
+        planned: &planned,
+        store: &store,
+    };
+    packed.write_bill(args, &attester, context)?;
+    for place in args.pushes.iter().zip(&registries) {
+        packed.attach(&attester, context, place)?;
     }
     report(args, context, outcome)
 }
 
-/// Keeps the documents of each image beside it, where it was pushed.
-fn attach(
-    attester: &Attester,
-    context: &Context,
-    store: &LocalStore,
-    images: &[Image<'_>],
-    planned: &[Planned],
-    place: (&ImageName, &Repository),
-) -> Result<(), CommandError> {
-    let mut attached = 0;
-    for (image, Planned { realised, .. }) in images.iter().zip(planned) {
-        attached += attester.attach(context, store, image, &realised.paths, place)?;
+/// Images with what they were made of.
+struct Packed<'a> {
+    images: &'a [Image<'a>],
+    planned: &'a [Planned],
+    store: &'a LocalStore,
+}
+
+impl Packed<'_> {
+    /// Writes the bill of the only image where it is wanted in a format of its own.
+    fn write_bill(
+        &self,
+        args: &PackArgs,
+        attester: &Attester,
+        context: &Context,
+    ) -> Result<(), CommandError> {
+        let (Some(path), Some(format)) = (&args.sbom, args.sbom_format) else {
+            return Ok(());
+        };
+        for (image, Planned { realised, .. }) in self.images.iter().zip(self.planned) {
+            let bill = attester.bill(context, self.store, image, &realised.paths, format)?;
+            pack::write_file(&context.directory().join(path), &bill)?;
+        }
+        Ok(())
     }
-    if attached > 0 {
-        let documents = plural(attached, "document");
-        let said = format!("attached {documents}: bills of materials and provenance");
-        context.printer().note(&said);
+
+    /// Keeps the documents of each image beside it, where it was pushed.
+    fn attach(
+        &self,
+        attester: &Attester,
+        context: &Context,
+        place: (&ImageName, &Repository),
+    ) -> Result<(), CommandError> {
+        let mut attached = 0;
+        for (image, Planned { realised, .. }) in self.images.iter().zip(self.planned) {
+            attached += attester.attach(context, self.store, image, &realised.paths, place)?;
+        }
+        if attached > 0 {
+            let documents = plural(attached, "document");
+            let said = format!("attached {documents}: bills of materials and provenance");
+            context.printer().note(&said);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Brings the images to where they are wanted.
@@ -278,7 +304,7 @@ fn deliver(
     for engine in &args.engines {
         loaded.push(load(*engine, image)?);
     }
-    if let Some(path) = &args.sbom {
+    if let (Some(path), None) = (&args.sbom, args.sbom_format) {
         image.write_sbom(&context.directory().join(path))?;
     }
     args.layers.write_plan(context, images)?;

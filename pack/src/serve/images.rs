@@ -6,13 +6,18 @@ use std::{
     time::Instant,
 };
 
+use serde_json::Value;
 use store::serve::{Denied, WAITING_THREADS};
 use tokio::sync::Semaphore;
 
 use super::{
     packed::Packed, refusal::RegistryRefusal, route::AnyDigest, unknown_names::UnknownNames,
 };
-use crate::Image;
+use crate::{
+    Image,
+    oci::Digest,
+    sign::{Attachment, documents_about},
+};
 
 /// Offers that are remembered: each keeps its closure from being collected.
 const REMEMBERED: usize = 256;
@@ -45,6 +50,12 @@ pub enum SourceError {
 pub trait ImageSource: Send + Sync + 'static {
     /// Returns what there is under a name now, after building it if need be. Blocks; called by one thread at a time for each name.
     fn offer(&self, name: &str) -> Result<Offer, SourceError>;
+
+    /// Returns the documents about the image with this manifest that the name has: bills of materials, and how it was made. Blocks; may be called by several
+    /// threads at once. None, if nobody makes any.
+    fn documents(&self, _name: &str, _manifest: Digest) -> Result<Vec<Attachment>, SourceError> {
+        Ok(Vec::new())
+    }
 }
 
 /// The images that are being served.
@@ -150,6 +161,32 @@ impl Images {
         Ok(has(&current, digest).then_some(current))
     }
 
+    /// Returns what there is about the manifest with this digest, as descriptors; made once for each image. Blocks.
+    pub(super) fn referrers(
+        &self,
+        name: &str,
+        subject: &AnyDigest,
+    ) -> Result<Vec<Value>, RegistryRefusal> {
+        let Some(packed) = self.with(name, subject, Packed::has_manifest)? else {
+            return Ok(Vec::new());
+        };
+        let Some(one) = packed.find_image(subject) else {
+            return Ok(Vec::new());
+        };
+        if one.documents.get().is_none() {
+            let _ask = self.asks.try_acquire().map_err(|_| Denied::Busy)?;
+            let attachments = self.source.documents(name, one.manifest().digest)?;
+            // Who was faster has made the same.
+            one.documents
+                .set(documents_about(one.manifest(), &attachments))
+                .ok();
+        }
+        let documents = one.documents.get().into_iter().flatten();
+        Ok(documents
+            .map(|document| serde_json::json!(document.listed))
+            .collect())
+    }
+
     /// Returns what of that which was served has this manifest or blob, the newest. Waits for nobody.
     pub(super) fn known(
         &self,
@@ -186,9 +223,13 @@ impl Drop for Asks<'_> {
 
 impl State {
     fn remember(&mut self, name: &str, packed: &Arc<Packed>) {
-        self.made
-            .retain(|(known, old)| known != name || old.digest() != packed.digest());
-        self.made.push_back((name.to_owned(), Arc::clone(packed)));
+        let is_same =
+            |(known, old): &(String, Arc<Packed>)| known == name && old.digest() == packed.digest();
+        // Of the same image the older one is kept: it has the documents that were made.
+        let known = self.made.iter().position(is_same);
+        let known = known.and_then(|at| self.made.remove(at));
+        let newest = known.unwrap_or_else(|| (name.to_owned(), Arc::clone(packed)));
+        self.made.push_back(newest);
         if self.made.len() > REMEMBERED {
             self.made.pop_front();
         }

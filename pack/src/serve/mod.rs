@@ -9,7 +9,7 @@
 //! | `GET`, `HEAD` `/v2/<name>/manifests/<tag or digest>` | a manifest, or an index for several platforms |
 //! | `GET`, `HEAD` `/v2/<name>/blobs/<digest>` | a blob, or one range of it |
 //! | `GET` `/v2/<name>/tags/list` | tags, sorted, in pages |
-//! | `GET` `/v2/<name>/referrers/<digest>` | what was pushed about a manifest |
+//! | `GET` `/v2/<name>/referrers/<digest>` | what was pushed about a manifest, or the source has about its own: made when somebody asks |
 //! | `POST` `/v2/<name>/blobs/uploads/` | begins an upload, takes a whole blob, or mounts one |
 //! | `GET`, `PATCH`, `PUT`, `DELETE` `/v2/<name>/blobs/uploads/<id>` | where it stands, a chunk, its end, its abandoning |
 //! | `PUT` `/v2/<name>/manifests/<tag or digest>` | takes a manifest whose blobs are there |

@@ -1,5 +1,7 @@
 //! Images whose manifests are known, so that they can be answered.
 
+use std::sync::OnceLock;
+
 use super::{
     images::Offer,
     route::{AnyDigest, is_tag},
@@ -9,6 +11,7 @@ use crate::{
     image::{Assembled, KnownLayers},
     layer::LayerError,
     oci::{Descriptor, Index, media_type, to_canonical_json},
+    sign::AttachedDocument,
 };
 
 /// The images of one name.
@@ -26,6 +29,8 @@ pub(super) struct One {
     /// All known.
     pub(super) layers: KnownLayers,
     assembled: Assembled,
+    /// What there is about it, once somebody has asked.
+    pub(super) documents: OnceLock<Vec<AttachedDocument>>,
 }
 
 /// A manifest or an index.
@@ -77,6 +82,7 @@ impl Packed {
                 image,
                 layers,
                 assembled,
+                documents: OnceLock::new(),
             });
         }
         let entries = images
@@ -115,13 +121,32 @@ impl Packed {
         tags
     }
 
-    /// Returns the manifest or the index with this digest.
+    /// Returns what was made about the images.
+    fn documents(&self) -> impl Iterator<Item = &AttachedDocument> {
+        self.images
+            .iter()
+            .flat_map(|one| one.documents.get().into_iter().flatten())
+    }
+
+    /// Returns the image with this manifest.
+    pub(super) fn find_image(&self, manifest: &AnyDigest) -> Option<&One> {
+        let mut images = self.images.iter();
+        images.find(|one| AnyDigest::from(one.manifest().digest) == *manifest)
+    }
+
+    /// Returns the manifest with this digest, or the index, or the manifest of something about an image.
     pub(super) fn manifest(&self, digest: &AnyDigest) -> Option<Document> {
         let manifests = self.images.iter().map(One::document);
+        let about = self.documents().map(|document| Document {
+            media_type: document.listed.media_type.clone(),
+            digest: document.listed.digest.into(),
+            bytes: document.manifest.clone(),
+        });
         self.index
             .iter()
             .cloned()
             .chain(manifests)
+            .chain(about)
             .find(|document| document.digest == *digest)
     }
 
@@ -142,7 +167,9 @@ impl Packed {
                 });
             }
         }
-        None
+        let mut blobs = self.documents().flat_map(|document| &document.blobs);
+        let found = blobs.find(|(blob, _)| AnyDigest::from(blob.digest) == *digest);
+        found.map(|(_, bytes)| Blob::Bytes(bytes))
     }
 
     pub(super) fn image(&self, image: usize) -> Option<&One> {
@@ -159,6 +186,11 @@ impl Packed {
 }
 
 impl One {
+    /// Returns the descriptor of its manifest.
+    pub(super) const fn manifest(&self) -> &Descriptor {
+        &self.assembled.manifest_descriptor
+    }
+
     fn document(&self) -> Document {
         Document::new(
             &self.assembled.manifest_descriptor,

@@ -19,7 +19,7 @@ use store::{
 use super::{
     depot::Depot,
     facts::facts_of,
-    images::{ImageSource, Images},
+    images::{ImageSource, Images, SourceError},
     layer::{LayerPart, layer_body},
     layer_turns::LayerTurns,
     packed::{Blob, Document, Packed},
@@ -327,7 +327,9 @@ impl RegistryService {
         let all = blocking(move || {
             let depot = service.depot.as_ref();
             let found = depot.map(|depot| depot.referrers(&name, &subject));
-            Ok::<_, RegistryRefusal>(found.transpose()?.unwrap_or_default())
+            let mut found = found.transpose()?.unwrap_or_default();
+            found.extend(service.made_referrers(&name, &subject)?);
+            Ok::<_, RegistryRefusal>(found)
         });
         let mut all = all.await?;
         let wanted = parameter(question.query.as_deref(), "artifactType");
@@ -344,6 +346,28 @@ impl RegistryService {
             serve::set(&mut reply, FILTERS, "artifactType");
         }
         Ok(reply)
+    }
+
+    /// Returns what the source has about an image that it made. A name that it does not know is none of an error here: lists of what there is not are empty. Blocks.
+    fn made_referrers(
+        &self,
+        name: &str,
+        subject: &AnyDigest,
+    ) -> Result<Vec<Value>, RegistryRefusal> {
+        // Who pushes asks of names that nobody else knows, and of manifests that are here.
+        let is_pushed = match &self.depot {
+            Some(depot) => depot
+                .manifest(name, &Reference::Digest(subject.clone()))?
+                .is_some(),
+            None => false,
+        };
+        if is_pushed {
+            return Ok(Vec::new());
+        }
+        match self.images.referrers(name, subject) {
+            Err(RegistryRefusal::Source(SourceError::Unknown { .. })) => Ok(Vec::new()),
+            found => found,
+        }
     }
 
     async fn put_manifest(

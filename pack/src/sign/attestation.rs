@@ -7,14 +7,14 @@ use store::{registry::Repository, trust::SecretKey};
 use super::{
     ImageKey, SignError,
     bundle::{self, BUNDLE, SIGNED},
-    referrer::{PREDICATE_TYPE, Referrer, attach, fetch_layer},
+    referrer::{AttachedDocument, PREDICATE_TYPE, Referrer, about, attach, fetch_layer},
     referrers::Referrers,
 };
 use crate::{
     Image,
     attest::{Bill, BillFault, DocumentFormat, PROVENANCE, Provenance, bill_subjects},
     existing::{Entry, ExistingImage},
-    oci::{Digest, ImageName},
+    oci::{Descriptor, Digest, ImageName},
 };
 
 /// The media type of a statement without a signature.
@@ -96,15 +96,7 @@ impl Image<'_> {
         attachments: &[Attachment],
         key: Option<&SecretKey>,
     ) -> Result<usize, SignError> {
-        let descriptor = self.manifest_descriptor()?;
-        let subject = Entry {
-            media_type: descriptor.media_type.clone(),
-            digest: descriptor.digest,
-            size_bytes: descriptor.size_bytes,
-            artifact_type: None,
-            annotations: Default::default(),
-            platform: None,
-        };
+        let subject = subject_of(&self.manifest_descriptor()?);
         let what = name.to_string();
         let referrers = Referrers {
             repository,
@@ -113,7 +105,7 @@ impl Image<'_> {
         let mut count = 0;
         for attachment in attachments {
             for referrer in referrers_of(attachment, subject.digest, key) {
-                attach(&referrers, &subject, &referrer)?;
+                attach(&referrers, &subject, referrer)?;
                 count += 1;
             }
         }
@@ -140,6 +132,31 @@ impl Image<'_> {
         let manifest = self.manifest_descriptor().ok()?.digest;
         let place = Digest::of(place.as_bytes()).to_hex();
         Some(format!("{}-{}.attached", manifest.to_hex(), &place[..16]))
+    }
+}
+
+/// Makes documents about the manifest with this descriptor, to be answered rather than kept: nobody signs them.
+pub(crate) fn documents_about(
+    manifest: &Descriptor,
+    attachments: &[Attachment],
+) -> Vec<AttachedDocument> {
+    let subject = subject_of(manifest);
+    let referrers = attachments
+        .iter()
+        .flat_map(|attachment| referrers_of(attachment, subject.digest, None));
+    referrers
+        .map(|referrer| about(&subject, referrer))
+        .collect()
+}
+
+fn subject_of(manifest: &Descriptor) -> Entry {
+    Entry {
+        media_type: manifest.media_type.clone(),
+        digest: manifest.digest,
+        size_bytes: manifest.size_bytes,
+        artifact_type: None,
+        annotations: Default::default(),
+        platform: None,
     }
 }
 

@@ -80,7 +80,7 @@ impl ExistingImage<'_> {
             attach(
                 &referrers,
                 &document.entry,
-                &Referrer::bundle(bundle, SIGNED),
+                Referrer::bundle(bundle, SIGNED),
             )?;
             if forms == SignatureForms::BundleAndLegacy {
                 let legacy = LegacySignatures {

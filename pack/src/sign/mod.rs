@@ -20,11 +20,13 @@ use thiserror::Error;
 
 use crate::{ImageError, existing::ExistingError};
 
+pub(crate) use attestation::documents_about;
 pub use attestation::{Attachment, AttestationCheck, WrongAttestation};
 pub use bundle::Unsigned;
 pub(crate) use bundle::{sign as sign_digest, verify as verify_digest};
 pub use image::{SignatureCheck, SignatureForms, Signed, sign_bundle, verify_bundle};
 pub use key::ImageKey;
+pub(crate) use referrer::AttachedDocument;
 
 /// Why an image could not be signed, or its signatures not be read.
 #[derive(Debug, Error)]

@@ -42,17 +42,35 @@ impl<'a> Referrer<'a> {
     }
 }
 
+/// A document with the manifest that makes it one about an image.
+#[derive(Debug)]
+pub(crate) struct AttachedDocument {
+    /// The manifest, as lists of what refers to the image name it.
+    pub(crate) listed: Entry,
+    /// Its bytes.
+    pub(crate) manifest: Vec<u8>,
+    /// The blobs that it names: its configuration, which says nothing, and the document.
+    pub(crate) blobs: [(Descriptor, Vec<u8>); 2],
+}
+
 /// Writes a document beside a manifest. Writing it again changes nothing.
 pub(super) fn attach(
     referrers: &Referrers<'_>,
     subject: &Entry,
-    referrer: &Referrer<'_>,
+    referrer: Referrer<'_>,
 ) -> Result<(), SignError> {
+    let attached = about(subject, referrer);
+    for (descriptor, bytes) in &attached.blobs {
+        send(referrers, descriptor, bytes)?;
+    }
+    referrers.add(subject.digest, &attached.listed, &attached.manifest)
+}
+
+/// Makes a document one about a manifest.
+pub(super) fn about(subject: &Entry, referrer: Referrer<'_>) -> AttachedDocument {
     let layer = Descriptor::of(referrer.media_type, &referrer.bytes);
     let empty = Descriptor::of(EMPTY_TYPE, EMPTY);
-    send(referrers, &empty, EMPTY)?;
-    send(referrers, &layer, &referrer.bytes)?;
-    let mut annotations = referrer.annotations.clone();
+    let mut annotations = referrer.annotations;
     annotations.insert(annotation::CREATED, CREATED);
     let annotations = json!(annotations);
     let manifest = to_canonical_json(&json!({
@@ -76,7 +94,11 @@ pub(super) fn attach(
         annotations: serde_json::from_value(annotations).unwrap_or_default(),
         platform: None,
     };
-    referrers.add(subject.digest, &listed, &manifest)
+    AttachedDocument {
+        listed,
+        manifest,
+        blobs: [(empty, EMPTY.to_vec()), (layer, referrer.bytes)],
+    }
 }
 
 /// Makes sure of a small blob.

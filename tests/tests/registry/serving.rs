@@ -8,16 +8,19 @@ use std::{
     path::Path,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
 };
 
 use pack::{
     Image, ImageSpec, PackOptions,
+    attest::{Parameters, Provenance},
+    oci::Digest,
     serve::{
         Depot, DepotError, ImageSource, Offer, RegistryService, RegistryServiceOptions, SourceError,
     },
+    sign::Attachment,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -32,6 +35,9 @@ pub(crate) struct Source {
     fixture: Fixture,
     platforms: Vec<&'static str>,
     pub(crate) offers: AtomicUsize,
+    /// Whether it has documents about its images, and how often it was asked for them.
+    is_documented: AtomicBool,
+    documents: AtomicUsize,
     /// Whether it may answer.
     open: Mutex<bool>,
     opened: Condvar,
@@ -43,6 +49,8 @@ impl Source {
             fixture: Fixture::new()?,
             platforms: platforms.to_vec(),
             offers: AtomicUsize::new(0),
+            is_documented: AtomicBool::new(false),
+            documents: AtomicUsize::new(0),
             open: Mutex::new(true),
             opened: Condvar::new(),
         }))
@@ -96,6 +104,19 @@ impl ImageSource for Shared {
                 message: format!("there is no package `{name}`"),
             }),
         }
+    }
+
+    fn documents(&self, _name: &str, manifest: Digest) -> Result<Vec<Attachment>, SourceError> {
+        self.0.documents.fetch_add(1, Ordering::Relaxed);
+        if !self.0.is_documented.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        let provenance = Provenance {
+            parameters: Parameters::default(),
+            builder: format!("urn:test:{manifest}"),
+            materials: Vec::new(),
+        };
+        Ok(vec![Attachment::provenance(&provenance)])
     }
 }
 
@@ -327,6 +348,53 @@ fn an_image_is_made_when_it_is_asked_for() -> TestResult {
     assert_eq!(tags["tags"], json!(["latest"]));
     let none = registry.get(&format!("/v2/hello/referrers/{digest}"))?;
     assert_eq!(none.json()?["manifests"], json!([]));
+    Ok(())
+}
+
+#[test]
+fn documents_about_what_is_made_are_made_once_and_when_somebody_asks() -> TestResult {
+    let source = Source::new(&["linux/amd64", "linux/arm64"])?;
+    source.is_documented.store(true, Ordering::Relaxed);
+    let registry = Registry::start(&source, None)?;
+    let index = registry.get("/v2/hello/manifests/latest")?;
+    assert_eq!(source.documents.load(Ordering::Relaxed), 0);
+    let index_digest = sha256(&index.body);
+    let of_index = registry.get(&format!("/v2/hello/referrers/{index_digest}"))?;
+    assert_eq!(of_index.json()?["manifests"], json!([]));
+    let images = index.json()?["manifests"].clone();
+    for image in images.as_array().ok_or("an index")? {
+        let subject = image["digest"].as_str().ok_or("no digest")?;
+        let path = format!("/v2/hello/referrers/{subject}");
+        let listed = registry.get(&path)?.json()?["manifests"].clone();
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        let statement = "application/vnd.in-toto+json";
+        assert_eq!(listed[0]["artifactType"], statement);
+        // A pull in between changes nothing.
+        registry.get("/v2/hello/manifests/latest")?;
+        let digest = listed[0]["digest"].as_str().ok_or("no digest")?;
+        let manifest = registry.get(&format!("/v2/hello/manifests/{digest}"))?;
+        assert_eq!(sha256(&manifest.body), digest);
+        let manifest = manifest.json()?;
+        assert_eq!(manifest["subject"]["digest"], subject);
+        for blob in [&manifest["config"], &manifest["layers"][0]] {
+            let digest = blob["digest"].as_str().ok_or("no digest")?;
+            let found = registry.get(&format!("/v2/hello/blobs/{digest}"))?;
+            assert_eq!(sha256(&found.body), digest);
+        }
+        let layer = manifest["layers"][0]["digest"]
+            .as_str()
+            .ok_or("no digest")?;
+        let said = registry.get(&format!("/v2/hello/blobs/{layer}"))?.json()?;
+        assert_eq!(
+            said["predicate"]["runDetails"]["builder"]["id"],
+            format!("urn:test:{subject}")
+        );
+        let filtered = registry.get(&format!("{path}?artifactType=application/x"))?;
+        assert_eq!(filtered.json()?["manifests"], json!([]));
+    }
+    assert_eq!(source.documents.load(Ordering::Relaxed), 2);
+    let unknown = registry.get(&format!("/v2/nobody/referrers/{index_digest}"))?;
+    assert_eq!(unknown.json()?["manifests"], json!([]));
     Ok(())
 }
 

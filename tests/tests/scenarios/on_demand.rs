@@ -76,6 +76,18 @@ fn a_name_is_built_packed_and_run_when_it_is_pulled() {
     let pack = ["pack", "hello", "jq", "--json", "-o", "hello.tar"];
     let packed = env.pith(&pack).expect_success().json();
     assert_eq!(inspected["Digest"], packed["manifest"]);
+    // And what a push attaches: bills of materials and provenance, about this very image.
+    let verified = env.pith(&["image", "verify", &reference, "--json"]);
+    let attached = &verified.expect_success().json()["attached"];
+    assert_eq!(attached["bills"], 2, "{attached}");
+    assert_eq!(attached["provenances"], 1, "{attached}");
+    assert_eq!(attached["wrong"], serde_json::json!([]));
+    let bill = ["pack", "hello", "jq", "-q", "-o", "hello.tar"];
+    let as_file = ["--sbom", "bill.json", "--sbom-format", "cyclonedx"];
+    env.pith(&[&bill[..], &as_file].concat()).expect_success();
+    let own = std::fs::read_to_string(env.path("project/bill.json")).expect("it was written");
+    let fetched = env.pith(&["sbom", "-q", &place]).expect_success();
+    assert_eq!(fetched.stdout.trim_end(), own.trim_end());
     let nobody = format!("docker://{}/nobody", served.host);
     let refused = env.tool("skopeo", &["inspect", "--tls-verify=false", &nobody]);
     assert!(

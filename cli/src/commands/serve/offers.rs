@@ -6,29 +6,46 @@
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
 
+use pack::attest::Parameters;
+use pack::oci::{Digest, Timestamp};
 use pack::serve::{ImageSource, Offer, SourceError};
+use pack::sign::Attachment;
 use pack::{Image, PackOptions};
 use recipes::model::Platform;
 use store::LocalStore;
 use thiserror::Error;
 
+use crate::attest::Attester;
 use crate::commands::pack::title_of;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::image::{declared_spec, default_spec};
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::{RealiseOptions, Realised, realise};
 use crate::select::{Selection, Want, select_all};
 
-/// A question, and where the answer goes.
+/// A question about a name, and where the answer goes.
 pub(super) struct Asked {
     name: String,
-    answer: Sender<Result<Offer, SourceError>>,
+    what: What,
+}
+
+/// What is asked.
+enum What {
+    /// Which images there are.
+    Images(Sender<Result<Offer, SourceError>>),
+    /// What is said about one of them.
+    Documents(Digest, Sender<Result<Vec<Attachment>, SourceError>>),
 }
 
 impl Asked {
     /// Answers it. Who does not wait any more is not answered.
-    pub(super) fn answer(self, offer: impl FnOnce(&str) -> Result<Offer, SourceError>) {
-        self.answer.send(offer(&self.name)).ok();
+    pub(super) fn answer(self, offers: &Offers<'_>) {
+        match self.what {
+            What::Images(answer) => answer.send(offers.offer(&self.name)).ok(),
+            What::Documents(manifest, answer) => {
+                answer.send(offers.documents(&self.name, manifest)).ok()
+            }
+        };
     }
 }
 
@@ -42,15 +59,19 @@ impl Channel {
     }
 }
 
-impl ImageSource for Channel {
-    fn offer(&self, name: &str) -> Result<Offer, SourceError> {
+impl Channel {
+    fn ask<T>(
+        &self,
+        name: &str,
+        what: impl FnOnce(Sender<Result<T, SourceError>>) -> What,
+    ) -> Result<T, SourceError> {
         let stopped = || SourceError::Failed {
             message: "the server is being stopped".to_owned(),
         };
         let (answer, receiver) = mpsc::channel();
         let asked = Asked {
             name: name.to_owned(),
-            answer,
+            what: what(answer),
         };
         let sender = self
             .0
@@ -60,6 +81,23 @@ impl ImageSource for Channel {
         sender.send(asked).map_err(|_| stopped())?;
         receiver.recv().map_err(|_| stopped())?
     }
+}
+
+impl ImageSource for Channel {
+    fn offer(&self, name: &str) -> Result<Offer, SourceError> {
+        self.ask(name, What::Images)
+    }
+
+    fn documents(&self, name: &str, manifest: Digest) -> Result<Vec<Attachment>, SourceError> {
+        self.ask(name, |answer| What::Documents(manifest, answer))
+    }
+}
+
+/// An image, and what it was made of.
+struct Offered {
+    image: Image<'static>,
+    realised: Realised,
+    targets: Vec<String>,
 }
 
 /// What makes images of names.
@@ -72,7 +110,46 @@ pub(super) struct Offers<'a> {
 
 impl Offers<'_> {
     /// Builds what a name asks for.
-    pub(super) fn offer(&self, name: &str) -> Result<Offer, SourceError> {
+    fn offer(&self, name: &str) -> Result<Offer, SourceError> {
+        let images = self.images(name)?.into_iter();
+        Ok(Offer {
+            images: images.map(|offered| offered.image).collect(),
+        })
+    }
+
+    /// Makes the bills of materials of an image and its provenance, as a push attaches them; none if the name has become another image meanwhile.
+    fn documents(&self, name: &str, manifest: Digest) -> Result<Vec<Attachment>, SourceError> {
+        let failed = |error: CommandError| SourceError::Failed {
+            message: text_of(&error),
+        };
+        for offered in self.images(name)? {
+            let Offered {
+                image,
+                realised,
+                targets,
+            } = offered;
+            let digest = image.manifest_digest();
+            if digest.map_err(|error| failed(error.into()))? != manifest {
+                continue;
+            }
+            let options = [("compression", self.options.compression.to_string())];
+            let parameters = Parameters {
+                targets,
+                platforms: vec![image.platform().to_string()],
+                options: options.map(|(name, value)| (name.to_owned(), value)).into(),
+            };
+            let created = Timestamp::default();
+            let attester = Attester::unsigned(parameters, created, self.context);
+            let made = attester.and_then(|attester| {
+                attester.attachments(self.context, self.store, &image, &realised.paths, None)
+            });
+            return made.map_err(failed);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Makes the image of a name for each platform.
+    fn images(&self, name: &str) -> Result<Vec<Offered>, SourceError> {
         let (platform, targets) = parse(name).ok_or_else(|| SourceError::Unknown {
             message: format!("`{name}` names no package"),
         })?;
@@ -86,10 +163,10 @@ impl Offers<'_> {
         for platform in platforms {
             images.push(self.image(*platform, &targets)?);
         }
-        Ok(Offer { images })
+        Ok(images)
     }
 
-    fn image(&self, platform: Platform, targets: &[String]) -> Result<Image<'static>, SourceError> {
+    fn image(&self, platform: Platform, targets: &[String]) -> Result<Offered, SourceError> {
         let evaluator = self.context.evaluator_for(platform);
         let selections = select_all(self.context, &evaluator, targets, Want::Image);
         let selections = selections.map_err(|error| SourceError::Unknown {
@@ -120,7 +197,11 @@ impl Offers<'_> {
             &self.options,
             &|_| (),
         );
-        image.map_err(|error| failed(error.into()))
+        Ok(Offered {
+            image: image.map_err(|error| failed(error.into()))?,
+            realised,
+            targets: targets.to_vec(),
+        })
     }
 }
 

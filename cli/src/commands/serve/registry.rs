@@ -136,7 +136,7 @@ fn make_offers(offers: &Offers<'_>, receiver: &Mutex<Receiver<Asked>>) {
             .unwrap_or_else(PoisonError::into_inner)
             .recv();
         let Ok(asked) = next else { return };
-        let answer = AssertUnwindSafe(|| asked.answer(|name| offers.offer(name)));
+        let answer = AssertUnwindSafe(|| asked.answer(offers));
         // A panic must not take a builder away; who asked is told when the question is dropped.
         drop(catch_unwind(answer));
     }
