@@ -1,4 +1,4 @@
-//! A disk without any room: what only reads goes on, what writes says how to make room, and that can be done.
+//! A disk without any room: what only reads goes on, what writes says how to make room, and that can be done. An image that has no room is not there at all.
 
 use tests::{Finished, TestEnv, is_root, run};
 
@@ -62,4 +62,48 @@ fn a_full_ext4_is_read_and_its_store_names_the_way_out() {
         &["--mount"],
         r#"truncate -s 256M "$0.image" && mkfs.ext4 -q "$0.image" && mount -o loop "$0.image" "$0""#,
     );
+}
+
+/// Mounts a file system of one megabyte at `out`, runs the arguments, and lists what is there then.
+const IN_A_MEGABYTE: &str = r#"
+mount -t tmpfs -o size=1m none out
+status=0
+"$@" || status=$?
+ls -A out
+exit $status
+"#;
+
+#[test]
+fn an_image_that_has_no_room_is_one_error_and_leaves_nothing() {
+    let env = TestEnv::with_shared_store();
+    env.pith(&["build", "hello", "-q"]).expect_success();
+    std::fs::create_dir(env.path("project/out")).expect("the place is ours");
+    for format in [
+        "archive",
+        "oci",
+        "tar",
+        "dir",
+        "bundle",
+        "squashfs",
+        "run",
+        "initramfs",
+    ] {
+        let script = ["sh", "-c", IN_A_MEGABYTE, "sh"];
+        let outer = [
+            &["unshare", "--user", "--map-root-user", "--mount"],
+            &script[..],
+        ]
+        .concat();
+        let pack = ["pack", "hello", "-q", "-f", format, "-o", "out/hello"];
+        let refused = run(&mut env.command_under(&outer, &pack)).expect_status(1);
+        assert_eq!(refused.stdout, "", "{format}");
+        let (first, rest) = refused.stderr.split_once('\n').unwrap_or_default();
+        assert!(
+            first.starts_with("error: no space is left for `")
+                && first.ends_with("`; nothing was changed"),
+            "{format}: {first}"
+        );
+        let cause = "  caused by: No space left on device (os error 28)\n";
+        assert_eq!(rest, cause, "{format}");
+    }
 }

@@ -1,6 +1,11 @@
 //! The same bits wherever, whenever and by whomever they are built.
 
-use std::fs;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use tests::{TestEnv, is_full, run};
 
@@ -18,6 +23,69 @@ fn targets(env: &TestEnv) -> Vec<String> {
         .collect()
 }
 
+/// What `pith` says, with another umask where there are variables.
+fn say(env: &TestEnv, arguments: &[&str], flags: &[&str], variables: &[(&str, &str)]) -> String {
+    let arguments = [arguments, flags].concat();
+    let mask = if variables.is_empty() { "022" } else { "077" };
+    let with_mask = ["sh", "-c", "umask \"$1\"; shift; exec \"$@\"", "sh", mask];
+    let mut command = env.command_under(&with_mask, &arguments);
+    command.envs(variables.iter().copied());
+    run(&mut command).expect_success().stdout
+}
+
+const FORMATS: [&str; 9] = [
+    "archive",
+    "docker-archive",
+    "oci",
+    "tar",
+    "dir",
+    "bundle",
+    "squashfs",
+    "run",
+    "initramfs",
+];
+
+/// Paths, modes, and targets or contents of all that an output has.
+type Entries = BTreeMap<PathBuf, (u32, Vec<u8>)>;
+
+/// What `hello` and `jq` in one image are in each format.
+fn outputs(env: &TestEnv, flags: &[&str], variables: &[(&str, &str)]) -> Vec<Entries> {
+    let pack = |format: &&str| {
+        let place = env.path("home").join(format);
+        let output = place.to_str().expect("temporary paths are UTF-8");
+        let arguments = ["pack", "hello", "jq", "-q", "-f", format, "-o", output];
+        say(env, &arguments, flags, variables);
+        let mut entries = Entries::new();
+        read(&place, &place, &mut entries).expect("it was written");
+        // It says whose user namespace the program is started in: that of who packs.
+        entries.remove(Path::new("config.json"));
+        entries
+    };
+    FORMATS.iter().map(pack).collect()
+}
+
+fn read(top: &Path, place: &Path, entries: &mut Entries) -> io::Result<()> {
+    let found = place.symlink_metadata()?;
+    let contents = if found.is_symlink() {
+        fs::read_link(place)?.into_os_string().into_encoded_bytes()
+    } else if found.is_file() {
+        fs::read(place)?
+    } else {
+        for entry in fs::read_dir(place)? {
+            read(top, &entry?.path(), entries)?;
+        }
+        Vec::new()
+    };
+    let name = place.strip_prefix(top).expect("it is below");
+    // What a file or directory is called by its owner's umask is no part of it; what is in a root file system is.
+    let mode = match name.as_os_str().is_empty() || top.join("oci-layout").exists() {
+        true => 0,
+        false => found.permissions().mode(),
+    };
+    entries.insert(name.to_path_buf(), (mode, contents));
+    Ok(())
+}
+
 /// Store paths of `targets`, in order, and the manifest digest of each one's image.
 fn results(
     env: &TestEnv,
@@ -25,14 +93,7 @@ fn results(
     flags: &[&str],
     variables: &[(&str, &str)],
 ) -> Vec<(String, String)> {
-    let say = |arguments: &[&str]| {
-        let arguments = [arguments, flags].concat();
-        let mask = if variables.is_empty() { "022" } else { "077" };
-        let with_mask = ["sh", "-c", "umask \"$1\"; shift; exec \"$@\"", "sh", mask];
-        let mut command = env.command_under(&with_mask, &arguments);
-        command.envs(variables.iter().copied());
-        run(&mut command).expect_success().stdout
-    };
+    let say = |arguments: &[&str]| say(env, arguments, flags, variables);
     targets
         .iter()
         .map(|target| {
@@ -83,6 +144,17 @@ fn another_store_user_machine_load_and_environment_give_the_same_bits() {
     let pairs = targets.iter().zip(here.iter().zip(&there));
     let differing: Vec<_> = pairs.filter(|(_, (here, there))| here != there).collect();
     assert!(differing.is_empty(), "{differing:#?}");
+    let here = outputs(&TestEnv::with_shared_store(), &[], &[]);
+    let there = outputs(&elsewhere, &["-j", "1", "--cores", "1"], &variables);
+    for (format, (here, there)) in FORMATS.iter().zip(here.iter().zip(&there)) {
+        let names = |entries: &Entries| entries.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(here), names(there), "{format}");
+        let differing: Vec<_> = here
+            .keys()
+            .filter(|name| here[*name] != there[*name])
+            .collect();
+        assert!(differing.is_empty(), "{format}: {differing:?}");
+    }
     // That user runs what they built as well.
     let said = elsewhere.pith(&["run", "-q", "hello"]).expect_success();
     assert_eq!(said.stdout, "Hello, world!\n");

@@ -101,3 +101,23 @@ fn pad(bytes: &mut Vec<u8>) {
     let rest = padding(bytes.len() as u64);
     bytes.resize(bytes.len() + rest, 0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_whose_size_has_more_than_32_bits_has_no_header() {
+        let header = |size_bytes| {
+            let file = Wanted::Stored {
+                real: "/nowhere".into(),
+                size_bytes,
+                mode: 0o444,
+            };
+            Cpio::default().header(b"large", &file)
+        };
+        let largest = header(u64::from(u32::MAX)).unwrap();
+        assert_eq!(&largest[54..62], b"FFFFFFFF");
+        assert_eq!(header(1 << 32), None);
+    }
+}
