@@ -35,6 +35,7 @@ mod origins;
 mod platforms;
 mod profile;
 mod read_only_store;
+mod rebuilt_libc;
 mod registry;
 mod reproducible;
 mod sandbox_levels;
