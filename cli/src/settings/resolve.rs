@@ -173,6 +173,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Returns the file that the project's settings are in, whether it is there or not.
+    pub(crate) fn project_file(&self) -> Option<PathBuf> {
+        Some(self.project.as_ref()?.join(PROJECT_FILE))
+    }
+}
+
 /// Returns how builds are kept apart.
 fn sandbox_level(flags: &GlobalArgs, variables: &Variables) -> Result<Level, SettingsError> {
     match (flags.sandbox, &variables.sandbox) {

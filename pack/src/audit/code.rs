@@ -140,6 +140,9 @@ codes! {
     P108 "an exception that ends too late"
         "The exception lasts longer than `max-exception-days` allows, counted from the day of the audit."
         "Choose a nearer day for `until`."
+    P109 "a line of a policy that has no effect"
+        "Several policies are joined, and one may only tighten what those before it say: a system's settings before a user's, and these before a project's. The line would loosen it."
+        "Delete the line, or ask who keeps the other policy to change that: `[audit.grant]` there lets others make exceptions or clarifications."
     S101 "a file of a bundle of sources is missing"
         "The bundle names a file that is not there, so it is not the whole source."
         "Ask who gave it for a whole one, or write it again with `pith sources`."
@@ -191,6 +194,25 @@ codes! {
     V114 "a component without a name that databases know"
         "It states no package URL, CPE name or repository, so nothing could have been found."
         "State one in the recipe."
+}
+
+impl Code {
+    /// Returns the bit that stands for what the code is about, where an answer is one number: licenses 1, what is not known 2, bytes 4, vulnerabilities 8,
+    /// sources and texts 16, the policy itself 32, documents and identity 64.
+    #[must_use]
+    pub fn bit(self) -> u8 {
+        match self {
+            Self::L102 | Self::L104 | Self::L106 | Self::L112 => 2,
+            other => match other.as_str().as_bytes().first() {
+                Some(b'L') => 1,
+                Some(b'B') => 4,
+                Some(b'V') => 8,
+                Some(b'S' | b'N') => 16,
+                Some(b'P') => 32,
+                _ => 64,
+            },
+        }
+    }
 }
 
 /// A text is no code.

@@ -25,6 +25,9 @@ pub struct Diagnostic {
     /// The line that has to be looked at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// The line of the policy that decided, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<Place>,
     /// How the component comes in: from what was asked for down to it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<Step>,
@@ -102,6 +105,7 @@ impl Diagnostic {
             path: None,
             license: None,
             place: None,
+            decided_by: None,
             chain: Vec::new(),
             evidence: Vec::new(),
             help: None,

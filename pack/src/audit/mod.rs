@@ -22,5 +22,5 @@ pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Place, Severity, Step, Verdict};
 pub use drift::{Change, ComponentDrift, Drift, FactDrift};
 pub use gather::{GatherError, Gathered, Part};
-pub use judge::{Audit, Judged, judge};
+pub use judge::{Audit, Judged, conclusions, judge};
 pub use listing::{ListBy, Row, UnknownList, list};

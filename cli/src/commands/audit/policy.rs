@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pack::audit::policy::{Day, Policy, PolicyError};
+use pack::audit::policy::{Day, Layer, Policy, PolicyError};
 use thiserror::Error;
 
 use crate::context::Context;
@@ -30,23 +30,22 @@ enum PolicyFileError {
     Epoch(String),
 }
 
-/// The file that judges and its text: the one that was asked for, else the first settings file that has a table `audit`.
-fn find_policy(
+/// What judges: the policies of the system and the user, and that of the project, or of `file` in its place.
+pub(in crate::commands) fn load_policy(
     file: Option<&Path>,
     context: &Context,
-) -> Result<Option<(Policy, String)>, CommandError> {
+) -> Result<Policy, CommandError> {
     let parsed = |error| {
         CommandError::new(ExitStatus::Usage, PolicyFileError::Policy(error))
             .hint("`pith audit --print-policy` shows one that can be read")
     };
-    if let Some(file) = file {
-        let path = context.directory().join(file);
-        let text = fs::read_to_string(&path)
-            .map_err(|source| CommandError::failed(PolicyFileError::Read { path, source }))?;
-        let policy = Policy::parse(&file.display().to_string(), &text).map_err(parsed)?;
-        return Ok(Some((policy, text)));
-    }
-    for path in &context.settings().files {
+    let settings = context.settings();
+    let mut layers = Vec::new();
+    // Those that go before others in settings are those that may only tighten here.
+    for path in settings.files.iter().rev() {
+        if file.is_some() && settings.project_file().as_ref() == Some(path) {
+            continue;
+        }
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -58,27 +57,21 @@ fn find_policy(
             }
         };
         let shown = path.strip_prefix(context.directory()).unwrap_or(path);
-        if let Some(policy) = Policy::find(&shown.display().to_string(), &text).map_err(parsed)? {
-            return Ok(Some((policy, text)));
-        }
+        layers.extend(Layer::find(&shown.display().to_string(), &text).map_err(parsed)?);
     }
-    Ok(None)
+    if let Some(file) = file {
+        let path = context.directory().join(file);
+        let text = fs::read_to_string(&path)
+            .map_err(|source| CommandError::failed(PolicyFileError::Read { path, source }))?;
+        layers.push(Layer::parse(&file.display().to_string(), &text).map_err(parsed)?);
+    }
+    let built_in = Layer::built_in().map_err(|error| CommandError::new(ExitStatus::Bug, error))?;
+    Ok(Policy::join(&layers, &built_in))
 }
 
-/// Reads the policy that judges.
-pub(super) fn load_policy(file: Option<&Path>, context: &Context) -> Result<Policy, CommandError> {
-    match find_policy(file, context)? {
-        Some((policy, _)) => Ok(policy),
-        None => Policy::built_in().map_err(|error| CommandError::new(ExitStatus::Bug, error)),
-    }
-}
-
-/// Prints the file that judges as it is written.
+/// Prints what judges, each value with the line that it is from.
 pub(super) fn print_policy(file: Option<&Path>, context: &Context) -> Result<(), CommandError> {
-    let text = match find_policy(file, context)? {
-        Some((_, text)) => text,
-        None => Policy::default_text().to_owned(),
-    };
+    let text = load_policy(file, context)?.to_text();
     context.printer().result(&text)?;
     Ok(())
 }

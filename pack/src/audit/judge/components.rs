@@ -62,7 +62,7 @@ impl Session<'_> {
         if assessment.effective.is_some() || unit.kind == UnitKind::Set {
             return;
         }
-        let excepted = self.is_excepted(unit, None, None, false);
+        let excepted = |layer: usize| self.is_excepted(unit, None, None, false, layer);
         let label = unit.label();
         if let Some(problem) = &assessment.problem {
             let declared = unit.declared.clone().unwrap_or_default();
@@ -80,12 +80,12 @@ impl Session<'_> {
             diagnostic.help = problem
                 .meant()
                 .map(|meant| format!("did you mean `{meant}`?"));
-            if !excepted {
+            if !excepted(0) {
                 self.report(at, None, diagnostic);
             }
             return;
         }
-        let (code, severity, message) = match (unit.kind, self.policy.unlicensed) {
+        let (code, severity, message) = match (unit.kind, self.policy.unlicensed.value) {
             (UnitKind::Linked | UnitKind::Toolchain, _) if unit.findings.is_none() => (
                 Code::L104,
                 Severity::Undecided,
@@ -142,7 +142,10 @@ impl Session<'_> {
             .take(SHOWN_FILES)
             .map(|(expression, one)| format!("{} says `{expression}`", one.path))
             .collect();
-        if !excepted {
+        let by_policy = code == Code::L102 && severity != Severity::Undecided;
+        let decided_by = by_policy.then_some(&self.policy.unlicensed);
+        diagnostic.decided_by = decided_by.map(|setting| setting.place.clone());
+        if !excepted(decided_by.map_or(0, |setting| setting.layer)) {
             self.report(at, None, diagnostic);
         }
     }
@@ -183,7 +186,14 @@ impl Session<'_> {
                     .iter()
                     .all(|(_, decision)| decision.action != Action::Deny)
             };
-            let excepted = |term: &Term| self.is_excepted(unit, Some(term), None, false);
+            // Whoever denies it has to be reached.
+            let excepted = |term: &Term| {
+                let denied = self.decisions(at, term).into_iter();
+                let mut layers = denied
+                    .filter(|(_, decision)| decision.action == Action::Deny)
+                    .map(|(_, decision)| decision.layer);
+                layers.all(|layer| self.is_excepted(unit, Some(term), None, false, layer))
+            };
             let missing: Vec<&Term> = chosen
                 .terms
                 .iter()
@@ -225,30 +235,36 @@ impl Session<'_> {
         let Some(unit) = self.inventory.units.get(at) else {
             return;
         };
-        let severity = match self.policy.deprecated {
+        let setting = &self.policy.deprecated;
+        let severity = match setting.value {
             Action::Allow => return,
             Action::Warn => Severity::Warning,
             Action::Deny => Severity::Denied,
         };
         if let Some(reason) = &unit.deprecated
-            && !self.is_excepted(unit, None, None, false)
+            && !self.is_excepted(unit, None, None, false, setting.layer)
         {
             let message = format!("`{}` is deprecated: {reason}", unit.label());
-            self.report(at, None, Diagnostic::new(Code::I120, severity, message));
+            let mut diagnostic = Diagnostic::new(Code::I120, severity, message);
+            diagnostic.decided_by = Some(setting.place.clone());
+            self.report(at, None, diagnostic);
         }
     }
 
     /// The best of the builds that made the object counts: they made the same bytes.
     fn check_sandbox(&mut self, at: usize) {
-        let (Some(unit), Some(wanted)) = (self.inventory.units.get(at), self.policy.sandbox) else {
+        let (Some(unit), Some(setting)) = (self.inventory.units.get(at), &self.policy.sandbox)
+        else {
             return;
         };
+        let wanted = setting.value;
         let levels = unit
             .sandboxes
             .iter()
             .map(|name| SandboxLevel::of_record(name));
         let is_enough = levels.max().flatten().is_some_and(|level| level >= wanted);
-        if unit.sandboxes.is_empty() || is_enough || self.is_excepted(unit, None, None, false) {
+        let excepted = || self.is_excepted(unit, None, None, false, setting.layer);
+        if unit.sandboxes.is_empty() || is_enough || excepted() {
             return;
         }
         let message = format!(
@@ -257,11 +273,9 @@ impl Session<'_> {
             unit.sandboxes.join("`, `"),
             wanted.as_str()
         );
-        self.report(
-            at,
-            None,
-            Diagnostic::new(Code::I110, Severity::Denied, message),
-        );
+        let mut diagnostic = Diagnostic::new(Code::I110, Severity::Denied, message);
+        diagnostic.decided_by = Some(setting.place.clone());
+        self.report(at, None, diagnostic);
     }
 
     /// One finding for all components of which nothing was observed. A bill has no observations in it: it is the word of who had them.
@@ -269,7 +283,7 @@ impl Session<'_> {
         if self.inventory.is_bill {
             return;
         }
-        let severity = match self.policy.missing_facts {
+        let severity = match self.policy.missing_facts.value {
             MissingFacts::Allow => return,
             MissingFacts::Warn => Severity::Warning,
             MissingFacts::Undecided => Severity::Undecided,
@@ -297,6 +311,7 @@ impl Session<'_> {
             };
             let mut diagnostic = Diagnostic::new(Code::L104, severity, message);
             diagnostic.evidence = bare;
+            diagnostic.decided_by = Some(self.policy.missing_facts.place.clone());
             self.diagnostics.push(diagnostic);
         }
     }

@@ -76,6 +76,17 @@ pub struct Judged {
     pub obligations: Vec<Obligation>,
 }
 
+impl Audit {
+    /// Returns the audit with what others have found, and the answer that follows from all of it.
+    #[must_use]
+    pub fn with(mut self, found: impl IntoIterator<Item = Diagnostic>) -> Self {
+        self.diagnostics.extend(found);
+        self.diagnostics.sort_by(Diagnostic::order);
+        self.verdict = Verdict::of(&self.diagnostics);
+        self
+    }
+}
+
 impl Judged {
     /// Returns its name and version, as people say it.
     #[must_use]

@@ -11,8 +11,17 @@ impl Session<'_> {
     pub(super) fn check_policy(&mut self) {
         self.check_exceptions();
         self.check_clarifications();
-        let licenses = &self.policy.licenses;
-        for entry in &licenses.allow {
+        for loosened in &self.policy.loosened {
+            let message = format!(
+                "{} has no effect: it would loosen what {} says",
+                loosened.what, loosened.by
+            );
+            self.add(Code::P109, Severity::Warning, message, &loosened.place);
+        }
+        let entries = self.policy.licenses.iter();
+        for (licenses, entry) in
+            entries.flat_map(|one| one.allow.iter().map(move |entry| (one, entry)))
+        {
             if let Some(denied) = licenses
                 .deny
                 .iter()
@@ -24,7 +33,8 @@ impl Session<'_> {
                 );
                 self.add(Code::P102, Severity::Warning, message, &entry.place);
             }
-            if self.policy.unused_allow == Action::Warn && !is_needed(&entry.pattern, &self.chosen)
+            if self.policy.unused_allow.value == Action::Warn
+                && !is_needed(&entry.pattern, &self.chosen)
             {
                 let message = format!("no component is under `{}`", entry.pattern);
                 self.add(Code::P104, Severity::Warning, message, &entry.place);
@@ -45,21 +55,21 @@ impl Session<'_> {
                 self.add(Code::P103, Severity::Denied, message, place);
                 continue;
             }
-            if days > i64::from(self.policy.max_exception_days) {
+            if days > i64::from(self.policy.max_exception_days.value) {
                 let message = format!(
-                    "{about} lasts {days} days more, and {} are allowed",
-                    self.policy.max_exception_days
+                    "{about} lasts {days} days more, and {} are allowed by {}",
+                    self.policy.max_exception_days.value, self.policy.max_exception_days.place
                 );
                 self.add(Code::P108, Severity::Denied, message, place);
             }
-            if days <= i64::from(self.policy.soon_days) {
+            if days <= i64::from(self.policy.soon_days.value) {
                 let message = format!(
                     "{about} ends on {}, in {days} days; its owner is {}",
                     exception.until, exception.owner
                 );
                 self.add(Code::P107, Severity::Warning, message, place);
             }
-            if self.policy.unused_exception == Action::Warn
+            if self.policy.unused_exception.value == Action::Warn
                 && !self.used_exceptions.borrow().contains(&at)
             {
                 let is_there = self
@@ -67,7 +77,9 @@ impl Session<'_> {
                     .units
                     .iter()
                     .any(|unit| exception.component.fits(unit));
-                let why = if is_there {
+                let why = if is_there && exception.reach > 0 {
+                    "nothing that it may lift is denied; what a policy before it denies it may lift only if that one says so, by `grant.exceptions`"
+                } else if is_there {
                     "nothing that it allows would be denied"
                 } else {
                     "there is no such component"

@@ -6,6 +6,7 @@
 
 mod combined;
 mod components;
+mod conclusions;
 mod decide;
 mod judgement;
 mod lints;
@@ -14,5 +15,6 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use conclusions::conclusions;
 pub use judgement::{Audit, Judged};
 pub use session::judge;

@@ -8,7 +8,10 @@ use crate::audit::{
     policy::{Action, Obligation},
 };
 
-use super::session::{Session, terms_of};
+use super::{
+    decide::Decision,
+    session::{Session, terms_of},
+};
 
 impl Session<'_> {
     /// Returns what has to be delivered with each component. Reports what is not recorded.
@@ -21,21 +24,26 @@ impl Session<'_> {
                 let allowed = decisions
                     .iter()
                     .filter(|(_, decision)| decision.action != Action::Deny);
-                let new: BTreeSet<Obligation> = allowed
-                    .flat_map(|(_, decision)| &decision.require)
-                    .copied()
-                    .collect();
-                for obligation in new.difference(&asked) {
-                    self.check_obligation(at, term.as_str(), *obligation);
+                for (_, decision) in allowed {
+                    for obligation in &decision.require {
+                        if asked.insert(*obligation) {
+                            self.check_obligation(at, term.as_str(), *obligation, decision);
+                        }
+                    }
                 }
-                asked.extend(new);
             }
             all.push(asked.into_iter().collect());
         }
         all
     }
 
-    fn check_obligation(&mut self, at: usize, license: &str, obligation: Obligation) {
+    fn check_obligation(
+        &mut self,
+        at: usize,
+        license: &str,
+        obligation: Obligation,
+        decision: &Decision,
+    ) {
         let Some(unit) = self.inventory.units.get(at) else {
             return;
         };
@@ -58,10 +66,11 @@ impl Session<'_> {
             ),
             _ => return,
         };
-        if self.is_excepted(unit, None, None, false) {
+        if self.is_excepted(unit, None, None, false, decision.layer) {
             return;
         }
         let mut diagnostic = Diagnostic::new(code, Severity::Denied, message);
+        diagnostic.decided_by = Some(decision.place.clone());
         diagnostic.license = Some(license.to_owned());
         self.report(at, None, diagnostic);
     }

@@ -14,7 +14,7 @@ use crate::audit::{
 
 use super::{
     combined::combine,
-    decide::{Decision, decide, rank},
+    decide::{Decision, decide_each, is_denied, rank},
     judgement::{Audit, Judged},
 };
 
@@ -117,20 +117,13 @@ impl<'a> Session<'a> {
         }
         let first = choose_all(&assessments, &|_, term| rank(policy, term, false));
         // An alternative that is denied in one of the ways in which it is used is none.
-        let is_denied = |unit: usize, term: &Term| {
+        let is_denied_here = |unit: usize, term: &Term| {
             let uses = uses.get(unit).into_iter().flatten();
-            let mut decisions = uses.map(|edge| {
-                decide(
-                    policy,
-                    term,
-                    Some(edge.relation),
-                    terms_of(&first, edge.from),
-                )
-            });
-            decisions.any(|decision| decision.action == Action::Deny)
+            let mut uses = uses.map(|edge| (Some(edge.relation), terms_of(&first, edge.from)));
+            uses.any(|(relation, consumer)| is_denied(policy, term, relation, consumer))
         };
         let chosen = choose_all(&assessments, &|unit, term| {
-            rank(policy, term, is_denied(unit, term))
+            rank(policy, term, is_denied_here(unit, term))
         });
         Self {
             inventory,
@@ -150,14 +143,13 @@ impl<'a> Session<'a> {
     pub(super) fn decisions(&self, unit: usize, term: &Term) -> Vec<(Option<&'a Edge>, Decision)> {
         let mut decisions = Vec::new();
         if self.inventory.roots.contains(&unit) || self.uses.get(unit).is_none_or(Vec::is_empty) {
-            decisions.push((None, decide(self.policy, term, None, &[])));
+            let all = decide_each(self.policy, term, None, &[]);
+            decisions.extend(all.into_iter().map(|decision| (None, decision)));
         }
         for edge in self.uses.get(unit).into_iter().flatten().copied() {
             let consumer = terms_of(&self.chosen, edge.from);
-            decisions.push((
-                Some(edge),
-                decide(self.policy, term, Some(edge.relation), consumer),
-            ));
+            let all = decide_each(self.policy, term, Some(edge.relation), consumer);
+            decisions.extend(all.into_iter().map(|decision| (Some(edge), decision)));
         }
         decisions
     }
@@ -171,13 +163,14 @@ impl<'a> Session<'a> {
             })
     }
 
-    /// Returns whether an exception that has not ended is about this; it counts as used then.
+    /// Returns whether an exception that has not ended is about this and may lift what the policy number `layer` says; it counts as used then.
     pub(super) fn is_excepted(
         &self,
         unit: &Unit,
         term: Option<&Term>,
         relation: Option<Relation>,
         must_name: bool,
+        layer: usize,
     ) -> bool {
         let fits = |exception: &Exception| {
             let license = match (&exception.license, term) {
@@ -188,6 +181,7 @@ impl<'a> Session<'a> {
             let relation = exception.relation.is_empty()
                 || relation.is_some_and(|relation| exception.relation.contains(&relation));
             !exception.is_expired(self.today)
+                && exception.reach <= layer
                 && license
                 && relation
                 && exception.component.fits(unit)
@@ -240,7 +234,8 @@ impl<'a> Session<'a> {
                 continue;
             };
             let relation = edge.map(|edge| edge.relation);
-            if self.is_excepted(unit, Some(term), relation, code == Code::L110) {
+            let must_name = code == Code::L110;
+            if self.is_excepted(unit, Some(term), relation, must_name, decision.layer) {
                 continue;
             }
             match found
@@ -268,17 +263,9 @@ impl<'a> Session<'a> {
             };
             let mut diagnostic = Diagnostic::new(code, severity, message);
             diagnostic.license = Some(term.to_string());
-            diagnostic.place = decision.place.or_else(|| {
-                (code == Code::L111)
-                    .then(|| {
-                        self.policy
-                            .licenses
-                            .allow
-                            .first()
-                            .map(|entry| entry.place.clone())
-                    })
-                    .flatten()
-            });
+            diagnostic.decided_by = Some(decision.place.clone());
+            // What is unknown is to be looked at in the recipe.
+            diagnostic.place = (code != Code::L112).then_some(decision.place);
             diagnostic.evidence.extend(self.basis_of(at));
             if others > 0 {
                 diagnostic
@@ -340,7 +327,7 @@ fn choose_all(assessments: &[Assessment], rank: &dyn Fn(usize, &Term) -> u64) ->
     all.collect()
 }
 
-fn assess_unit(unit: &Unit, policy: &Policy, used: &mut BTreeSet<usize>) -> Assessment {
+pub(super) fn assess_unit(unit: &Unit, policy: &Policy, used: &mut BTreeSet<usize>) -> Assessment {
     let numbered = || policy.clarifications.iter().enumerate();
     let of_component = numbered()
         .find(|(_, one)| matches!(&one.subject, Subject::Component(pattern) if pattern.fits(unit)));

@@ -30,6 +30,12 @@ impl Day {
         Self(time.map_or(NaiveDate::MAX, |time| time.date_naive()))
     }
 
+    /// Returns the day of the calendar.
+    #[must_use]
+    pub const fn date(self) -> NaiveDate {
+        self.0
+    }
+
     /// Returns how many days `later` comes after this one; negative if before.
     #[must_use]
     pub fn days_until(self, later: Self) -> i64 {

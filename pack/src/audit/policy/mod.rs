@@ -3,10 +3,13 @@
 #![doc = include_str!("FORMAT.md")]
 
 mod day;
+mod join;
+mod layer;
 mod parse;
 mod pattern;
 #[expect(clippy::module_inception, reason = "the type that the folder is about")]
 mod policy;
+mod print;
 mod reader;
 
 use thiserror::Error;
@@ -14,10 +17,11 @@ use thiserror::Error;
 use crate::audit::Place;
 
 pub use day::{Day, NotADay};
+pub use layer::{Grants, Layer};
 pub use pattern::{ComponentPattern, LicensePattern, NotOneComponent, PatternError};
 pub use policy::{
-    Action, Clarification, Entry, Exception, LicenseRules, MissingFacts, Obligation, Policy, Rule,
-    SandboxLevel, Subject, UnknownObligation,
+    Action, Clarification, Entry, Exception, LicenseRules, Loosened, MissingFacts, Obligation,
+    Policy, Rule, SandboxLevel, Setting, Subject, UnknownObligation,
 };
 
 /// Why a file is no policy.

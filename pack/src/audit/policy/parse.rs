@@ -3,8 +3,8 @@
 use toml::de::DeTable;
 
 use super::{
-    Action, Clarification, ComponentPattern, Entry, Exception, LicensePattern, LicenseRules,
-    MissingFacts, Policy, PolicyError, Rule, SandboxLevel, Subject,
+    Action, Clarification, ComponentPattern, Entry, Exception, Grants, Layer, LicensePattern,
+    LicenseRules, MissingFacts, Policy, PolicyError, Rule, SandboxLevel, Subject,
     pattern::PatternError,
     reader::{Fields, Found, Reader},
 };
@@ -16,10 +16,6 @@ const DEFAULT: &str = include_str!("default.toml");
 const DEFAULT_NAME: &str = "the built-in policy";
 /// The table of a project's settings that has the policy.
 const TABLE: &str = "audit";
-/// Days for which an exception may hold, where the policy does not say.
-const MAX_EXCEPTION_DAYS: u32 = 365;
-/// Days before the end of an exception on which a warning begins, where the policy does not say.
-const SOON_DAYS: u32 = 30;
 
 impl Policy {
     /// Returns the text of the policy that holds where nobody has written one.
@@ -29,6 +25,21 @@ impl Policy {
     }
 
     /// Returns the policy that holds where nobody has written one.
+    pub fn built_in() -> Result<Self, PolicyError> {
+        Ok(Self::join(&[], &Layer::built_in()?))
+    }
+
+    /// Reads the file of a policy that is the only one. `file` is its name in messages.
+    pub fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
+        Ok(Self::join(
+            &[Layer::parse(file, text)?],
+            &Layer::built_in()?,
+        ))
+    }
+}
+
+impl Layer {
+    /// Returns what holds where nobody has written anything.
     pub fn built_in() -> Result<Self, PolicyError> {
         Self::parse(DEFAULT_NAME, DEFAULT)
     }
@@ -44,7 +55,7 @@ impl Policy {
         }
     }
 
-    /// Reads the table `audit` of a project's settings; none where there is no such table.
+    /// Reads the table `audit` of a settings file; none where there is no such table.
     pub fn find(file: &str, text: &str) -> Result<Option<Self>, PolicyError> {
         let reader = Reader::new(file, text);
         let table: DeTable<'_> = reader.parse()?;
@@ -53,79 +64,60 @@ impl Policy {
     }
 }
 
-fn read(file: &str, fields: &Fields<'_, '_>) -> Result<Policy, PolicyError> {
+fn read(file: &str, fields: &Fields<'_, '_>) -> Result<Layer, PolicyError> {
     let two = &[("warn", Action::Warn), ("deny", Action::Deny)];
     let missing = &[
         ("allow", MissingFacts::Allow),
         ("warn", MissingFacts::Warn),
         ("undecided", MissingFacts::Undecided),
     ];
-    if let Some(version) = fields.number("version")?.filter(|version| *version != 1) {
-        return Err(fields.value(
-            fields.own_place().line,
-            &format!("a policy of version {version} is not known, only 1"),
-        ));
+    if let Some(version) = fields.number("version")?.filter(|one| one.value != 1) {
+        let problem = format!("a policy of version {} is not known, only 1", version.value);
+        return Err(fields.value(version.place.line, &problem));
     }
-    let limits = fields.table("limits")?;
-    let lints = fields.table("lints")?;
-    let mut max_exception_days = MAX_EXCEPTION_DAYS;
-    let mut soon_days = SOON_DAYS;
-    if let Some(limits) = &limits {
-        max_exception_days = limits
-            .number("max-exception-days")?
-            .unwrap_or(max_exception_days);
-        soon_days = limits.number("soon-days")?.unwrap_or(soon_days);
+    let mut layer = Layer {
+        name: file.to_owned(),
+        unlicensed: fields.word("unlicensed", two)?,
+        unknown: fields.word("unknown", two)?,
+        missing_facts: fields.word("missing-facts", missing)?,
+        deprecated: fields.word("deprecated", &Action::WORDS)?,
+        sandbox: fields.word("sandbox", SandboxLevel::words())?,
+        ..Layer::default()
+    };
+    if let Some(limits) = fields.table("limits")? {
+        layer.max_exception_days = limits.number("max-exception-days")?;
+        layer.soon_days = limits.number("soon-days")?;
         limits.finish()?;
     }
     let lint = &[("allow", Action::Allow), ("warn", Action::Warn)];
-    let (mut unused_allow, mut unused_exception) = (Action::Warn, Action::Warn);
-    if let Some(lints) = &lints {
-        unused_allow = lints.word("unused-allow", lint)?.unwrap_or(unused_allow);
-        unused_exception = lints
-            .word("unused-exception", lint)?
-            .unwrap_or(unused_exception);
+    if let Some(lints) = fields.table("lints")? {
+        layer.unused_allow = lints.word("unused-allow", lint)?;
+        layer.unused_exception = lints.word("unused-exception", lint)?;
         lints.finish()?;
     }
-    let licenses = match fields.table("licenses")? {
-        Some(licenses) => read_licenses(&licenses)?,
-        None => {
-            return Err(PolicyError::Missing {
-                place: fields.own_place(),
-                key: "licenses",
-            });
-        }
-    };
+    if let Some(grant) = fields.table("grant")? {
+        layer.grants = Grants {
+            exceptions: grant.boolean("exceptions")?.unwrap_or_default(),
+            clarifications: grant.boolean("clarifications")?.unwrap_or_default(),
+        };
+        grant.finish()?;
+    }
+    let licenses = fields.table("licenses")?;
+    layer.licenses = licenses.as_ref().map(read_licenses).transpose()?;
     let exceptions = fields.tables("exception")?;
+    layer.exceptions = exceptions
+        .iter()
+        .map(read_exception)
+        .collect::<Result<_, _>>()?;
     let clarifications = fields.tables("clarify")?;
-    let policy = Policy {
-        name: file.to_owned(),
-        licenses,
-        exceptions: exceptions
-            .iter()
-            .map(read_exception)
-            .collect::<Result<_, _>>()?,
-        clarifications: clarifications
-            .iter()
-            .map(read_clarification)
-            .collect::<Result<_, _>>()?,
-        unlicensed: fields.word("unlicensed", two)?.unwrap_or(Action::Deny),
-        unknown: fields.word("unknown", two)?.unwrap_or(Action::Deny),
-        missing_facts: fields
-            .word("missing-facts", missing)?
-            .unwrap_or(MissingFacts::Undecided),
-        deprecated: fields
-            .word("deprecated", &Action::WORDS)?
-            .unwrap_or(Action::Warn),
-        sandbox: fields.word("sandbox", SandboxLevel::words())?,
-        max_exception_days,
-        soon_days,
-        unused_allow,
-        unused_exception,
-    };
+    layer.clarifications = clarifications
+        .iter()
+        .map(read_clarification)
+        .collect::<Result<_, _>>()?;
     // What is known of vulnerabilities is judged elsewhere, by the same file.
     fields.skip("vulnerabilities");
     fields.finish()?;
-    Ok(policy)
+    Ok(layer)
 }
 
 fn read_licenses(fields: &Fields<'_, '_>) -> Result<LicenseRules, PolicyError> {
@@ -154,6 +146,8 @@ fn read_licenses(fields: &Fields<'_, '_>) -> Result<LicenseRules, PolicyError> {
         .collect::<Result<_, _>>()?;
     fields.finish()?;
     Ok(LicenseRules {
+        layer: 0,
+        place: fields.own_place(),
         allow,
         deny,
         prefer,
@@ -163,7 +157,7 @@ fn read_licenses(fields: &Fields<'_, '_>) -> Result<LicenseRules, PolicyError> {
 
 fn read_rule(fields: &Fields<'_, '_>) -> Result<Rule, PolicyError> {
     let license = patterns(fields, "license")?;
-    let then = fields.word("then", &Action::WORDS)?;
+    let then = fields.word("then", &Action::WORDS)?.map(|one| one.value);
     let rule = Rule {
         relation: fields.parse_all("relation")?,
         consumer: patterns(fields, "consumer")?,
@@ -208,6 +202,7 @@ fn read_exception(fields: &Fields<'_, '_>) -> Result<Exception, PolicyError> {
             })?
             .value,
         place: fields.own_place(),
+        reach: 0,
     };
     fields.finish()?;
     Ok(exception)
@@ -324,10 +319,11 @@ mod tests {
     #[test]
     fn the_built_in_policy_can_be_read() {
         let policy = Policy::built_in().unwrap();
-        assert_eq!(
-            (policy.licenses.allow.len(), policy.licenses.rules.len()),
-            (7, 6)
-        );
+        let counts = policy.licenses.iter();
+        let counts: Vec<_> = counts
+            .map(|rules| (rules.allow.len(), rules.rules.len()))
+            .collect();
+        assert_eq!(counts, [(7, 6)]);
         assert!(policy.exceptions.is_empty() && policy.clarifications.is_empty());
     }
 
@@ -336,16 +332,12 @@ mod tests {
         let own = "[licenses]\nallow = ['MIT']\n";
         let settings = "jobs = 2\n[audit.licenses]\nallow = ['MIT']\n";
         let lines = |policy: Policy| {
-            policy
-                .licenses
-                .allow
-                .iter()
-                .map(|entry| entry.place.line)
-                .collect::<Vec<_>>()
+            let entries = policy.licenses.iter().flat_map(|rules| &rules.allow);
+            entries.map(|entry| entry.place.line).collect::<Vec<_>>()
         };
         assert_eq!(lines(Policy::parse("p", own).unwrap()), [2]);
         assert_eq!(lines(Policy::parse("p", settings).unwrap()), [3]);
-        assert_eq!(Policy::find("p", "jobs = 2\n").unwrap(), None);
+        assert_eq!(Layer::find("p", "jobs = 2\n").unwrap(), None);
     }
 
     #[test]
@@ -380,10 +372,6 @@ mod tests {
                 "policy.toml:2: there is no `then`",
             ),
             ("[licenses", "policy.toml:1: "),
-            (
-                "unlicensed = 'deny'",
-                "policy.toml:1: there is no `licenses`",
-            ),
             (
                 "version = 2\n[licenses]",
                 "policy.toml:1: a policy of version 2 is not known, only 1",

@@ -8,40 +8,68 @@ use crate::audit::{
 
 use super::{ComponentPattern, Day, LicensePattern};
 
-/// What may be shipped.
+/// What may be shipped: what several files say of that, [joined](Policy::join).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// The file that it is from, as a reader would call it.
+    /// The files that it is from, as a reader would call them.
     pub name: String,
-    /// Which licenses.
-    pub licenses: LicenseRules,
+    /// Which licenses; every one of these has to let a license pass. Never empty unless the built-in policy is.
+    pub licenses: Vec<LicenseRules>,
     /// What may be shipped all the same.
     pub exceptions: Vec<Exception>,
     /// What words and components mean that nothing can read by itself.
     pub clarifications: Vec<Clarification>,
     /// A component that declares no license.
-    pub unlicensed: Action,
+    pub unlicensed: Setting<Action>,
     /// A `LicenseRef-` that no entry names.
-    pub unknown: Action,
+    pub unknown: Setting<Action>,
     /// A component of which nothing was observed.
-    pub missing_facts: MissingFacts,
+    pub missing_facts: Setting<MissingFacts>,
     /// Software that its recipe calls deprecated.
-    pub deprecated: Action,
+    pub deprecated: Setting<Action>,
     /// The weakest sandbox that is good enough; none where any is.
-    pub sandbox: Option<SandboxLevel>,
+    pub sandbox: Option<Setting<SandboxLevel>>,
     /// No exception may last longer, in days.
-    pub max_exception_days: u32,
+    pub max_exception_days: Setting<u32>,
     /// How long before its end an exception is a warning, in days.
-    pub soon_days: u32,
+    pub soon_days: Setting<u32>,
     /// An entry of `allow` that nothing needs.
-    pub unused_allow: Action,
+    pub unused_allow: Setting<Action>,
     /// An exception that nothing needs.
-    pub unused_exception: Action,
+    pub unused_exception: Setting<Action>,
+    /// What has no effect, because it would loosen what another policy says.
+    pub loosened: Vec<Loosened>,
 }
 
-/// Which licenses may be shipped.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// One value of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it stands.
+    pub place: Place,
+    /// The number of the policy that it is from, the one that others may only tighten being 0.
+    pub layer: usize,
+}
+
+/// Something that has no effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loosened {
+    /// What, as a sentence begins with it.
+    pub what: String,
+    /// Where it stands.
+    pub place: Place,
+    /// The policy that it would loosen, or the line there.
+    pub by: String,
+}
+
+/// Which licenses one policy lets pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LicenseRules {
+    /// The number of the policy.
+    pub layer: usize,
+    /// Where they begin.
+    pub place: Place,
     /// These.
     pub allow: Vec<Entry>,
     /// Not these, whatever else allows them.
@@ -143,6 +171,8 @@ pub struct Exception {
     pub until: Day,
     /// Where it stands.
     pub place: Place,
+    /// The number of the first policy whose answers it may lift.
+    pub reach: usize,
 }
 
 /// What something means that nothing can read by itself.

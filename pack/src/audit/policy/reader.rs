@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Day, PolicyError};
+use super::{Day, PolicyError, Setting};
 use crate::audit::Place;
 
 /// A file that is read.
@@ -176,7 +176,7 @@ impl<'r, 't> Fields<'r, 't> {
         Ok(Some(value))
     }
 
-    pub(super) fn number(&self, key: &'static str) -> Result<Option<u32>, PolicyError> {
+    pub(super) fn number(&self, key: &'static str) -> Result<Option<Setting<u32>>, PolicyError> {
         let Some(found) = self.find(key) else {
             return Ok(None);
         };
@@ -185,7 +185,7 @@ impl<'r, 't> Fields<'r, 't> {
             .as_integer()
             .and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
         let number = number.ok_or_else(|| self.wrong(key, found.line, "a whole number"))?;
-        Ok(Some(number))
+        Ok(Some(self.setting(number, found.line)))
     }
 
     /// A day, as TOML has it or as a text.
@@ -212,19 +212,27 @@ impl<'r, 't> Fields<'r, 't> {
         &self,
         key: &'static str,
         words: &[(&'static str, T)],
-    ) -> Result<Option<T>, PolicyError> {
+    ) -> Result<Option<Setting<T>>, PolicyError> {
         let Some(found) = self.string(key)? else {
             return Ok(None);
         };
         let known = words.iter().find(|(word, _)| *word == found.value);
         match known {
-            Some((_, value)) => Ok(Some(*value)),
+            Some((_, value)) => Ok(Some(self.setting(*value, found.line))),
             None => Err(PolicyError::Word {
                 place: self.place(found.line),
                 key,
                 found: found.value,
                 expected: words.iter().map(|(word, _)| *word).collect(),
             }),
+        }
+    }
+
+    fn setting<T>(&self, value: T, line: u32) -> Setting<T> {
+        Setting {
+            value,
+            place: self.place(line),
+            layer: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Summary;
-use crate::audit::{Audit, Code, Diagnostic, Severity};
+use crate::audit::{Audit, Code, Diagnostic, Place, Severity};
 
 /// Returns the findings, each with its evidence and its chain; what a code means is said once.
 #[must_use]
@@ -37,6 +37,10 @@ fn write_one(text: &mut String, diagnostic: &Diagnostic, first_of_its_kind: bool
     );
     if let Some(place) = &diagnostic.place {
         let _ = writeln!(text, "  --> {}:{}", plain(&place.file), place.line);
+    }
+    let elsewhere = |by: &&Place| diagnostic.place.as_ref() != Some(*by);
+    if let Some(by) = diagnostic.decided_by.as_ref().filter(elsewhere) {
+        let _ = writeln!(text, "   = decided by {}:{}", plain(&by.file), by.line);
     }
     for line in &diagnostic.evidence {
         let _ = writeln!(text, "   | {}", plain(line));
