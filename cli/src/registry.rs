@@ -17,7 +17,7 @@ use crate::error::CommandError;
 use crate::output::{Printer, human_bytes, plural};
 
 /// How registries are asked.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct RegistryArgs {
     /// Speak http to registries elsewhere too: everybody on the way can read and change what is sent
     #[arg(long)]

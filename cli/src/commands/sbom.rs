@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use pack::attest::{AttestError, Bill, DocumentFormat, Subject};
+use pack::audit::{conclusions, inventory::Inventory};
+use store::StorePath;
 
+use super::audit::load_policy;
 use super::image::ImagePlace;
 use super::pack::title_of;
 use crate::context::Context;
@@ -30,6 +33,9 @@ pub(crate) struct SbomArgs {
     /// The version of CycloneDX, for tools that do not read the newest
     #[arg(long, value_name = "VERSION")]
     spec: Option<CycloneDxSpec>,
+    /// Conclude licenses by FILE, as `pith audit --policy` does; by default by `[audit]` of the settings
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     #[command(flatten)]
     document: DocumentArgs,
     #[command(flatten)]
@@ -80,13 +86,21 @@ pub(crate) fn sbom(args: &SbomArgs, context: &Context) -> Result<(), CommandErro
         let document = of_image(&place, format, context)?;
         return args.deliver(&document, context);
     }
-    let options = args.document.options(context)?;
+    let mut options = args.document.options(context)?;
+    let policy = load_policy(args.policy.as_deref(), context)?;
     let evaluator = context.evaluator();
     let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let closure = store.closure(&realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
+    let inventory = Inventory::of_closure(&gathered, &realised.paths);
+    for (key, license) in conclusions(&inventory, &policy) {
+        match StorePath::from_logical(&key) {
+            Ok(path) => drop(options.concluded.insert(path, license.to_string())),
+            Err(_) => drop(options.concluded_parts.insert(key, license.to_string())),
+        }
+    }
     let subject = match selections.as_slice() {
         [only] => Subject::closure(&title_of(only), version_of(only)),
         several => {

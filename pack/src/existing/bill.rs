@@ -88,7 +88,15 @@ struct Relationship {
 
 /// Reads a bill; ascending by store path. Software without a store path of its own is in what it is part of.
 pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::Error> {
-    let document: Document = serde_json::from_slice(bytes)?;
+    serde_json::from_slice(bytes).map(packages)
+}
+
+/// Reads a bill that was parsed already.
+pub(crate) fn packages_of(bill: serde_json::Value) -> Result<Vec<BillPackage>, serde_json::Error> {
+    serde_json::from_value(bill).map(packages)
+}
+
+fn packages(document: Document) -> Vec<BillPackage> {
     let mut packages = BTreeMap::new();
     let mut parts = BTreeMap::new();
     for package in document.packages {
@@ -143,7 +151,7 @@ pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::E
         package.references.sort_unstable();
     }
     packages.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    Ok(packages)
+    packages
 }
 
 /// Whether an image says that this crate made it.

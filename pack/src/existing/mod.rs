@@ -35,7 +35,7 @@ use thiserror::Error;
 use crate::{SinkError, layer::TarError, oci::Digest};
 
 pub use bill::{BillPackage, BillPart, ImageBill};
-pub(crate) use bill::{is_ours, parse_bill};
+pub(crate) use bill::{is_ours, packages_of, parse_bill};
 pub use copy::{Copied, FileKind};
 pub use diff::{ChangeKind, ConfigChange, FileChange, ImageDiff, PackageChange, PackageSide};
 pub(crate) use document::{AnyConfig, AnyIndex, AnyManifest, Entry, is_index};

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Image,
     attest::{Bill, BillFault, DocumentFormat, PROVENANCE, Provenance, bill_subjects},
-    existing::{Entry, ExistingImage},
+    existing::{BillPackage, Entry, ExistingImage, packages_of},
     oci::{Descriptor, Digest, ImageName},
 };
 
@@ -228,6 +228,50 @@ impl ExistingImage<'_> {
             }
         }
         Ok(found)
+    }
+}
+
+impl ExistingImage<'_> {
+    /// Reads which store paths are in an image from a bill in SPDX 2.3 that is kept beside it in `repository`. With a key, only one is believed that is signed by
+    /// it; without, the plain one. None where there is no such bill, or it is about another image.
+    pub fn attached_packages(
+        &self,
+        repository: &Repository,
+        key: Option<&ImageKey>,
+    ) -> Result<Option<Vec<BillPackage>>, SignError> {
+        const FORMAT: DocumentFormat = DocumentFormat::Spdx2;
+        let referrers = Referrers {
+            repository,
+            what: self.name(),
+        };
+        for document in self.documents(None)?.manifests {
+            let subject = document.entry.digest;
+            for entry in referrers.list(subject)?.into_iter().take(MAX_DOCUMENTS) {
+                let kind = entry.artifact_type.as_deref();
+                let says = entry.annotations.get(PREDICATE_TYPE).map(String::as_str);
+                let bill = match key {
+                    Some(key) if kind == Some(BUNDLE) && says == Some(FORMAT.predicate_type()) => {
+                        let bytes = fetch_layer(&referrers, &entry, BUNDLE, MAX_DOCUMENT_BYTES)?;
+                        let opened = bytes.and_then(|bytes| bundle::open(&bytes, key).ok());
+                        let statement = opened.filter(|one| bundle::is_about(one, subject));
+                        statement.map(|mut statement| statement["predicate"].take())
+                    }
+                    None if kind == Some(FORMAT.media_type()) => {
+                        let media_type = FORMAT.media_type();
+                        let bytes =
+                            fetch_layer(&referrers, &entry, media_type, MAX_DOCUMENT_BYTES)?;
+                        let bill = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                        bill.filter(|bill| bill_subjects(bill).contains(&subject.to_hex()))
+                    }
+                    _ => None,
+                };
+                let packages = bill.and_then(|bill: Value| packages_of(bill).ok());
+                if packages.is_some() {
+                    return Ok(packages);
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -15,6 +15,7 @@ mod check;
 mod closure;
 mod database;
 mod debian;
+mod drift;
 mod group;
 mod judge;
 mod key;
@@ -35,6 +36,7 @@ pub use database::{
     Database, DatabaseError, DatabaseKind, Expectation, Snapshot, Unreadable, Wanted,
 };
 pub(crate) use debian::release_name as debian_release_name;
+pub use drift::{Drifted, VulnerabilityDrift};
 pub(crate) use key::UPSTREAM;
 pub use key::{Ecosystem, Key};
 pub use order::Order;

@@ -129,6 +129,30 @@ fn no_license_is_denied() {
 }
 
 #[test]
+fn a_library_under_the_lgpl_may_be_linked_dynamically_and_not_statically() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/src/main.c", "int main(void) { return 0; }\n");
+    let audit = |flag: &str| {
+        let recipe = format!(
+            "load(\"//lib/stdenv.star\", \"stdenv\")\n\
+             tool = stdenv(\n    name = \"tool\", version = \"1\", source = source(\"src\"), license = \"MIT\",\n    \
+             commands = {{\"build\": \"gcc {flag} -o tool main.c\", \"install\": 'install -D tool \"$out/bin/tool\"'}},\n)\n"
+        );
+        env.write("project/pith.star", &recipe);
+        env.pith(&["audit", "tool", DAY, "--format", "json"])
+    };
+    finds(audit("-O1"), 0, &[]);
+    let report = audit("-O1 -static").expect_status(3).json();
+    let found = &report["diagnostics"][0];
+    assert_eq!(found["code"], "L120");
+    assert_eq!(report["summary"]["denied"], 1, "{report:#}");
+    assert_eq!(found["component"], "libc6-dev-2.36-9+deb12u14");
+    assert_eq!(found["license"], "LGPL-2.1-or-later");
+    assert_eq!(found["chain"][1]["relation"], "links statically");
+    assert_eq!(found["decided_by"]["file"], "the built-in policy");
+}
+
+#[test]
 fn exceptions_end_and_clarifications_need_their_subject() {
     let exception = |until: &str| {
         format!(
@@ -136,13 +160,15 @@ fn exceptions_end_and_clarifications_need_their_subject() {
         )
     };
     let license = "license = \"GPL-3.0-or-later\",";
-    finds(audit(license, ""), 3, &["L111"]);
+    let denied = finds(audit(license, ""), 3, &["L111"]);
+    assert_eq!(denied["summary"]["bits"], 1);
     finds(audit(license, &exception("2027-03-31")), 0, &[]);
-    finds(
+    let expired = finds(
         audit(license, &exception("2026-11-21")),
         3,
         &["L111", "P103"],
     );
+    assert_eq!(expired["summary"]["bits"], 33);
     finds(
         audit("license = \"MIT\",", &exception("2027-03-31")),
         0,
@@ -153,6 +179,41 @@ fn exceptions_end_and_clarifications_need_their_subject() {
         "0".repeat(64)
     );
     finds(audit("license = \"MIT\",", &clarify), 3, &["P105"]);
+}
+
+#[test]
+fn a_project_may_only_tighten_what_the_site_says_and_every_finding_names_the_line() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", &tool("license = \"GPL-3.0-only\","));
+    let site = "[audit]\nmissing-facts = 'undecided'\n[audit.licenses]\nallow = ['category:permissive', 'LGPL-*', 'GPL-* WITH *']\n";
+    let project = "[audit]\nmissing-facts = 'allow'\n[audit.licenses]\nallow = ['GPL-*', 'LGPL-*', 'Zlib', 'GPL-* WITH *']\n\
+        [audit.lints]\nunused-allow = 'allow'\n\
+        [[audit.exception]]\ncomponent = 'tool'\nreason = 'r'\nowner = 'o'\nuntil = 2027-03-31\n";
+    let config = "home/.config/pith/config.toml";
+    env.write("project/pith.toml", project);
+    let audit = || env.pith(&["audit", "tool", DAY, "--format", "json"]);
+    finds(audit(), 0, &["P106"]);
+    env.write(config, site);
+    let report = finds(audit(), 3, &["L111", "P106", "P109"]);
+    let found = &report["diagnostics"][0];
+    let file = found["decided_by"]["file"].as_str().expect("a file");
+    assert!(file.ends_with("config.toml"), "{found}");
+    assert_eq!(found["decided_by"]["line"], 3);
+    assert_eq!(report["diagnostics"][2]["place"]["file"], "pith.toml");
+    assert_eq!(report["diagnostics"][2]["place"]["line"], 2);
+    env.write(config, &format!("{site}[audit.grant]\nexceptions = true\n"));
+    finds(audit(), 0, &["P109"]);
+
+    let printed = env
+        .pith(&["audit", "--print-policy"])
+        .expect_success()
+        .stdout;
+    assert!(
+        printed.contains("missing-facts = \"undecided\"  # ")
+            && printed.contains("config.toml:2\n")
+            && printed.contains("unused-allow = \"allow\"  # pith.toml:6\n"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -189,6 +250,16 @@ fn a_policy_that_cannot_be_read_is_status_2_with_its_line() {
         error.contains("policy.toml:2: there is no key `alow`; did you mean `allow`?"),
         "{error}"
     );
+}
+
+#[test]
+fn the_exit_status_can_say_what_findings_are_about() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", &tool(""));
+    env.pith(&["audit", "tool", DAY, "--exit-bits"])
+        .expect_status(2);
+    env.pith(&["audit", "zlib", DAY, "--exit-bits"])
+        .expect_success();
 }
 
 #[test]
@@ -297,6 +368,62 @@ fn an_image_is_judged_by_its_bill_and_one_without_is_undecided() {
         undecided.contains("undecided[B120]") && undecided.contains(" bytes from `sha256:"),
         "{undecided}"
     );
+}
+
+/// What a registry answers to a request: the body.
+fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAccept: {INDEX}\r\n\
+         Content-Type: {INDEX}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .expect("it answers in text");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    assert!(head.starts_with("HTTP/1.1 20"), "{answer}");
+    body.to_owned()
+}
+
+#[test]
+fn a_bill_of_another_image_that_is_attached_is_damage() {
+    let env = TestEnv::with_shared_store();
+    let registry = tests::other_servers::Registry::start("").expect("Debian's registry starts");
+    let push = |package: &str, attest: &[&str]| {
+        let reference = format!("{}/app:{package}", registry.address);
+        let command = [&["pack", package, "-q", "--push", &reference][..], attest].concat();
+        env.pith(&command).expect_success();
+        let verified = env.pith(&["image", "verify", &reference, "--json"]);
+        let verified = verified.expect_success().json();
+        let digest = verified["manifests"][0].as_str().expect("a digest");
+        (reference, digest.replace(':', "-"))
+    };
+    env.pith(&["key", "generate", "-q", "-o", "mine"])
+        .expect_success();
+    let (hello, of_hello) = push("hello", &["--attest-key", "mine"]);
+    let signed = env.pith(&["audit", &hello, "--list", "--key", "mine.pub"]);
+    let signed = signed.expect_success();
+    let note = "judged by the bill that is attached to the image";
+    assert!(signed.stderr.contains(note), "{}", signed.stderr);
+    let inside = env.pith(&["audit", &hello, "--list", "-q"]);
+    assert_eq!(signed.stdout, inside.expect_success().stdout);
+    let (jq, of_jq) = push("jq", &["--no-attest"]);
+    let audit = |reference: &str| env.pith(&["audit", reference, DAY, "--format", "json"]);
+    audit(&hello).expect_success();
+    audit(&jq).expect_success();
+    // OCI distribution-spec 1.1, "Referrers Tag Schema": where a registry has no list of referrers, a tag is it.
+    let place = |tag: &str| format!("/v2/app/manifests/{tag}");
+    let list = ask(&registry.address, "GET", &place(&of_hello), "");
+    ask(&registry.address, "PUT", &place(&of_jq), &list);
+    let report = audit(&jq).expect_status(4).json();
+    assert_eq!(report["verdict"], "damaged");
+    assert_eq!(report["diagnostics"][0]["code"], "I102", "{report:#}");
 }
 
 /// Writes a layout with one empty layer and nothing that describes it.

@@ -137,6 +137,30 @@ fn a_push_keeps_documents_beside_the_image_once_and_verify_knows_them() {
 }
 
 #[test]
+fn what_a_policy_concludes_stands_beside_what_is_declared() {
+    let env = env_with_settings();
+    env.write(
+        "project/policy.toml",
+        "[[clarify]]\ncomponent = 'hello'\nexpression = 'GPL-3.0-only'\nreason = 'read'\nowner = 'o'\n",
+    );
+    for (policy, concluded) in [
+        (&[][..], "GPL-3.0-or-later"),
+        (&["--policy", "policy.toml"], "GPL-3.0-only"),
+    ] {
+        let command = [&["sbom", "hello", "-q", "-f", "spdx"][..], policy].concat();
+        let document = env.pith(&command).expect_success().json();
+        let packages = document["packages"].as_array().expect("a list");
+        let is_hello =
+            |one: &&Value| one["name"] == "hello" && one["licenseDeclared"] == "GPL-3.0-or-later";
+        let hello = packages
+            .iter()
+            .find(is_hello)
+            .expect("it is in its own bill");
+        assert_eq!(hello["licenseConcluded"], concluded);
+    }
+}
+
+#[test]
 fn a_license_that_is_none_is_not_written_into_a_document() {
     let env = TestEnv::with_seed();
     env.write(

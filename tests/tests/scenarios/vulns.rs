@@ -261,3 +261,39 @@ fn what_is_linked_in_statically_is_found_in_what_has_it() {
     let place = json!([{"within": built.line(), "relation": "static"}]);
     assert_eq!(finding["places"], place);
 }
+
+#[test]
+fn a_difference_tells_what_was_fixed_what_came_and_what_stays() {
+    let env = TestEnv::with_shared_store();
+    let db = database(&env);
+    env.write(
+        "project/pith.toml",
+        "[audit.vulnerabilities]\nnot-covered = [\"upstream\"]\n",
+    );
+    let diff = |old: &str, new: &str, more: &[&str]| {
+        let command = [
+            &["audit", "--diff", old, new, "--db", &db, "-q"][..],
+            &DAY,
+            more,
+        ]
+        .concat();
+        env.pith(&command)
+    };
+    let found = "CVE-2026-9999 in jq 1.6 (critical, denied)";
+    for (old, new, word) in [
+        ("jq", "oniguruma", "fixed"),
+        ("oniguruma", "jq", "new"),
+        ("jq", "jq", "still there"),
+    ] {
+        let said = diff(old, new, &[]).expect_success().stdout;
+        assert!(said.contains(&format!("{word}: {found}")), "{said}");
+        let comment = diff(old, new, &["--format", "markdown"]).expect_success();
+        let line = format!("* {word}: {found}");
+        assert!(comment.stdout.contains(&line), "{}", comment.stdout);
+    }
+    let empty = path(&env, "empty");
+    fs::create_dir(&empty).expect("the place is ours");
+    let unknown = env.pith(&["audit", "--diff", "jq", "oniguruma", "--db", &empty, "-q"]);
+    let said = unknown.expect_status(5).stdout;
+    assert!(said.contains("undecided: V100"), "{said}");
+}

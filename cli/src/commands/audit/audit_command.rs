@@ -4,19 +4,21 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use pack::audit::{
-    Audit, Code, ListBy, Verdict, judge,
+    Audit, Code, Drift, ListBy, Verdict, judge,
     policy::Day,
     report::{Summary, to_html, to_junit, to_sarif, to_text},
 };
 use pack::existing::AnyPlatform;
+use pack::vulns::VulnerabilityDrift;
 use serde::Serialize;
 
 use super::bytes::{BytesArgs, account_bytes};
-use super::diff::diff;
+use super::diff::{Difference, diff, diff_vulnerabilities};
 use super::explain::explain;
 use super::list::show_list;
 use super::policy::{audit_day, load_policy, print_policy};
-use super::subject::Audited;
+use super::subject::{Audited, ImageQuestion};
+use crate::commands::vulns::Question;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::registry::RegistryArgs;
@@ -24,8 +26,8 @@ use crate::whole_file::write_whole;
 
 /// Say whether a target or an image may be shipped
 ///
-/// A policy (`[audit]` in pith.toml, `--policy`, or the built-in one) judges the license of every component and how it is used: linked statically or
-/// dynamically, vendored, run. An image that is a file or in a registry is judged by the bill of materials in it.
+/// A policy judges the license of every component and how it is used: linked statically or dynamically, vendored, run. It is joined of `[audit]` in the
+/// system's and the user's settings and of that in pith.toml or FILE of `--policy`, which may only tighten what those say. An image that is a file or in a registry is judged by the bill of materials in it.
 ///
 /// Exit status: 0 it may, 3 it may not, 4 something is damaged, 5 facts are missing or contradict each other.
 #[derive(Debug, Args)]
@@ -33,10 +35,10 @@ pub(crate) struct AuditArgs {
     /// A target, or an image: an archive, a layout directory, or a name in a registry
     #[arg(value_name = "TARGET|IMAGE", required_unless_present_any = ["explain", "diff", "print_policy"])]
     subject: Option<String>,
-    /// Judge by FILE instead of the project's settings
+    /// Join FILE instead of the project's settings with the policies of the system and the user
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Print the policy that would judge, and nothing else
+    /// Print the joined policy that would judge, each value with its file and line, and nothing else
     #[arg(long, conflicts_with_all = ["explain", "diff", "list"])]
     print_policy: bool,
     /// The day on which exceptions are looked at; by default that of $SOURCE_DATE_EPOCH, else today
@@ -57,12 +59,21 @@ pub(crate) struct AuditArgs {
     /// Show what differs between two targets or images: components, licenses, license texts, sources, ways of use, findings
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = ["explain", "subject"])]
     diff: Vec<String>,
+    /// With `--diff`, also show which known vulnerabilities were fixed, came, or are still there, by a database as of `pith vulns`; may be repeated
+    #[arg(long = "db", value_name = "PATH", requires = "diff")]
+    databases: Vec<PathBuf>,
     /// Say what a code such as L120 means and what may be done about it
     #[arg(long, value_name = "CODE", conflicts_with = "subject")]
     explain: Option<Code>,
+    /// Exit with the sum of what findings are about instead: 1 licenses, 2 what is not known, 4 bytes, 8 vulnerabilities, 16 sources and texts, 32 the policy itself, 64 documents
+    #[arg(long, conflicts_with_all = ["explain", "diff", "list", "print_policy", "bytes"])]
+    exit_bits: bool,
     /// Of an image for several platforms, judge what is for this one
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<AnyPlatform>,
+    /// Of an image in a registry, go by the bill beside it that is signed by this key, before the one in it: a file with a public key of pith, or in PEM
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// Account for every byte of an image instead: 3 is a byte without an origin, 4 one that is not what it should be
     #[arg(long, requires = "subject", conflicts_with_all = ["explain", "diff", "list", "print_policy", "policy", "output"])]
     bytes: bool,
@@ -112,32 +123,29 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
     let policy = load_policy(args.policy.as_deref(), context)?;
     let today = audit_day(args.date, context)?;
     let load = |text: &str| {
-        Audited::load(
-            text,
-            args.platform.as_ref(),
-            &args.registry,
-            &policy,
-            context,
-        )
+        let question = ImageQuestion {
+            platform: args.platform.as_ref(),
+            registry: &args.registry,
+            key: args.key.as_deref(),
+        };
+        Audited::load(text, &question, &policy, context)
     };
     if let [old, new] = args.diff.as_slice() {
-        let (old, new) = (load(old)?, load(new)?);
-        let drift = diff(&old, &new, &policy, today);
-        let text = match args.format() {
-            Format::Markdown => drift.to_markdown(),
-            _ => drift.to_text(),
+        let drift = diff(&load(old)?, &load(new)?, &policy, today);
+        let question = Question {
+            databases: &args.databases,
+            date: today.date(),
+            policy: args.policy.as_deref(),
+            platform: args.platform.as_ref(),
+            registry: &args.registry,
         };
-        if args.is_json(context) && args.output.is_none() {
-            context.printer().json(&drift)?;
-        } else {
-            args.write(context, &text)?;
-        }
-        return Ok(0);
+        let vulnerabilities = diff_vulnerabilities(&question, old, new, context)?;
+        return args.show_diff(&drift, vulnerabilities.as_ref(), context);
     }
     let subject = args.subject.as_deref().unwrap_or_default();
     let audited = load(subject)?;
     let inventory = &audited.inventory;
-    let audit = judge(inventory, &policy, today);
+    let audit = judge(inventory, &policy, today).with(audited.wrong.iter().cloned());
     if args.list {
         return show_list(inventory, &audit, args.by, context).map(|()| 0);
     }
@@ -158,6 +166,9 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
         };
         args.write(context, &text)?;
     }
+    if args.exit_bits {
+        return Ok(report.summary.bits);
+    }
     Ok(match audit.verdict {
         Verdict::Clean => 0,
         Verdict::Denied => ExitStatus::No as u8,
@@ -169,6 +180,33 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
 impl AuditArgs {
     const fn format(&self) -> Format {
         self.format
+    }
+
+    /// Shows what differs. A difference is no answer, but one that nobody can rely on is undecided.
+    fn show_diff(
+        &self,
+        drift: &Drift,
+        vulnerabilities: Option<&VulnerabilityDrift>,
+        context: &Context,
+    ) -> Result<u8, CommandError> {
+        let difference = Difference {
+            drift,
+            vulnerabilities,
+        };
+        if self.is_json(context) && self.output.is_none() {
+            context.printer().json(&difference)?;
+        } else {
+            let text = match self.format() {
+                Format::Json => as_json(&difference)?,
+                Format::Markdown => difference.to_markdown(),
+                _ => difference.to_text(),
+            };
+            self.write(context, &text)?;
+        }
+        Ok(match vulnerabilities {
+            Some(drift) if !drift.undecided.is_empty() => ExitStatus::Undecided as u8,
+            _ => 0,
+        })
     }
 
     fn is_json(&self, context: &Context) -> bool {

@@ -1,13 +1,18 @@
 //! What is audited: a closure in the store, or an image by what its bill says.
 
-use pack::audit::{Gathered, inventory::Inventory, policy::Policy};
-use pack::existing::{AnyPlatform, ExistingError};
+use std::path::Path;
+
+use pack::audit::{Code, Diagnostic, Gathered, Severity, inventory::Inventory, policy::Policy};
+use pack::existing::{AnyPlatform, ExistingError, ExistingImage};
+use pack::sign::ImageKey;
+use store::registry::Repository;
 use store::{LocalStore, StorePath};
 
 use crate::commands::image::place::ImagePlace;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::ensure;
+use crate::key_file::read_image_key;
 use crate::realise::{RealiseOptions, Realised, realise};
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select};
@@ -16,6 +21,16 @@ use crate::select::{Want, select};
 pub(crate) struct Audited {
     /// The components.
     pub(crate) inventory: Inventory,
+    /// What is wrong with what an image came with.
+    pub(crate) wrong: Vec<Diagnostic>,
+}
+
+/// Which image is meant, and whom to believe.
+pub(super) struct ImageQuestion<'a> {
+    pub(super) platform: Option<&'a AnyPlatform>,
+    pub(super) registry: &'a RegistryArgs,
+    /// The key by which documents that are kept beside an image are signed.
+    pub(super) key: Option<&'a Path>,
 }
 
 /// A closure whose facts were read. Its paths are kept while this lives.
@@ -58,13 +73,12 @@ impl Audited {
     /// Looks `text` up: an image where it can be one, else a target, which is built if it has to be.
     pub(super) fn load(
         text: &str,
-        platform: Option<&AnyPlatform>,
-        registry: &RegistryArgs,
+        question: &ImageQuestion<'_>,
         policy: &Policy,
         context: &Context,
     ) -> Result<Self, CommandError> {
         if is_image(text, context) {
-            return Self::of_image(text, platform, registry, context);
+            return Self::of_image(text, question, context);
         }
         let store = context.open_store()?;
         let found = Found::load(text, &store, context)?;
@@ -72,22 +86,47 @@ impl Audited {
         if policy.sandbox.is_some() {
             inventory.add_sandboxes(&store, &found.gathered)?;
         }
-        Ok(Self { inventory })
+        Ok(Self {
+            inventory,
+            wrong: Vec::new(),
+        })
     }
 
     fn of_image(
         text: &str,
-        platform: Option<&AnyPlatform>,
-        registry: &RegistryArgs,
+        question: &ImageQuestion<'_>,
         context: &Context,
     ) -> Result<Self, CommandError> {
-        let place = ImagePlace::of_existing(text, registry, context)?;
+        let place = ImagePlace::of_existing(text, question.registry, context)?;
         let image = place.open()?;
-        let mut inspection = image.inspect(platform)?;
+        let key = question.key.map(|key| context.directory().join(key));
+        let key = key.map(|key| read_image_key(&key)).transpose()?;
+        let repository = match &place {
+            ImagePlace::Registry(registry) => Some(&registry.1),
+            ImagePlace::File(..) => None,
+        };
+        let wrong = match repository {
+            Some(repository) => wrong_documents(&image, repository, key.as_ref(), context)?,
+            None => Vec::new(),
+        };
+        let mut inspection = image.inspect(question.platform)?;
         match inspection.images.len() {
-            1 => Ok(Self {
-                inventory: Inventory::of_image(&inspection.images.remove(0)),
-            }),
+            1 => {
+                let mut facts = inspection.images.remove(0);
+                // A bill that somebody answers for goes before the one in the image, and any before none.
+                if let Some(repository) = repository
+                    && (key.is_some() || facts.packages.is_none())
+                    && let Some(packages) = image.attached_packages(repository, key.as_ref())?
+                {
+                    let printer = context.printer();
+                    printer.note("judged by the bill that is attached to the image");
+                    facts.packages = Some(packages);
+                }
+                Ok(Self {
+                    inventory: Inventory::of_image(&facts),
+                    wrong,
+                })
+            }
             _ => {
                 let found = inspection
                     .images
@@ -102,6 +141,30 @@ impl Audited {
             }
         }
     }
+}
+
+/// Looks at the documents that are kept beside an image: one that is about another image is damage, whoever put it there.
+fn wrong_documents(
+    image: &ExistingImage<'_>,
+    repository: &Repository,
+    key: Option<&ImageKey>,
+    context: &Context,
+) -> Result<Vec<Diagnostic>, CommandError> {
+    let check = image.check_attestations(repository, key)?;
+    if key.is_some() && check.signed == 0 {
+        context
+            .printer()
+            .note("nothing that is kept beside the image is signed by the key");
+    }
+    let wrong = check.wrong.into_iter().map(|wrong| {
+        let message = format!("`{}`, which is attached, {}", wrong.referrer, wrong.problem);
+        let mut diagnostic = Diagnostic::new(Code::I102, Severity::Damaged, message);
+        diagnostic
+            .evidence
+            .push(format!("a document of the kind `{}`", wrong.kind));
+        diagnostic
+    });
+    Ok(wrong.collect())
 }
 
 /// Whether `text` names an image rather than a target: a file, a layout, or a name with a registry before it.

@@ -5,4 +5,4 @@ mod remembered;
 mod text;
 mod vulns_command;
 
-pub(crate) use vulns_command::{VulnsArgs, vulns};
+pub(crate) use vulns_command::{Question, VulnsArgs, vulns};

@@ -113,8 +113,55 @@ fn age(text: &str) -> Result<u64, String> {
     parse_age(text).ok_or_else(|| "it must be a number of days, such as `14d`".to_owned())
 }
 
+/// What is known of a target.
+pub(crate) struct LookedUp {
+    /// What was found.
+    pub(crate) report: Report,
+    product: String,
+}
+
+/// What others who compare targets ask.
+pub(crate) struct Question<'a> {
+    pub(crate) databases: &'a [PathBuf],
+    pub(crate) date: NaiveDate,
+    pub(crate) policy: Option<&'a Path>,
+    pub(crate) platform: Option<&'a AnyPlatform>,
+    pub(crate) registry: &'a RegistryArgs,
+}
+
+impl Question<'_> {
+    /// Looks a target up.
+    pub(crate) fn ask(&self, target: &str, context: &Context) -> Result<Report, CommandError> {
+        let args = VulnsArgs {
+            target: target.to_owned(),
+            databases: self.databases.to_vec(),
+            expected: Vec::new(),
+            max_age: None,
+            fail_on: None,
+            not_covered: Vec::new(),
+            policy: self.policy.map(Path::to_path_buf),
+            statements: Vec::new(),
+            vex: None,
+            vex_author: String::new(),
+            date: Some(self.date),
+            platform: self.platform.cloned(),
+            all: false,
+            registry: self.registry.clone(),
+        };
+        Ok(look_up(&args, context)?.report)
+    }
+}
+
 /// Runs the command; the result is the exit status of an answer that was given.
 pub(crate) fn vulns(args: &VulnsArgs, context: &Context) -> Result<(), CommandError> {
+    let LookedUp { report, product } = look_up(args, context)?;
+    write_statements(args, &report, &product, context)?;
+    tell(args, &report, &product, context)?;
+    answer(args, &report)
+}
+
+/// Reads the databases, and what they say of the target.
+fn look_up(args: &VulnsArgs, context: &Context) -> Result<LookedUp, CommandError> {
     let date = day(args.date, context)?;
     let policy = policy(args, context)?;
     let paths = databases(args, context)?;
@@ -167,9 +214,8 @@ pub(crate) fn vulns(args: &VulnsArgs, context: &Context) -> Result<(), CommandEr
             remember(store_root, snapshot, context.printer())?;
         }
     }
-    write_statements(args, &report, &looked.product, context)?;
-    tell(args, &report, &looked.product, context)?;
-    answer(args, &report)
+    let product = looked.product;
+    Ok(LookedUp { report, product })
 }
 
 /// The day of the command line, else of the environment, else today.

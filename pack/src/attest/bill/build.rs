@@ -203,7 +203,8 @@ impl<'a> Builder<'a> {
             name: contained.name.clone(),
             version: contained.version.clone(),
             homepage: contained.homepage.clone().filter(|url| is_web(url)),
-            concluded: declared.clone(),
+            concluded: (self.options.concluded_parts.get(&contained.purl).cloned())
+                .or_else(|| declared.clone()),
             declared,
             purl: Some(contained.purl.clone()),
             filename: archive.map(|source| source.name.clone()),

@@ -21,6 +21,8 @@ pub struct BillOptions {
     pub files: FileDetail,
     /// The licenses that somebody concluded, by store path.
     pub concluded: BTreeMap<StorePath, String>,
+    /// The same of software without a store path of its own, by package URL.
+    pub concluded_parts: BTreeMap<String, String>,
 }
 
 /// What a bill is about.

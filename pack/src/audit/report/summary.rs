@@ -19,6 +19,8 @@ pub struct Summary {
     pub undecided: usize,
     /// How many findings are warnings.
     pub warnings: usize,
+    /// What the findings are about that are no warnings: the sum of their [bits](crate::audit::Code::bit).
+    pub bits: u8,
 }
 
 impl Summary {
@@ -39,6 +41,11 @@ impl Summary {
             denied: count(Severity::Denied),
             undecided: count(Severity::Undecided),
             warnings: count(Severity::Warning),
+            bits: audit
+                .diagnostics
+                .iter()
+                .filter(|one| one.severity != Severity::Warning)
+                .fold(0, |bits, one| bits | one.code.bit()),
         }
     }
 
