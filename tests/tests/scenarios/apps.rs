@@ -92,6 +92,8 @@ fn try_app(app: &App) {
         run_image(&env, app),
         app.output.replace("VERSION", &version)
     );
+    // Its crates, its modules and the standard library too: nothing of it rests on a declaration alone.
+    pith(&env, &["audit", app.name, "--date", "2026-11-22"]);
 }
 
 #[test]

@@ -181,6 +181,8 @@ fn a_node_app_is_packed_as_it_lies_there() {
     edit(&env, "server.js", "notes 1", "notes 2");
     let said = pack_and_run(&env, "notes", &["--once"]).expect_success();
     assert_eq!(said.stdout, "notes 2\n  1 hello\n");
+    env.pith(&["audit", ".", "--date", "2026-11-22"])
+        .expect_success();
 }
 
 #[test]
@@ -193,6 +195,20 @@ fn a_python_app_with_compiled_wheels_is_packed_as_it_lies_there() {
     init(&env);
     let said = pack_and_run(&env, "means", &["--once"]).expect_success();
     assert_eq!(said.stdout, "mean 3.0 of 5691368f\n2.2.1\n");
+
+    // One wheel has the licenses of all that is in it in one file, which somebody has to read.
+    let audit = ["audit", ".", "--date", "2026-11-22", "-q"];
+    let said = env.pith(&audit).expect_status(5).stdout;
+    let open = said.lines().filter(|line| line.starts_with("undecided["));
+    let open: Vec<&str> = open.collect();
+    assert!(
+        open.len() == 1 && open[0].starts_with("undecided[L106]: `numpy-2.2.1`"),
+        "{open:?}"
+    );
+    let read = "[[audit.clarify]]\ncomponent = 'numpy'\nexpression = 'BSD-3-Clause AND Zlib AND GPL-3.0-or-later WITH GCC-exception-3.1'\n\
+        reason = 'its file of licenses'\nowner = 'o'\n";
+    env.write("project/pith.toml", read);
+    env.pith(&audit).expect_success();
 }
 
 #[test]
