@@ -7,7 +7,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read, Seek};
+use std::os::fd::BorrowedFd;
 
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
 use rayon::prelude::*;
 use store::elf::{self, Requests};
 
@@ -113,8 +117,31 @@ pub enum Problem {
     },
 }
 
+/// The file in the build directory by which a builder says that its outputs are sources, which only other builds use.
+const SOURCES: &str = ".pith-sources";
+
+/// What is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everything.
+    All,
+    /// Links alone: programs and scripts among sources are as their authors published them, and run where a build has what they need.
+    Links,
+}
+
+impl Scope {
+    /// What the builder wants that worked in the directory `work`.
+    pub(super) fn of_builder(work: BorrowedFd<'_>) -> io::Result<Self> {
+        match fstatat(work, SOURCES, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(Self::Links),
+            Err(Errno::ENOENT) => Ok(Self::All),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
 /// Checks every file of every output; sorted, empty when all is well.
-pub(super) fn lint(outputs: &[(String, Listing)], space: &Space<'_>) -> Vec<Finding> {
+pub(super) fn lint(outputs: &[(String, Listing)], space: &Space<'_>, scope: Scope) -> Vec<Finding> {
     let own_names: BTreeSet<&[u8]> = outputs
         .iter()
         .flat_map(|(_, listing)| listing.entries.keys())
@@ -139,6 +166,7 @@ pub(super) fn lint(outputs: &[(String, Listing)], space: &Space<'_>) -> Vec<Find
                 path,
                 space,
                 own_names: &own_names,
+                scope,
             };
             let output = outputs
                 .get(index)
@@ -161,6 +189,7 @@ struct Check<'a> {
     path: &'a [u8],
     space: &'a Space<'a>,
     own_names: &'a BTreeSet<&'a [u8]>,
+    scope: Scope,
 }
 
 impl Check<'_> {
@@ -169,7 +198,7 @@ impl Check<'_> {
             Entry::Directory => Vec::new(),
             Entry::Symlink { target } => self.link(target).into_iter().collect(),
             Entry::File { size, executable } => {
-                if *size < 4 {
+                if *size < 4 || self.scope == Scope::Links {
                     return Vec::new();
                 }
                 self.file(*executable).unwrap_or_else(|error| {

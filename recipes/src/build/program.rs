@@ -263,7 +263,11 @@ impl Program<'_> {
         let left = Left {
             contains: contained::load(work_handle.as_fd())?,
             links: load_links(work_handle.as_fd()).map_err(at(&work))?,
-            ..self.check(store, &closure)?
+            ..self.check(
+                store,
+                &closure,
+                lint::Scope::of_builder(work_handle.as_fd()).map_err(at(&work))?,
+            )?
         };
         Ok((left, outcome.level, outcome.wall))
     }
@@ -282,7 +286,12 @@ impl Program<'_> {
     }
 
     /// Everything that must be true of what the builder left. All of its processes are dead.
-    fn check(&self, store: File, closure: &[(StorePath, PathBuf)]) -> Result<Left, StepError> {
+    fn check(
+        &self,
+        store: File,
+        closure: &[(StorePath, PathBuf)],
+        scope: lint::Scope,
+    ) -> Result<Left, StepError> {
         let scratch = scratch_paths(self.derivation);
         let expected: Vec<String> = scratch.iter().map(ToString::to_string).collect();
         let shown = || PathBuf::from(STORE_DIR);
@@ -313,7 +322,7 @@ impl Program<'_> {
             .iter()
             .cloned()
             .zip(outputs.iter().map(|(_, listing)| listing));
-        let findings = lint::lint(&outputs, &Space::new(own, closure.iter().cloned()));
+        let findings = lint::lint(&outputs, &Space::new(own, closure.iter().cloned()), scope);
         if !findings.is_empty() {
             return Err(StepError::Lint { findings });
         }

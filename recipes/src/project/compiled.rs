@@ -6,19 +6,19 @@ use super::names::{parse_toml, quoted, string_at, table_at};
 use super::{Kind, ProjectError, ProjectFiles};
 
 const CARGO: &str = "Cargo.toml";
+const LOCK: &str = "Cargo.lock";
 
 /// Cargo: programs are `[[bin]]`, `src/main.rs` and `src/bin/*` of the package, or of the members of a workspace.
 pub(super) fn rust(files: &dyn ProjectFiles) -> Result<Facts, ProjectError> {
     let text = files.text(CARGO)?.unwrap_or_default();
     let manifest = parse_toml(CARGO, &text)?;
-    let has_lock = files.text("Cargo.lock")?.is_some();
-    if !has_lock {
+    let Some(lock) = files.text(LOCK)? else {
         return Err(ProjectError::NoLock {
             kind: Kind::Rust,
             manifest: CARGO,
             locks: Kind::Rust.locks(),
         });
-    }
+    };
     let license = string_at(&manifest, &["package", "license"])
         .or_else(|| string_at(&manifest, &["workspace", "package", "license"]));
     let mut programs = cargo_programs(files, "", &manifest)?;
@@ -36,12 +36,14 @@ pub(super) fn rust(files: &dyn ProjectFiles) -> Result<Facts, ProjectError> {
             reason: "there is no src/main.rs, no src/bin and no [[bin]]",
         });
     }
-    Ok(Facts {
+    let mut facts = Facts {
         name: string_at(&manifest, &["package", "name"]).map(str::to_owned),
         programs,
         license: license.map(|license| (license.to_owned(), CARGO)),
         ..Facts::default()
-    })
+    };
+    deps::add_crates(&mut facts, LOCK, &parse_toml(LOCK, &lock)?);
+    Ok(facts)
 }
 
 /// The members of a workspace, with `dir/*` expanded.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::facts::Facts;
-use super::names::quoted;
+use super::names::{quoted, string_at};
 
 /// A package, what it is called after `-l`, by pkg-config, and by CMake's `find_package`.
 struct Known {
@@ -118,6 +118,41 @@ pub(super) fn add(facts: &mut Facts, file: &str, text: &str, style: Style) {
         .filter(|entry| asked(entry))
         .map(|entry| entry.package)
         .collect();
+    add_packages(facts, file, &packages);
+}
+
+/// Crates that look for a library of the system, the package that has it, and what they depend on when they compile one of their own instead.
+const CRATES: [(&str, &str, &str); 3] = [
+    ("libsqlite3-sys", "sqlite", "cc"),
+    ("openssl-sys", "openssl", "openssl-src"),
+    ("pq-sys", "postgresql", "pq-src"),
+];
+
+/// Adds what the crates of a `Cargo.lock` look for.
+pub(super) fn add_crates(facts: &mut Facts, file: &str, lock: &toml::Table) {
+    let crates = lock.get("package").and_then(toml::Value::as_array);
+    let crates: Vec<&toml::Table> = crates
+        .into_iter()
+        .flatten()
+        .filter_map(toml::Value::as_table)
+        .collect();
+    let looks = |name: &str, own: &str| {
+        let found = crates
+            .iter()
+            .find(|entry| string_at(entry, &["name"]) == Some(name))?;
+        let parts = found.get("dependencies").and_then(toml::Value::as_array);
+        let mut parts = parts.into_iter().flatten().filter_map(toml::Value::as_str);
+        (!parts.any(|part| part.split(' ').next() == Some(own))).then_some(())
+    };
+    let packages: Vec<&str> = CRATES
+        .iter()
+        .filter(|(name, _, own)| looks(name, own).is_some())
+        .map(|(_, package, _)| *package)
+        .collect();
+    add_packages(facts, file, &packages);
+}
+
+fn add_packages(facts: &mut Facts, file: &str, packages: &[&str]) {
     if packages.is_empty() {
         return;
     }
@@ -144,6 +179,26 @@ mod tests {
             .arguments
             .pop()
             .map_or_else(String::new, |(_, value)| value)
+    }
+
+    #[test]
+    fn crates_look_for_libraries_unless_they_compile_their_own() {
+        let deps = |text: &str| {
+            let mut facts = Facts::default();
+            add_crates(&mut facts, "Cargo.lock", &text.parse().unwrap());
+            facts.arguments.pop().map(|(_, value)| value)
+        };
+        let entry = |name: &str, parts: &str| {
+            format!("[[package]]\nname = '{name}'\nversion = '1.0.0'\ndependencies = [{parts}]\n")
+        };
+        let looking = entry("openssl-sys", "'cc', 'libc'") + &entry("libsqlite3-sys", "'cc 1.0.0'");
+        assert_eq!(deps(&looking).unwrap(), r#"[package("openssl")]"#);
+        assert_eq!(deps(&entry("openssl-sys", "'cc', 'openssl-src'")), None);
+        assert_eq!(
+            deps(&entry("libsqlite3-sys", "'pkg-config'")).unwrap(),
+            r#"[package("sqlite")]"#
+        );
+        assert_eq!(deps(""), None);
     }
 
     #[test]

@@ -243,6 +243,29 @@ fn programs_of_the_seed_are_refused_in_outputs() {
 }
 
 #[test]
+fn sources_keep_the_programs_and_scripts_that_are_among_them() -> TestResult {
+    let text = "mkdir $out; cp /usr/bin/cat $out/cat; printf '#!/bin/sh\\necho hi\\n' > $out/script; chmod +x $out/script; \
+                touch /build/.pith-sources";
+    let fixture = Fixture::new();
+    let sources = script("sources-1", text);
+    fixture.build(&sources)?;
+    let user = Script {
+        inputs: &[&sources],
+        ..Script::new("user-1", format!("{}/script > $out", path_of(&sources)))
+    };
+    let built = fixture.build(&user.derivation())?;
+    assert_eq!(fixture.read(&built, ""), "hi\n");
+    let (_, failure) = fails(&format!("{text}; ln -s /usr/bin/cat $out/link"));
+    let message = chain(&failure);
+    assert!(
+        message.contains("`link` of output `out` is a symbolic link to `/usr/bin/cat`")
+            && !message.contains("`script`"),
+        "{message}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_forbidden_reference_is_named() {
     let fixture = Fixture::new();
     let tool = script("tool-1", "echo tool > $out");
