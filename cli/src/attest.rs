@@ -21,6 +21,8 @@ use crate::key_file::read_secret;
 
 /// The formats of bills that are attached: the two that scanners look for.
 const FORMATS: [DocumentFormat; 2] = [DocumentFormat::CycloneDx17, DocumentFormat::Spdx2];
+/// Changes when the documents say something else of the same image: what was attached before is attached anew then.
+const DOCUMENTS_VERSION: u32 = 2;
 /// Who made an image where nobody signs for it.
 const UNNAMED_BUILDER: &str = "urn:pith:builder:unnamed";
 
@@ -141,7 +143,13 @@ impl Attester {
     /// Tells apart what would be written for one image.
     fn fingerprint(&self) -> Digest {
         let key = self.key.as_ref().map(SecretKey::public);
-        let said = (&self.options, &self.parameters, key, FORMATS);
+        let said = (
+            DOCUMENTS_VERSION,
+            &self.options,
+            &self.parameters,
+            key,
+            FORMATS,
+        );
         Digest::of(format!("{said:?}").as_bytes())
     }
 }
