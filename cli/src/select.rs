@@ -1,6 +1,6 @@
 //! Looks targets up: from what the user wrote to packages, images and store paths.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use recipes::lang::{Evaluator, Package, Project};
 use recipes::model::{ImageDeclaration, OutputRef};
@@ -93,7 +93,9 @@ pub(crate) fn select(
             Some(output) => Err(SelectError::NoOutputs(text.into(), output.into()).into()),
         },
         Subject::Project { directory, name } => {
-            let project = evaluator.evaluate_project(&context.directory().join(directory))?;
+            // Messages say `/home/me/app/pith.star` where the target is `.`.
+            let directory: PathBuf = context.directory().join(directory).components().collect();
+            let project = evaluator.evaluate_project(&directory)?;
             match name {
                 Some(name) => in_project(&project, &name, output, want)?
                     .ok_or_else(|| not_in_project(&project, &name)),
