@@ -131,8 +131,18 @@ pub(crate) fn select_package(
     }
 }
 
-/// Looks up a package of the collection, or the image that its recipe declares for it.
-pub(crate) fn select_image(evaluator: &Evaluator, name: &str) -> Result<Selection, CommandError> {
+/// Looks up an image or a package of the project in `directory`, then of the collection, whatever the working directory is.
+pub(crate) fn select_image(
+    evaluator: &Evaluator,
+    directory: Option<&Path>,
+    name: &str,
+) -> Result<Selection, CommandError> {
+    if let Some(directory) = directory {
+        let project = evaluator.evaluate_project(directory)?;
+        if let Some(found) = in_project(&project, name, None, Want::Image)? {
+            return Ok(found);
+        }
+    }
     package(evaluator.evaluate_package(name)?, None, Want::Image)
 }
 

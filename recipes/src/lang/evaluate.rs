@@ -1,6 +1,7 @@
 //! The way in: names and directories to packages.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +25,7 @@ pub struct Evaluator {
     limits: EvaluationLimits,
     events: Box<dyn Fn(Event) + Send + Sync>,
     memory: Mutex<Memory>,
+    project_files: Mutex<BTreeMap<String, String>>,
 }
 
 /// What happens during an evaluation that a user may want to see.
@@ -89,6 +91,7 @@ impl Evaluator {
             limits: EvaluationLimits::default(),
             events: Box::new(|_| {}),
             memory: Mutex::default(),
+            project_files: Mutex::default(),
         }
     }
 
@@ -116,6 +119,15 @@ impl Evaluator {
     /// Returns the platform that packages are for.
     pub const fn platform(&self) -> Platform {
         self.platform
+    }
+
+    /// Returns the recipes and lock files of projects that evaluations have read so far: path in the project and text, sorted. What only `source(…)` covers is
+    /// not among them.
+    pub fn project_files_read(&self) -> Vec<(String, String)> {
+        // A map is whole whoever was interrupted.
+        let files = self.project_files.lock();
+        let files = files.unwrap_or_else(PoisonError::into_inner);
+        files.clone().into_iter().collect()
     }
 
     /// Returns the collection.
@@ -196,6 +208,7 @@ impl Evaluator {
                 limits: self.limits,
                 events: &*self.events,
                 memory: RefCell::new(std::mem::take(&mut memory)),
+                project_files: &self.project_files,
                 stack: RefCell::default(),
             };
             let work = work.lock().unwrap_or_else(PoisonError::into_inner).take();

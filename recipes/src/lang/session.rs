@@ -4,9 +4,10 @@
 //! while a file is being evaluated: `package("zlib")` evaluates zlib's recipe in the middle of the caller's.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use starlark::environment::{FrozenModule, Module};
 use starlark::eval::{Evaluator as StarlarkEvaluator, ReturnFileLoader};
@@ -67,6 +68,8 @@ pub(super) struct Session<'a> {
     pub(super) limits: EvaluationLimits,
     pub(super) events: &'a (dyn Fn(Event) + Sync),
     pub(super) memory: RefCell<Memory>,
+    /// What was read of projects, by path.
+    pub(super) project_files: &'a Mutex<BTreeMap<String, String>>,
     /// The files being evaluated, the outermost first.
     pub(super) stack: RefCell<Vec<(Platform, FileId)>>,
 }
@@ -277,11 +280,30 @@ impl Session<'_> {
     }
 
     pub(super) fn read(&self, file: &FileId) -> Result<Option<String>, LangError> {
-        let text = match &file.root {
-            Root::Collection => self.collection.read_text(&file.path),
-            Root::Project(directory) => read_text_below(directory, &file.path, MAX_FILE_BYTES),
-        };
-        text.map_err(LangError::new)
+        match &file.root {
+            Root::Collection => {
+                let text = self.collection.read_text(&file.path);
+                text.map_err(LangError::new)
+            }
+            Root::Project(directory) => self.read_project(directory, &file.path, MAX_FILE_BYTES),
+        }
+    }
+
+    /// Reads a text of at most `max_bytes` below a project's directory.
+    pub(super) fn read_project(
+        &self,
+        directory: &Path,
+        path: &str,
+        max_bytes: u64,
+    ) -> Result<Option<String>, LangError> {
+        let text = read_text_below(directory, path, max_bytes).map_err(LangError::new)?;
+        if let Some(text) = &text {
+            // A map is whole whoever was interrupted.
+            let files = self.project_files.lock();
+            let mut files = files.unwrap_or_else(PoisonError::into_inner);
+            files.insert(path.to_owned(), text.clone());
+        }
+        Ok(text)
     }
 
     fn exists(&self, file: &FileId) -> Result<bool, LangError> {

@@ -6,6 +6,7 @@ mod bad_builders;
 mod bad_recipes;
 mod bad_sources;
 mod base;
+mod bundles;
 mod cache_gc;
 mod cache_push;
 mod cache_questions;

@@ -6,24 +6,28 @@ use std::sync::Arc;
 use pack::audit::Gathered;
 use pack::audit::notice::Notice;
 use pack::audit::sources::{
-    Bundle, BundledFile, BundledImage, BundledRecipe, BundledTool, Content, Gap, MANIFEST_VERSION,
-    Manifest, Offer, Scope,
+    Bundle, BundledComponent, BundledFile, BundledImage, BundledRecipe, BundledTool, Content, Gap,
+    MANIFEST_VERSION, Manifest, Offer, Scope,
 };
 use pack::layer::FORMAT_VERSION;
 use pack::oci::Digest;
 use recipes::lang::Evaluator;
-use recipes::model::{Builder, Derivation, OutputRef, Source};
+use recipes::model::{Builder, Derivation, LocalSource, OutputRef, Platform, Source};
 use recipes::plan::{Material, MaterialRole, materials};
 use store::{LocalStore, StoreName};
 
-use super::binaries::{SourceOf, fetch_sources};
-use super::components::{component, fetches, gap, is_component, is_in};
+use super::binaries::{Binaries, SourceOf, fetch_sources};
+use super::components::{component, fetches, gap, is_component, is_in, is_of_project};
+use super::derivations::Derivations;
 use super::fetched::{AllFetched, Folder};
+use super::patches::PatchFolders;
+use super::project::{self, ProjectFiles, local_sources, placeless};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::facts::gather;
 use crate::planned::PlannedImage;
 use crate::realise::goals;
+use crate::target::{Subject, Target};
 
 /// A bundle that is not written yet.
 pub(super) struct Collected {
@@ -31,87 +35,77 @@ pub(super) struct Collected {
     pub(super) manifest: Manifest,
     pub(super) gaps: Vec<Gap>,
     /// Keeps what the bundle is written from.
-    _kept: (PlannedImage, AllFetched),
+    _kept: (PlannedImage, AllFetched, ProjectFiles),
+}
+
+/// What a bundle is to have.
+pub(super) struct Wanted<'a> {
+    pub(super) target: &'a str,
+    /// This machine's, if nothing is said.
+    pub(super) platform: Option<Platform>,
+    pub(super) scope: Scope,
+    pub(super) toolchain: bool,
+    pub(super) offer: &'a Offer,
 }
 
 /// Builds a target, if it is not built, and collects what it is made of.
-pub(super) fn collect(
-    context: &Context,
-    target: &str,
-    scope: Scope,
-    toolchain: bool,
-    offer: &Offer,
-) -> Result<Collected, CommandError> {
+pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collected, CommandError> {
+    let &Wanted {
+        target,
+        platform,
+        scope,
+        toolchain,
+        offer,
+    } = wanted;
     let store = context.open_store()?;
-    let evaluator = context.evaluator();
+    let evaluator = match platform {
+        Some(platform) => context.evaluator_for(platform),
+        None => context.evaluator(),
+    };
     let planned = PlannedImage::realise(context, &store, &evaluator, target)?;
-    let image = planned.image(&store)?.manifest_digest()?;
-    let wanted = goals(std::slice::from_ref(&planned.selection));
-    let materials = materials(&wanted).map_err(CommandError::failed)?;
+    let image = BundledImage {
+        target: match target.parse::<Target>()?.subject {
+            // Where the project lies is nothing of the image.
+            Subject::Project { .. } => planned.title.clone(),
+            _ => target.to_owned(),
+        },
+        platform: evaluator.platform().system().to_owned(),
+        manifest: planned.image(&store)?.manifest_digest()?.to_string(),
+    };
+    let goals = goals(std::slice::from_ref(&planned.selection));
+    let own = local_sources(&goals)?;
+    let materials = materials(&placeless(&goals)?).map_err(CommandError::failed)?;
+    let derivations = Derivations::of(materials.iter().map(|one| &one.derivation));
     let (software, tools): (Vec<Material>, Vec<Material>) =
         (materials.into_iter()).partition(|material| material.role == MaterialRole::Software);
 
     let chosen: Vec<&Arc<Derivation>> = (software.iter().map(|one| &one.derivation))
         .filter(|one| is_component(one) && is_in(scope, one))
         .collect();
-    let of_software: BTreeSet<&OutputRef> = (chosen.iter()).flat_map(|one| fetches(one)).collect();
-    let of_tools: BTreeSet<OutputRef> = (tools.iter().map(|one| &one.derivation))
-        .filter(|one| matches!(one.builder(), Builder::Fetch(_)))
-        .map(|one| OutputRef::default_of(Arc::clone(one)))
-        .filter(|one| !of_software.contains(one))
-        .collect();
-    let mut fetched = AllFetched::default();
-    fetched.fetch(context, &store, of_software, Folder::Sources)?;
-    let named = chosen
-        .iter()
-        .flat_map(|one| &one.metadata().source_packages);
-    fetched.fetch(context, &store, named, Folder::Sources)?;
-    let obliged = chosen.iter().filter(|one| is_in(Scope::Obliged, one));
-    let obliged = obliged.flat_map(|one| fetches(one));
-    let binaries = fetch_sources(context, &store, obliged, &mut fetched)?;
-    if toolchain {
-        fetched.fetch(context, &store, &of_tools, Folder::Toolchain)?;
-    }
-
+    let of_tools = fetched_tools(&tools, &chosen);
+    let needed = toolchain.then_some(&of_tools);
+    let (fetched, binaries) = fetch_all(context, &store, &chosen, needed)?;
     let closure = store.closure(&planned.realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
-    // What is in the image may have been made by a step that a cache ran; what it is called is the same.
-    let shipped: BTreeSet<&StoreName> = (gathered.parts.iter().chain(&gathered.linked))
-        .map(|part| part.info.path.name())
-        .collect();
-    let is_shipped = |derivation: &Derivation| {
-        let mut outputs = derivation.outputs().iter();
-        outputs.any(|output| shipped.contains(output.store_name()))
+    let mut parts = Parts::default();
+    let mut steps = software.iter().map(|one| &one.derivation);
+    // Of a package of the collection the project that somebody happens to be in says nothing.
+    let project = match steps.any(|one| is_of_project(one)) {
+        true => project::add(&mut parts.bundle, &own, &evaluator, &store)?,
+        false => ProjectFiles::default(),
     };
-    let mut components = Vec::new();
-    let mut gaps = Vec::new();
-    for derivation in chosen {
-        let file = |one: &OutputRef| fetched.find(one).map(|found| found.file.clone());
-        let mut one = component(derivation, is_shipped(derivation), &file);
-        let mut unsourced = Vec::new();
-        for source in fetches(derivation) {
-            let name = source.store_name();
-            match binaries.source_of(source) {
-                None => {}
-                Some(SourceOf::Files(files)) => one.source_packages.extend_from_slice(files),
-                Some(missing) => unsourced.push(format!("{name}, {missing}")),
-            }
-        }
-        one.source_packages.sort();
-        one.source_packages.dedup();
-        gaps.extend(gap(&one, &unsourced, has_local_files(derivation)));
-        components.push(one);
-    }
-    components.sort();
-    gaps.sort();
-    gaps.dedup();
-
-    let mut bundle = Bundle::default();
-    for (_, found) in fetched.iter() {
-        if let Some(place) = &found.file.file {
-            bundle.add(place.clone(), Content::File(found.real.clone()));
-        }
-    }
+    parts.gaps.extend(project.gap(&planned.title));
+    parts.add_components(&chosen, &gathered, &fetched, &binaries, &own)?;
+    let toolchain_files = list_tools(&of_tools, &fetched);
+    parts.add_fetched(&toolchain_files, &fetched);
+    let Parts {
+        mut bundle,
+        components,
+        gaps,
+    } = parts;
+    bundle.add("derivations.json", Content::Bytes(derivations.to_json()));
+    let mut recipes = add_recipes(&mut bundle, &evaluator);
+    recipes.extend_from_slice(&project.files);
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         tool: BundledTool {
@@ -119,16 +113,12 @@ pub(super) fn collect(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             format: FORMAT_VERSION,
         },
-        image: BundledImage {
-            target: target.to_owned(),
-            platform: evaluator.platform().system().to_owned(),
-            manifest: image.to_string(),
-        },
+        image,
         scope,
         has_toolchain: toolchain,
         components,
-        toolchain: list_tools(&of_tools, &fetched),
-        recipes: add_recipes(&mut bundle, &evaluator)?,
+        toolchain: toolchain_files,
+        recipes,
     };
     add_notices(&mut bundle, &planned.title, &gathered, &store)?;
     bundle.explain(&manifest, &gaps, offer);
@@ -137,8 +127,105 @@ pub(super) fn collect(
         bundle,
         manifest,
         gaps,
-        _kept: (planned, fetched),
+        _kept: (planned, fetched, project),
     })
+}
+
+/// The files that only tools are made of.
+fn fetched_tools(tools: &[Material], chosen: &[&Arc<Derivation>]) -> BTreeSet<OutputRef> {
+    let of_software: BTreeSet<&OutputRef> = (chosen.iter()).flat_map(|one| fetches(one)).collect();
+    (tools.iter().map(|one| &one.derivation))
+        .filter(|one| matches!(one.builder(), Builder::Fetch(_)))
+        .map(|one| OutputRef::default_of(Arc::clone(one)))
+        .filter(|one| !of_software.contains(one))
+        .collect()
+}
+
+/// Fetches what steps are made of, the source packages of binaries among that, and the files of the toolchain.
+fn fetch_all(
+    context: &Context,
+    store: &LocalStore,
+    chosen: &[&Arc<Derivation>],
+    tools: Option<&BTreeSet<OutputRef>>,
+) -> Result<(AllFetched, Binaries), CommandError> {
+    let mut fetched = AllFetched::default();
+    let sources: BTreeSet<&OutputRef> = (chosen.iter()).flat_map(|one| fetches(one)).collect();
+    fetched.fetch(context, store, sources, Folder::Sources)?;
+    let named = chosen.iter();
+    let named = named.flat_map(|one| &one.metadata().source_packages);
+    fetched.fetch(context, store, named, Folder::Sources)?;
+    let obliged = chosen.iter().filter(|one| is_in(Scope::Obliged, one));
+    let obliged = obliged.flat_map(|one| fetches(one));
+    let binaries = fetch_sources(context, store, obliged, &mut fetched)?;
+    if let Some(tools) = tools {
+        fetched.fetch(context, store, tools, Folder::Toolchain)?;
+    }
+    Ok((fetched, binaries))
+}
+
+/// What a bundle is put together from.
+#[derive(Default)]
+struct Parts {
+    bundle: Bundle,
+    components: Vec<BundledComponent>,
+    gaps: Vec<Gap>,
+}
+
+impl Parts {
+    /// Describes steps, and finds what is missing of them.
+    fn add_components(
+        &mut self,
+        chosen: &[&Arc<Derivation>],
+        gathered: &Gathered,
+        fetched: &AllFetched,
+        binaries: &Binaries,
+        own: &[LocalSource],
+    ) -> Result<(), CommandError> {
+        // What is in the image may have been made by a step that a cache ran; what it is called is the same.
+        let shipped: BTreeSet<&StoreName> = (gathered.parts.iter().chain(&gathered.linked))
+            .map(|part| part.info.path.name())
+            .collect();
+        let file = |one: &OutputRef| fetched.find(one).map(|found| found.file.clone());
+        let mut folders = PatchFolders::default();
+        for derivation in chosen {
+            let mut outputs = derivation.outputs().iter();
+            let is_shipped = outputs.any(|output| shipped.contains(output.store_name()));
+            let mut one = component(derivation, is_shipped, &file);
+            let mut unsourced = Vec::new();
+            for source in fetches(derivation) {
+                let name = source.store_name();
+                match binaries.source_of(source) {
+                    None => {}
+                    Some(SourceOf::Files(files)) => one.source_packages.extend_from_slice(files),
+                    Some(missing) => unsourced.push(format!("{name}, {missing}")),
+                }
+            }
+            one.source_packages.sort();
+            one.source_packages.dedup();
+            one.patches = folders.add(&mut self.bundle, derivation, fetched, own)?;
+            self.gaps
+                .extend(gap(&one, &unsourced, has_local_files(derivation)));
+            self.components.push(one);
+        }
+        self.components.sort();
+        self.gaps.sort();
+        self.gaps.dedup();
+        Ok(())
+    }
+
+    /// Adds what was fetched and is named somewhere; a patch is in the folder of what it is applied to.
+    fn add_fetched(&mut self, toolchain: &[BundledFile], fetched: &AllFetched) {
+        let files = self.components.iter().flat_map(BundledComponent::files);
+        let places: BTreeSet<&str> = (files.chain(toolchain))
+            .filter_map(|file| file.file.as_deref())
+            .collect();
+        for (_, found) in fetched.iter() {
+            let place = found.file.file.as_deref();
+            if let Some(place) = place.filter(|place| places.contains(place)) {
+                self.bundle.add(place, Content::File(found.real.clone()));
+            }
+        }
+    }
 }
 
 /// The files of the toolchain, whether they are in the bundle or only named.
@@ -166,10 +253,7 @@ fn list_tools(tools: &BTreeSet<OutputRef>, fetched: &AllFetched) -> Vec<BundledF
 }
 
 /// Adds all that was read of the collection.
-fn add_recipes(
-    bundle: &mut Bundle,
-    evaluator: &Evaluator,
-) -> Result<Vec<BundledRecipe>, CommandError> {
+fn add_recipes(bundle: &mut Bundle, evaluator: &Evaluator) -> Vec<BundledRecipe> {
     let mut recipes = Vec::new();
     for file in evaluator.collection().files_read() {
         let place = format!("recipes/{}", file.path);
@@ -185,7 +269,7 @@ fn add_recipes(
         };
         bundle.add(place, content);
     }
-    Ok(recipes)
+    recipes
 }
 
 fn add_notices(

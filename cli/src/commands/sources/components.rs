@@ -6,8 +6,8 @@ use pack::audit::obligation::{Duty, duties_of};
 use pack::audit::sources::{BundledComponent, BundledFile, Gap, Scope};
 use recipes::model::{Builder, Derivation, OutputRef};
 
-/// The variable by which a builder is told what to apply to the sources.
-const PATCHES: &str = "patches";
+use super::patches::patches_of;
+
 /// What is said of where something is made that no recipe makes: packages of Debian.
 const NO_RECIPE: &str = "";
 
@@ -25,27 +25,14 @@ pub(super) fn is_in(scope: Scope, derivation: &Derivation) -> bool {
     scope == Scope::All || license.is_none_or(asks_for_source)
 }
 
-/// Describes one step; `file` says what is in the bundle of a file that was fetched.
+/// Describes one step without its source packages and patches; `file` says what is in the bundle of a file that was fetched.
 pub(super) fn component(
     derivation: &Derivation,
     is_shipped: bool,
     file: &dyn Fn(&OutputRef) -> Option<BundledFile>,
 ) -> BundledComponent {
     let metadata = derivation.metadata();
-    let origin = derivation.origin();
-    let applied: BTreeSet<&OutputRef> = match derivation.builder() {
-        Builder::Program(program) => {
-            let patches = program.env.get(PATCHES).into_iter();
-            patches.flat_map(recipes::model::Text::outputs).collect()
-        }
-        _ => BTreeSet::new(),
-    };
-    let mut patches: Vec<&OutputRef> = Vec::new();
-    if let Builder::Program(program) = derivation.builder() {
-        // In the order in which they are applied.
-        let named = program.env.get(PATCHES).into_iter();
-        patches.extend(named.flat_map(recipes::model::Text::outputs));
-    }
+    let applied = patches_of(derivation);
     let sources = fetches(derivation);
     let sources = sources.into_iter().filter(|one| !applied.contains(one));
     let name = if metadata.name.is_empty() {
@@ -62,16 +49,32 @@ pub(super) fn component(
             .map(|duty| duty.name().to_owned())
             .collect(),
         is_shipped,
-        recipe: if origin.file.is_empty() {
-            NO_RECIPE.to_owned()
-        } else {
-            format!("{}:{}", origin.file, origin.line)
-        },
+        recipe: recipe_of(derivation),
         derivation: derivation.id().to_string(),
         sources: sources.filter_map(file).collect(),
         source_packages: Vec::new(),
-        patches: patches.into_iter().filter_map(file).collect(),
+        patches: Vec::new(),
     }
+}
+
+/// Where a recipe makes something: label and line; of a project, the path in it.
+fn recipe_of(derivation: &Derivation) -> String {
+    let origin = derivation.origin();
+    if origin.file.is_empty() {
+        return NO_RECIPE.to_owned();
+    }
+    let own = derivation
+        .recipe()
+        .first()
+        .filter(|_| is_of_project(derivation));
+    let label = own.map_or(origin.file.as_str(), |recipe| recipe.label.as_str());
+    format!("{label}:{}", origin.line)
+}
+
+/// Whether a project's recipe makes something, rather than one of the collection or nobody's.
+pub(super) fn is_of_project(derivation: &Derivation) -> bool {
+    let file = &derivation.origin().file;
+    !file.is_empty() && !file.starts_with("//")
 }
 
 /// Returns the files that a step is made of: those that its recipe lists, and those that it is given.
@@ -84,24 +87,22 @@ pub(super) fn fetches(derivation: &Derivation) -> Vec<&OutputRef> {
 }
 
 /// Returns what is missing of a component that is in the image and whose license asks for its source. `unsourced` are the packages of binaries that it is
-/// made of and whose source is not in the bundle.
+/// made of and whose source is not in the bundle; the project's own files are, where it is built from these.
 pub(super) fn gap(
     component: &BundledComponent,
     unsourced: &[String],
-    is_local: bool,
+    has_own_files: bool,
 ) -> Option<Gap> {
     let license = component.license.as_deref();
     if !component.is_shipped || !license.is_none_or(asks_for_source) {
         return None;
     }
-    let reason = if is_local {
-        "the project's own files are not in the bundle".to_owned()
-    } else if !unsourced.is_empty() {
+    let reason = if !unsourced.is_empty() {
         format!(
             "it is made of packages of binaries whose source is not in the bundle: {}",
             unsourced.join("; ")
         )
-    } else if component.sources.is_empty() {
+    } else if component.sources.is_empty() && !has_own_files {
         "the recipe names no source that was fetched".to_owned()
     } else {
         return None;
@@ -157,7 +158,7 @@ mod tests {
         assert!(!is_gap(lgpl, &["libc6.deb"], &[]));
         assert!(!is_gap(lgpl, &["glibc.tar.xz"], &[]));
         assert!(!is_gap(Some("MIT"), &["libx.deb"], &lacks));
-        assert!(gap(&component(lgpl, &["a.tar"]), &[], true).is_some());
+        assert_eq!(gap(&component(lgpl, &[]), &[], true), None);
         let tool = BundledComponent {
             is_shipped: false,
             ..component(lgpl, &[])

@@ -3,8 +3,11 @@
 mod binaries;
 mod collect;
 mod components;
+mod derivations;
 mod fetched;
+mod patches;
+mod project;
 mod rebuild;
 mod sources_command;
 
-pub(crate) use sources_command::{SourcesArgs, sources};
+pub(crate) use sources_command::{SourcesArgs, sources, write_sources};

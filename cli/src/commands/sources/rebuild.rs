@@ -14,6 +14,7 @@ use recipes::plan::{Graph, Lookup, find_fetched};
 use store::LocalStore;
 use thiserror::Error;
 
+use super::project::FOLDER;
 use crate::commands::pack::title_of;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus, build_failed};
@@ -26,7 +27,7 @@ use crate::target::{Subject, Target};
 /// Why a bundle cannot be built here.
 #[derive(Debug, Error)]
 enum CannotRebuild {
-    #[error("`{0}` is no package of the collection, and only these can be built from a bundle")]
+    #[error("`{0}` is no package of a recipe, and only these can be built from a bundle")]
     Target(String),
     #[error("the bundle is for `{0}`, which this machine does not know")]
     Platform(String),
@@ -48,8 +49,10 @@ pub(super) fn rebuild(
     let platform: Platform = (image.platform.parse())
         .map_err(|_| usage(CannotRebuild::Platform(image.platform.clone())))?;
     let collection = Collection::directory(&root.join("recipes"));
-    let evaluator = Evaluator::new(collection, None).with_platform(platform);
-    let selection = select_image(&evaluator, &name)?;
+    let project = root.join(FOLDER);
+    let project = project.is_dir().then_some(project);
+    let evaluator = Evaluator::new(collection, project.as_deref()).with_platform(platform);
+    let selection = select_image(&evaluator, project.as_deref(), &name)?;
     let goals = goals(std::slice::from_ref(&selection));
 
     let mut files = bundled(root, manifest);

@@ -7,11 +7,13 @@ use pack::audit::sources::{
     Gap, Offer, Scope, SourceCode, SourceFinding, SourcesError, load_manifest, unpack, verify,
     verify_signature,
 };
+use recipes::model::Platform;
 use serde::Serialize;
+use store::trust::SecretKey;
 use tempfile::TempDir;
 use thiserror::Error;
 
-use super::collect::collect;
+use super::collect::{Wanted, collect};
 use super::rebuild::rebuild;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
@@ -101,18 +103,19 @@ fn write(
     };
     let key = (args.key.as_ref()).map(|key| read_secret(&context.directory().join(key)));
     let key = key.transpose()?;
-    let collected = collect(context, target, args.scope, args.toolchain, &offer)?;
+    let wanted = Wanted {
+        target,
+        platform: None,
+        scope: args.scope,
+        toolchain: args.toolchain,
+        offer: &offer,
+    };
+    let collected = collect(context, &wanted)?;
     let output = context.directory().join(output);
     let written = collected.bundle.write(&output, key.as_ref());
     written.map_err(CommandError::failed)?;
     let printer = context.printer();
-    for gap in &collected.gaps {
-        let license = gap.license.as_deref().unwrap_or("no license declared");
-        printer.always(&format!(
-            "gap: `{}` ({license}): {}",
-            gap.component, gap.reason
-        ));
-    }
+    tell_gaps(context, &collected.gaps);
     let manifest = &collected.manifest;
     printer.note(&format!(
         "the source of {}: {}",
@@ -139,6 +142,38 @@ fn write(
     Err(CommandError::new(ExitStatus::No, error).hint(
         "`GAPS.json` of the bundle says what is missing; a recipe that builds from source has none",
     ))
+}
+
+/// Writes the bundle of all sources of a target for one platform to a tar, and tells what is missing. Returns the digest of the image that it becomes.
+pub(crate) fn write_sources(
+    context: &Context,
+    target: &str,
+    platform: Platform,
+    key: Option<&SecretKey>,
+    output: &Path,
+) -> Result<String, CommandError> {
+    let wanted = Wanted {
+        target,
+        platform: Some(platform),
+        scope: Scope::All,
+        toolchain: false,
+        offer: &Offer::default(),
+    };
+    let collected = collect(context, &wanted)?;
+    let written = collected.bundle.write(output, key);
+    written.map_err(CommandError::failed)?;
+    tell_gaps(context, &collected.gaps);
+    Ok(collected.manifest.image.manifest)
+}
+
+fn tell_gaps(context: &Context, gaps: &[Gap]) {
+    for gap in gaps {
+        let license = gap.license.as_deref().unwrap_or("no license declared");
+        context.printer().always(&format!(
+            "gap: `{}` ({license}): {}",
+            gap.component, gap.reason
+        ));
+    }
 }
 
 fn check(args: &SourcesArgs, bundle: &Path, context: &Context) -> Result<(), CommandError> {

@@ -8,7 +8,6 @@ use starlark::values::Value;
 use starlark::values::tuple::UnpackTuple;
 
 use crate::debian::{LockFile, SetError, SetOptions, set_of};
-use crate::lang::collection::read_text_below;
 use crate::lang::context::FileContext;
 use crate::lang::error::LangError;
 use crate::lang::fields::{Field, Fields};
@@ -81,9 +80,7 @@ fn read_lock<'v>(
     }
     let path = join(beside.directory(), written);
     let text = match &beside.root {
-        Root::Project(directory) => {
-            read_text_below(directory, &path, MAX_BYTES).map_err(LangError::new)?
-        }
+        Root::Project(directory) => context.session.read_project(directory, &path, MAX_BYTES)?,
         Root::Collection => {
             let files = context
                 .session

@@ -1,0 +1,202 @@
+//! Bundles of corresponding sources: complete, repeatable, the same image again, and damage is found.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tests::{TestEnv, is_full};
+
+#[test]
+fn a_bundle_of_sources_becomes_the_same_image_again_and_damage_is_found() {
+    let env = TestEnv::with_shared_store();
+    let packed = env.pith(&["pack", "hello", "-q", "-o", "hello.tar", "--json"]);
+    let digest = packed.expect_success().json()["manifest"].clone();
+    let written = env.pith(&["sources", "hello", "-o", "hello-sources.tar", "--json"]);
+    let written = written.expect_success().json();
+    assert_eq!(written["image"], digest);
+    assert_eq!(written["gaps"], Value::Array(Vec::new()));
+    env.pith(&["sources", "hello", "-o", "again.tar"])
+        .expect_success();
+    let read = |name: &str| fs::read(env.path(&format!("project/{name}"))).expect("it is there");
+    assert!(
+        read("hello-sources.tar") == read("again.tar"),
+        "two bundles of one closure differ"
+    );
+
+    let checked = env.pith(&["sources", "--verify", "again.tar", "--rebuild", "--json"]);
+    let checked = checked.expect_success().json();
+    assert_eq!(checked["rebuilt"], digest);
+
+    env.pith(&["sources", "hello", "-o", "bundle"])
+        .expect_success();
+    let bundle = env.path("project/bundle");
+    let manifest = fs::read(bundle.join("MANIFEST.json")).expect("it is there");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("it is JSON");
+    let components = manifest["components"].as_array().expect("there are some");
+    let component = |name: &str| {
+        let found = components.iter().find(|one| one["name"] == name);
+        found.expect("it is in the bundle")
+    };
+    // The C library is made of Debian's binaries; its license asks for what they were built from.
+    let packages = component("glibc")["source_packages"].as_array();
+    let packages = packages.expect("there is a list").iter();
+    let packages: BTreeSet<&str> = packages.filter_map(|one| one["name"].as_str()).collect();
+    for name in ["glibc_2.36.orig.tar.xz", "gcc-12_12.2.0.orig.tar.gz"] {
+        assert!(packages.contains(name), "{name} is not in {packages:?}");
+    }
+    let source = component("hello")["sources"][0]["file"].as_str();
+    let source = bundle.join(source.expect("it is in the bundle"));
+    assert!(source.is_file() && bundle.join("REBUILD.sh").is_file());
+}
+
+/// Expects that a bundle is found to be damaged, in this way first.
+fn expect_code(env: &TestEnv, code: &str) {
+    let said = env
+        .pith(&["sources", "--verify", "bundle"])
+        .expect_status(4);
+    assert!(said.stdout.starts_with(code), "{}", said.stdout);
+}
+
+/// The only file of a bundle whose name ends so.
+fn find(directory: &Path, end: &str) -> Option<PathBuf> {
+    let entries = fs::read_dir(directory).expect("it is a directory");
+    let mut paths: Vec<PathBuf> =
+        (entries.map(|entry| entry.expect("it can be listed").path())).collect();
+    paths.sort();
+    paths.into_iter().find_map(|path| {
+        if path.is_dir() {
+            return find(&path, end);
+        }
+        let name = path.file_name()?.to_str()?;
+        name.ends_with(end).then_some(path)
+    })
+}
+
+#[test]
+fn each_damage_to_a_bundle_is_found_and_has_a_code() {
+    let env = TestEnv::with_shared_store();
+    // nginx has patches.
+    env.pith(&["sources", "nginx", "-q", "-o", "bundle"])
+        .expect_success();
+    let bundle = env.path("project/bundle");
+    let file = |end: &str| find(&bundle, end).unwrap_or_else(|| panic!("no {end}"));
+    let source = file("nginx_1.22.1.orig.tar.gz");
+    let patch = file("-nginx_1.22.1-9+deb12u9.debian.tar.xz");
+    let folder = patch.parent().expect("it is in one");
+    let series = fs::read_to_string(folder.join("series")).expect("it is there");
+    assert_eq!(
+        series.lines().next().map(|name| folder.join(name)),
+        Some(patch.clone())
+    );
+
+    let flip = |path: &Path| {
+        let mut bytes = fs::read(path).expect("it is there");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).expect("it is ours");
+    };
+    for (path, changed, missing) in [
+        (&source, "S102", "S101"),
+        (&patch, "S102", "S103"),
+        (&folder.join("series"), "S102", "S101"),
+        (&bundle.join("recipes/nginx/recipe.star"), "S102", "S101"),
+        (&bundle.join("derivations.json"), "S102", "S101"),
+    ] {
+        let good = fs::read(path).expect("it is there");
+        flip(path);
+        expect_code(&env, changed);
+        fs::remove_file(path).expect("it is ours");
+        expect_code(&env, missing);
+        fs::write(path, good).expect("it is ours");
+    }
+    let planted = bundle.join("sources/planted");
+    fs::write(&planted, "x").expect("it is ours");
+    expect_code(&env, "S102");
+    fs::remove_file(&planted).expect("it is ours");
+
+    // A byte of what the bundle says of itself: it is another text, or none that can be read.
+    let manifest = bundle.join("MANIFEST.json");
+    let good = fs::read_to_string(&manifest).expect("it is there");
+    fs::write(&manifest, good.replacen("nginx", "nginy", 1)).expect("it is ours");
+    expect_code(&env, "S102");
+    fs::write(&manifest, good.replacen('{', "[", 1)).expect("it is ours");
+    env.pith(&["sources", "--verify", "bundle"])
+        .expect_status(4);
+    fs::write(&manifest, &good).expect("it is ours");
+    env.pith(&["sources", "--verify", "bundle"])
+        .expect_success();
+}
+
+/// A project with a program under the GPL: a script, and a patch to it.
+fn project(env: &TestEnv, directory: &str) {
+    env.write(
+        &format!("{directory}/pith.star"),
+        "load(\"//seed/recipe.star\", \"base\")\n\
+         tool = derivation(name = \"tool\", version = \"1\", seed = base, license = \"GPL-3.0-or-later\",\n\
+         \x20   env = {\"src\": source(\"src\"), \"patches\": [source(\"fix.patch\")]},\n\
+         \x20   builder = [\"/usr/bin/bash\", \"-ec\", \"mkdir -p $out/share; cp $src/text $out/share/; \
+         patch -p1 -d $out/share <$patches\"])\n",
+    );
+    env.write(&format!("{directory}/src/text"), "one\n");
+    env.write(
+        &format!("{directory}/fix.patch"),
+        "--- a/text\n+++ b/text\n@@ -1 +1 @@\n-one\n+two\n",
+    );
+}
+
+#[test]
+fn the_bundle_of_a_project_has_its_own_files_and_is_the_same_wherever_it_lies() {
+    let env = TestEnv::with_shared_store();
+    for directory in ["here", "some/where/else"] {
+        project(&env, &format!("project/{directory}"));
+        let target = format!("./{directory}:tool");
+        let name = format!("{}.tar", directory.replace('/', "-"));
+        env.pith(&["sources", &target, "-q", "-o", &name])
+            .expect_success();
+    }
+    let read = |name: &str| fs::read(env.path(&format!("project/{name}"))).expect("it is there");
+    assert!(read("here.tar") == read("some-where-else.tar"));
+
+    env.pith(&["sources", "./here:tool", "-q", "-o", "bundle"])
+        .expect_success();
+    let bundle = env.path("project/bundle");
+    for file in [
+        "project/pith.star",
+        "project/src/text",
+        "patches/tool-1/0001-fix.patch",
+        "patches/tool-1/series",
+    ] {
+        assert!(bundle.join(file).is_file(), "no {file}");
+    }
+    fs::remove_file(bundle.join("project/src/text")).expect("it is ours");
+    expect_code(&env, "S101");
+
+    // A link cannot be in a bundle: that is a gap, and no silence.
+    let link = env.path("project/here/src/link");
+    std::os::unix::fs::symlink("text", &link).expect("it is ours");
+    let said = env
+        .pith(&["sources", "./here:tool", "-o", "other"])
+        .expect_status(3);
+    assert!(
+        said.stderr.contains("the link `src/link`"),
+        "{}",
+        said.stderr
+    );
+
+    if is_full() {
+        env.pith(&["sources", "--verify", "here.tar", "--rebuild"])
+            .expect_success();
+        for target in ["jq", "nginx"] {
+            let file = format!("{target}.tar");
+            env.pith(&["sources", target, "-q", "-o", &file, "--toolchain"])
+                .expect_success();
+            // The toolchain is in it: the store of the machine has nothing to give.
+            let other = TestEnv::new();
+            let place = env.path(&format!("project/{file}")).display().to_string();
+            other
+                .pith(&["sources", "--verify", &place, "--rebuild"])
+                .expect_success();
+        }
+    }
+}
