@@ -1,6 +1,8 @@
 //! What is kept beside an image that is pushed: bills of materials and how it was made.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pack::attest::{
@@ -8,14 +10,18 @@ use pack::attest::{
 };
 use pack::oci::{Digest, Timestamp};
 use pack::sign::Attachment;
+use pack::vulns::VexError;
 use pack::{Image, ImageName};
+use recipes::model::Platform;
 use store::registry::Repository;
 use store::trust::SecretKey;
 use store::{LocalStore, StorePath};
+use thiserror::Error;
 
+use crate::commands::sources::write_sources;
 use crate::context::Context;
 use crate::documents::configured;
-use crate::error::CommandError;
+use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
 use crate::key_file::read_secret;
 
@@ -26,6 +32,27 @@ const DOCUMENTS_VERSION: u32 = 2;
 /// Who made an image where nobody signs for it.
 const UNNAMED_BUILDER: &str = "urn:pith:builder:unnamed";
 
+/// Sources were asked for of more than one image.
+#[derive(Debug, Error)]
+#[error("`--sources` is for one target and one platform")]
+struct OneImage;
+
+/// A file is no OpenVEX document.
+#[derive(Debug, Error)]
+#[error("`{}` cannot be attached", path.display())]
+struct BadVex {
+    path: PathBuf,
+    source: VexError,
+}
+
+/// A file cannot be read.
+#[derive(Debug, Error)]
+#[error("cannot read `{}`", path.display())]
+struct ReadError {
+    path: PathBuf,
+    source: io::Error,
+}
+
 /// What is attached to an image in a registry.
 #[derive(Debug, Args)]
 pub(crate) struct AttestArgs {
@@ -35,11 +62,25 @@ pub(crate) struct AttestArgs {
     /// Sign what is attached with the secret key in FILE, so that `cosign verify-attestation` can tell whose it is
     #[arg(long = "attest-key", value_name = "FILE", conflicts_with = "no_attest")]
     key: Option<PathBuf>,
+    /// Attach statements about vulnerabilities to what is pushed, in OpenVEX, as `pith vulns --vex` writes them; may be repeated
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "pushes",
+        conflicts_with = "no_attest"
+    )]
+    vex: Vec<PathBuf>,
+    /// Attach the corresponding source to what is pushed, as `pith sources` bundles it
+    #[arg(long, requires = "pushes", conflicts_with = "no_attest")]
+    sources: bool,
 }
 
 /// Attaches documents to images; all decided before anything is built.
 pub(crate) struct Attester {
     key: Option<SecretKey>,
+    vex: Vec<Attachment>,
+    /// What the sources are of, where they are attached.
+    sources: Option<(String, Platform)>,
     options: BillOptions,
     parameters: Parameters,
     is_on: bool,
@@ -50,13 +91,23 @@ impl AttestArgs {
     pub(crate) fn attester(
         &self,
         parameters: Parameters,
+        platforms: &[Platform],
         created: Timestamp,
         context: &Context,
     ) -> Result<Attester, CommandError> {
+        let sources = match (parameters.targets.as_slice(), platforms) {
+            _ if !self.sources => None,
+            ([target], [platform]) => Some((target.clone(), *platform)),
+            _ => return Err(CommandError::new(ExitStatus::Usage, OneImage)),
+        };
+        let vex = self.vex.iter();
+        let vex = vex.map(|file| read_vex(&context.directory().join(file)));
         let key = self.key.as_ref();
         let key = key.map(|file| read_secret(&context.directory().join(file)));
         Ok(Attester {
             key: key.transpose()?,
+            vex: vex.collect::<Result<_, _>>()?,
+            sources,
             options: configured(context, FileDetail::None, Some(created))?,
             parameters,
             is_on: !self.no_attest,
@@ -73,6 +124,8 @@ impl Attester {
     ) -> Result<Self, CommandError> {
         Ok(Self {
             key: None,
+            vex: Vec::new(),
+            sources: None,
             options: configured(context, FileDetail::None, Some(created))?,
             parameters,
             is_on: true,
@@ -95,6 +148,7 @@ impl Attester {
         }
         let attachments = self.attachments(context, store, image, paths, Some(name))?;
         let count = image.attach(name, repository, &attachments, self.key.as_ref())?;
+        let count = count + self.attach_sources(context, image, (name, repository))?;
         image.note_attached(name, wanted);
         Ok(count)
     }
@@ -121,7 +175,31 @@ impl Attester {
         for format in FORMATS {
             attachments.push(Attachment::bill(&bill, format).map_err(AttestError::from)?);
         }
+        attachments.extend_from_slice(&self.vex);
         Ok(attachments)
+    }
+
+    /// Bundles the source of an image, where it is wanted, and attaches it. Returns how many bundles there are.
+    fn attach_sources(
+        &self,
+        context: &Context,
+        image: &Image<'_>,
+        (name, repository): (&ImageName, &Repository),
+    ) -> Result<usize, CommandError> {
+        let Some((target, platform)) = &self.sources else {
+            return Ok(0);
+        };
+        let directory = tempfile::tempdir().map_err(CommandError::failed)?;
+        let file = directory.path().join("sources.tar");
+        let bundled = write_sources(context, target, *platform, self.key.as_ref(), &file)?;
+        if bundled != image.manifest_digest()?.to_string() {
+            let note = format!(
+                "the sources become the image {bundled}, which has these packages and is packed as `pith pack {target}` does it"
+            );
+            context.printer().note(&note);
+        }
+        image.attach_sources(name, repository, &file)?;
+        Ok(1)
     }
 
     /// Returns the bill of an image of the closure of `paths`, as a document.
@@ -140,6 +218,18 @@ impl Attester {
         Ok(bill.write(format).map_err(AttestError::from)?)
     }
 
+    /// What there is among the documents.
+    pub(crate) fn kinds(&self) -> String {
+        let mut kinds = "bills of materials and provenance".to_owned();
+        if !self.vex.is_empty() {
+            kinds.push_str(", statements about vulnerabilities");
+        }
+        if self.sources.is_some() {
+            kinds.push_str(", sources");
+        }
+        kinds
+    }
+
     /// Tells apart what would be written for one image.
     fn fingerprint(&self) -> Digest {
         let key = self.key.as_ref().map(SecretKey::public);
@@ -149,7 +239,21 @@ impl Attester {
             &self.parameters,
             key,
             FORMATS,
+            (&self.vex, &self.sources),
         );
         Digest::of(format!("{said:?}").as_bytes())
     }
+}
+
+fn read_vex(path: &Path) -> Result<Attachment, CommandError> {
+    let bytes = fs::read(path).map_err(|source| {
+        CommandError::failed(ReadError {
+            path: path.to_path_buf(),
+            source,
+        })
+    })?;
+    Attachment::vex(bytes).map_err(|source| {
+        let path = path.to_path_buf();
+        CommandError::new(ExitStatus::Damaged, BadVex { path, source })
+    })
 }

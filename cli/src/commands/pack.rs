@@ -176,9 +176,8 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     let progress = PackProgress::new(context.printer());
     let events = |event: pack::Event<'_>| progress.show(&event);
     let mut title = String::new();
-    let attester = args
-        .attest
-        .attester(args.parameters(&platforms, &options), created, context)?;
+    let parameters = args.parameters(&platforms, &options);
+    let attester = (args.attest).attester(parameters, &platforms, created, context)?;
     let mut planned = Vec::with_capacity(platforms.len());
     for platform in platforms {
         let evaluator = context.evaluator_for(platform);
@@ -268,7 +267,7 @@ impl Packed<'_> {
         }
         if attached > 0 {
             let documents = plural(attached, "document");
-            let said = format!("attached {documents}: bills of materials and provenance");
+            let said = format!("attached {documents}: {}", attester.kinds());
             context.printer().note(&said);
         }
         Ok(())

@@ -3,14 +3,20 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use pack::attest::DocumentFormat;
 use pack::audit::Part;
-use pack::audit::trace::{Background, LinkedObject, Located, TraceError, Wanted, find};
+use pack::audit::trace::{
+    Attested, Background, LinkedObject, Located, Stored, StoredKind, TraceError, Wanted, find,
+    find_stored,
+};
+use pack::existing::ExistingImage;
 use pack::oci::Digest;
 use serde::Serialize;
 use store::facts::LinkKind;
 use store::{LocalStore, StorePath};
 use thiserror::Error;
 
+use super::image::ImagePlace;
 use crate::contents::Contents;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
@@ -23,13 +29,13 @@ const SHOWN_MEMBERS: usize = 3;
 
 /// Show where a file of an image comes from: layer, store path, what was linked into it, recipe, sources, license
 ///
-/// What the store on this machine has recorded is shown; of an image whose packages it does not have, what the image says of itself.
+/// What the store on this machine has recorded is shown; of an image whose packages it does not have, what is attached to it, or what it says of itself.
 #[derive(Debug, Args)]
 pub(crate) struct TraceArgs {
-    /// `IMAGE:/path` or `TARGET:/path`; or sha256:… of a file's contents, and where to look for it
+    /// `IMAGE:/path` or `TARGET:/path`; or sha256:… of a file, a source, a patch or a layer
     #[arg(value_name = "FILE")]
     file: String,
-    /// With sha256:…, the image or target that it is in
+    /// With sha256:… of a file, the image or target that it is in; without, all that the store has recorded is looked through
     #[arg(value_name = "TARGET|IMAGE")]
     subject: Option<String>,
     #[command(flatten)]
@@ -39,12 +45,10 @@ pub(crate) struct TraceArgs {
 /// What was asked for is no file of anything.
 #[derive(Debug, Error)]
 enum Asked {
-    #[error(
-        "`{0}` names no file: write `IMAGE:/path`, `TARGET:/path`, or `sha256:…` and an image or a target"
-    )]
+    #[error("`{0}` names no file: write `IMAGE:/path`, `TARGET:/path`, or `sha256:…`")]
     NoFile(String),
-    #[error("`{0}` is asked for in nothing")]
-    Nowhere(String),
+    #[error("nothing that the store has recorded is `{0}`")]
+    Nowhere(Digest),
 }
 
 #[derive(Debug, Serialize)]
@@ -60,14 +64,25 @@ struct Traced {
     from: Option<Background>,
 }
 
+/// What is asked for: something anywhere in the store, or in one image.
+enum Question {
+    Stored(Digest),
+    Within(String, Wanted),
+}
+
 /// Finds the file and shows what is known of it.
 pub(crate) fn trace(args: &TraceArgs, context: &Context) -> Result<(), CommandError> {
-    let (subject, wanted) = asked(args)?;
+    let question = asked(args)?;
     let store = context.open_store()?;
+    let (subject, wanted) = match question {
+        Question::Stored(digest) => return trace_stored(context, &store, digest),
+        Question::Within(subject, wanted) => (subject, wanted),
+    };
     let contents = Contents::find(&subject, &args.registry, context, &store)?;
     let image = contents.open()?;
     let found = find(&image, &wanted).map_err(failed)?;
     let bill = image.bill().map_err(CommandError::from)?;
+    let mut attested = None;
     let mut files = Vec::with_capacity(found.len());
     for at in found {
         let file = at.file.as_deref().unwrap_or_default();
@@ -77,9 +92,18 @@ pub(crate) fn trace(args: &TraceArgs, context: &Context) -> Result<(), CommandEr
         };
         let from = match known {
             Some(part) => Some(Background::of(&part, file)),
-            None => (bill.iter())
-                .find(|package| Some(&package.path) == at.object.as_ref())
-                .map(Background::of_bill),
+            None => {
+                if attested.is_none() {
+                    attested = Some(fetch_attested(&contents, &image)?);
+                }
+                let of = |object| attested.as_ref().and_then(|it| it.background(object));
+                let said = at.object.as_ref().and_then(of);
+                said.or_else(|| {
+                    let mut packages = bill.iter();
+                    let package = packages.find(|one| Some(&one.path) == at.object.as_ref());
+                    package.map(Background::of_bill)
+                })
+            }
         };
         files.push(Traced { at, from });
     }
@@ -93,13 +117,53 @@ pub(crate) fn trace(args: &TraceArgs, context: &Context) -> Result<(), CommandEr
     Ok(())
 }
 
+/// Reads what is attached to an image that is in a registry.
+fn fetch_attested(
+    contents: &Contents,
+    image: &ExistingImage<'_>,
+) -> Result<Attested, CommandError> {
+    let Contents::Existing(ImagePlace::Registry(place)) = contents else {
+        return Ok(Attested::default());
+    };
+    let (_, repository) = place.as_ref();
+    let bill = image.fetch_bill(repository, DocumentFormat::Spdx2)?;
+    let provenance = image.fetch_provenance(repository)?;
+    Ok(Attested::new(bill.as_deref(), provenance.as_ref()))
+}
+
+/// Shows what a digest is of, in all that the store has.
+fn trace_stored(context: &Context, store: &LocalStore, digest: Digest) -> Result<(), CommandError> {
+    let matches = find_stored(store, digest).map_err(failed)?;
+    let printer = context.printer();
+    if matches.unrecorded > 0 {
+        let objects = plural(matches.unrecorded, "store path");
+        printer.detail(&format!(
+            "of {objects} it is not recorded which files they have"
+        ));
+    }
+    if matches.found.is_empty() {
+        let error = CommandError::new(ExitStatus::No, Asked::Nowhere(digest));
+        return Err(error.hint(format!(
+            "`pith trace {digest} IMAGE` looks for it in an image"
+        )));
+    }
+    if printer.is_json() {
+        return Ok(printer.json(&matches)?);
+    }
+    for stored in &matches.found {
+        printer.result(&stored_text(stored))?;
+    }
+    Ok(())
+}
+
 /// What is asked for, and of what.
-fn asked(args: &TraceArgs) -> Result<(String, Wanted), CommandError> {
+fn asked(args: &TraceArgs) -> Result<Question, CommandError> {
     let usage = |error| CommandError::new(ExitStatus::Usage, error);
     if let Ok(digest) = args.file.parse::<Digest>() {
-        let subject = args.subject.clone();
-        let subject = subject.ok_or_else(|| usage(Asked::Nowhere(args.file.clone())))?;
-        return Ok((subject, Wanted::Contents(digest)));
+        return Ok(match &args.subject {
+            Some(subject) => Question::Within(subject.clone(), Wanted::Contents(digest)),
+            None => Question::Stored(digest),
+        });
     }
     // `docker://` has such a place too, and no path begins with two slashes.
     let places = args.file.match_indices(":/").map(|(at, _)| at);
@@ -110,7 +174,7 @@ fn asked(args: &TraceArgs) -> Result<(String, Wanted), CommandError> {
         (Some(at), None) if at > 0 => {
             let (subject, path) = args.file.split_at(at);
             let path = path.trim_start_matches(':').as_bytes().to_vec();
-            Ok((subject.to_owned(), Wanted::Path(path)))
+            Ok(Question::Within(subject.to_owned(), Wanted::Path(path)))
         }
         _ => Err(usage(Asked::NoFile(args.file.clone()))),
     }
@@ -120,7 +184,8 @@ fn failed(error: TraceError) -> CommandError {
     let status = match error {
         TraceError::Layer { .. } => ExitStatus::Damaged,
         TraceError::NotThere { .. } | TraceError::Dangling { .. } => ExitStatus::No,
-        TraceError::Image(_) => ExitStatus::Failed,
+        TraceError::Record(_) => ExitStatus::Damaged,
+        TraceError::Image(_) | TraceError::Db(_) => ExitStatus::Failed,
     };
     CommandError::new(status, error)
 }
@@ -142,11 +207,7 @@ fn recorded(
 fn text(traced: &Traced) -> String {
     let at = &traced.at;
     let mut text = format!("{}\n", at.path);
-    // Writing to a String cannot fail.
-    let mut line = |key: &str, value: &str| {
-        let value = value.replace(char::is_control, "?");
-        let _ = writeln!(text, "{key:>11}  {value}");
-    };
+    let mut line = |key: &str, value: &str| add_line(&mut text, key, value);
     for link in &at.links {
         line("through", link);
     }
@@ -175,6 +236,45 @@ fn text(traced: &Traced) -> String {
         );
         return text;
     };
+    add_background(&mut text, from);
+    text
+}
+
+/// Describes what a digest is of.
+fn stored_text(stored: &Stored) -> String {
+    let mut text = format!("{}\n", stored.object.to_logical());
+    let mut line = |key: &str, value: &str| add_line(&mut text, key, value);
+    match &stored.kind {
+        StoredKind::File { file, size_bytes } if file.is_empty() => {
+            line("file", &format!("the object itself, {size_bytes} bytes"));
+        }
+        StoredKind::File { file, size_bytes } => {
+            line("file", &format!("{file}, {size_bytes} bytes"));
+        }
+        StoredKind::Source { name, .. } => line("made of", name),
+        StoredKind::Patch { name } => line("changed by", name),
+        StoredKind::Layer(layer) => {
+            let form = layer.compression.as_deref().unwrap_or("tar");
+            let size_bytes = layer.tar_size_bytes;
+            line(
+                "layer",
+                &format!("as {form}, {size_bytes} bytes of tar, of an image of it"),
+            );
+        }
+    }
+    add_background(&mut text, &stored.from);
+    text
+}
+
+fn add_line(text: &mut String, key: &str, value: &str) {
+    let value = value.replace(char::is_control, "?");
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{key:>11}  {value}");
+}
+
+/// Adds where something comes from.
+fn add_background(text: &mut String, from: &Background) {
+    let mut line = |key: &str, value: &str| add_line(text, key, value);
     let version = from.software_version.as_deref().unwrap_or_default();
     line(
         "component",
@@ -210,10 +310,11 @@ fn text(traced: &Traced) -> String {
     for (expression, file) in &from.license.found {
         line("", &format!("{expression} in the words of {file}"));
     }
-    if from.known_from == "bill" {
-        line("", "this is what the image says of itself");
+    match from.known_from {
+        "bill" => line("", "this is what the image says of itself"),
+        "attestations" => line("", "this is what is attached to the image"),
+        _ => {}
     }
-    text
 }
 
 /// What was linked, and how much of it.

@@ -88,7 +88,7 @@ impl Gathered {
 }
 
 impl Part {
-    fn load(store: &LocalStore, info: PathInfo) -> Result<Self, GatherError> {
+    pub(super) fn load(store: &LocalStore, info: PathInfo) -> Result<Self, GatherError> {
         let object = info.component.as_ref().and_then(|of| of.facts.as_ref());
         let facts = object.map_or(Ok(None), |object| load_facts(store, object))?;
         Ok(Self { info, facts })

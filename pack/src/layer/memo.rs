@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Compression, FORMAT_VERSION, LayerDigests, RecipeDigest};
 use crate::oci::{DiffId, Digest, to_canonical_json};
 
+/// What the name of a layer's first record ends with.
+const TAR: &str = "tar";
+
 /// The memo in a directory of the store.
 #[derive(Debug, Clone)]
 pub(crate) struct Memo {
@@ -65,7 +68,34 @@ impl Memo {
 
     /// Returns the diff id of the layer, with whatever compression it was made.
     pub(crate) fn find_diff_id(&self, recipe: RecipeDigest) -> Option<DiffId> {
-        Some(self.read::<TarRecord>(&tar_name(recipe))?.diff_id)
+        Some(self.find_tar(recipe)?.0)
+    }
+
+    /// Returns the diff id of the layer and the size of its tar.
+    pub(crate) fn find_tar(&self, recipe: RecipeDigest) -> Option<(DiffId, u64)> {
+        let tar = self.read::<TarRecord>(&tar_name(recipe))?;
+        Some((tar.diff_id, tar.size))
+    }
+
+    /// Returns the recipes of all layers that are remembered, ascending.
+    pub(crate) fn recipes(&self) -> Vec<RecipeDigest> {
+        let names = self.names(&format!(".{TAR}"));
+        let mut recipes: Vec<RecipeDigest> =
+            (names.iter().filter_map(|name| RecipeDigest::parse(name))).collect();
+        recipes.sort_unstable();
+        recipes
+    }
+
+    /// Returns the names of the records that end so, without the end, in no order; none where the directory cannot be read.
+    pub(crate) fn names(&self, end: &str) -> Vec<String> {
+        let entries = fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names
+            .filter_map(|name| name.strip_suffix(end).map(str::to_owned))
+            .collect()
     }
 
     /// Remembers what a layer became. Errors are ignored: the memo only saves work.
@@ -125,7 +155,7 @@ impl Memo {
 }
 
 fn tar_name(recipe: RecipeDigest) -> String {
-    format!("{recipe}.tar")
+    format!("{recipe}.{TAR}")
 }
 
 fn blob_name(recipe: RecipeDigest, compression: Compression) -> String {

@@ -4,6 +4,7 @@
 
 mod codec;
 mod encode;
+mod known;
 mod memo;
 mod piece;
 mod plan;
@@ -22,6 +23,7 @@ pub use codec::Compression;
 pub(crate) use codec::{GZIP_LEVEL, ZSTD_LEVEL};
 pub use encode::LayerDigests;
 pub(crate) use encode::{Encoded, Encoder};
+pub use known::{KnownLayer, find_known_layers};
 pub(crate) use memo::Memo;
 pub use plan::{
     Chance, LayerMode, LayerPlan, LayerReason, LayerRule, PlanError, PlanFile, PlanOptions,

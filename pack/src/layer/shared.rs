@@ -28,6 +28,8 @@ use crate::oci::{DiffId, Digest, to_canonical_json};
 pub const LAYER_OUTPUT: &str = "layer";
 /// How the making of layers is confined: no program but this one takes part.
 const SANDBOX: &str = "full";
+/// What the names of the lists end with.
+const NOTED: &str = ".layers";
 /// Layers that are remembered of one store object.
 const REMEMBERED: usize = 128;
 
@@ -90,8 +92,20 @@ pub(crate) fn note_layers(memo: &Memo, requested: &[StorePath], recipes: &[Recip
     }
 }
 
+/// Returns the digests, as text, of the store paths that images with a layer were packed for; ascending.
+pub(super) fn noted_for(memo: &Memo, recipe: RecipeDigest) -> Vec<String> {
+    let wanted = recipe.to_string();
+    let mut found = memo.names(NOTED);
+    found.retain(|digits| {
+        let of: LayersOf = memo.read(&format!("{digits}{NOTED}")).unwrap_or_default();
+        of.layers.contains(&wanted)
+    });
+    found.sort_unstable();
+    found
+}
+
 fn file_name(path: &StorePath) -> String {
-    format!("{}.layers", path.digest())
+    format!("{}{NOTED}", path.digest())
 }
 
 /// Puts into the store what is remembered of the layers of images that were made for `targets`, for a cache to take. Returns the store objects, sorted.

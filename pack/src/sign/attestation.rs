@@ -5,7 +5,7 @@ use serde_json::Value;
 use store::{registry::Repository, trust::SecretKey};
 
 use super::{
-    ImageKey, SignError,
+    ImageKey, SOURCES, SignError,
     bundle::{self, BUNDLE, SIGNED},
     referrer::{AttachedDocument, PREDICATE_TYPE, Referrer, about, attach, fetch_layer},
     referrers::Referrers,
@@ -15,10 +15,15 @@ use crate::{
     attest::{Bill, BillFault, DocumentFormat, PROVENANCE, Provenance, bill_subjects},
     existing::{BillPackage, Entry, ExistingImage, packages_of},
     oci::{Descriptor, Digest, ImageName},
+    vulns::{VexError, read_vex},
 };
 
 /// The media type of a statement without a signature.
 const STATEMENT: &str = "application/vnd.in-toto+json";
+/// The media type of statements about vulnerabilities in OpenVEX, as scanners look for them.
+const VEX: &str = "application/vnd.openvex+json";
+/// What a statement with such a document in it is called.
+const VEX_PREDICATE: &str = "https://openvex.dev/ns/v0.2.0";
 /// Documents of one image that are looked at.
 const MAX_DOCUMENTS: usize = 100;
 /// Bytes of a document that are read at most: a bill of 60 000 files has some 40 million.
@@ -49,6 +54,17 @@ impl Attachment {
         })
     }
 
+    /// Statements about vulnerabilities in OpenVEX.
+    pub fn vex(bytes: Vec<u8>) -> Result<Self, VexError> {
+        read_vex(&bytes, "")?;
+        Ok(Self {
+            media_type: Some(VEX),
+            predicate_type: VEX_PREDICATE,
+            predicate: serde_json::from_slice(&bytes)?,
+            bytes,
+        })
+    }
+
     /// How an image was made.
     #[must_use]
     pub fn provenance(provenance: &Provenance) -> Self {
@@ -68,6 +84,10 @@ pub struct AttestationCheck {
     pub bills: usize,
     /// How many statements say how the image was made.
     pub provenances: usize,
+    /// How many OpenVEX documents say which vulnerabilities do no harm, plain and signed ones.
+    pub vex: usize,
+    /// How many bundles of sources there are. What is in them is not looked at.
+    pub sources: usize,
     /// How many of all of these are signed by the key that was asked for.
     pub signed: usize,
     /// Bills that do not say which image they are of: those of others.
@@ -149,7 +169,7 @@ pub(crate) fn documents_about(
         .collect()
 }
 
-fn subject_of(manifest: &Descriptor) -> Entry {
+pub(super) fn subject_of(manifest: &Descriptor) -> Entry {
     Entry {
         media_type: manifest.media_type.clone(),
         digest: manifest.digest,
@@ -206,6 +226,34 @@ impl ExistingImage<'_> {
             }
         }
         Ok(check)
+    }
+
+    /// Reads how an image was made: the predicate of the provenance that is kept beside it in `repository`, the last one of several. Whoever signed it is
+    /// believed.
+    pub fn fetch_provenance(&self, repository: &Repository) -> Result<Option<Value>, SignError> {
+        let referrers = Referrers {
+            repository,
+            what: self.name(),
+        };
+        let mut found = None;
+        for document in self.documents(None)?.manifests {
+            let subject = document.entry.digest;
+            let listed = referrers.list(subject)?.into_iter();
+            let is_one = |entry: &Entry| {
+                entry.annotations.get(PREDICATE_TYPE).map(String::as_str) == Some(PROVENANCE)
+            };
+            for entry in listed.filter(is_one).take(MAX_DOCUMENTS) {
+                let kind = entry.artifact_type.as_deref().unwrap_or_default();
+                let bytes = fetch_layer(&referrers, &entry, kind, MAX_DOCUMENT_BYTES)?;
+                let statement = bytes.and_then(|bytes| match kind {
+                    BUNDLE => bundle::payload(&bytes),
+                    _ => serde_json::from_slice(&bytes).ok(),
+                });
+                let statement = statement.filter(|it| bundle::is_about(it, subject));
+                found = statement.map(|it| it["predicate"].clone()).or(found);
+            }
+        }
+        Ok(found)
     }
 
     /// Reads the bill of this format that is kept beside an image in `repository`, the last one of several.
@@ -323,8 +371,13 @@ fn check_one(
                 None => return Ok(()),
             }
         }
+        (SOURCES, _) => {
+            check.sources += 1;
+            return Ok(());
+        }
         (kind, _) => {
-            let is_bill = kind.starts_with("application/spdx+json")
+            let is_bill = kind == VEX
+                || kind.starts_with("application/spdx+json")
                 || kind == DocumentFormat::CycloneDx17.media_type();
             if !is_bill {
                 return Ok(());
@@ -336,11 +389,24 @@ fn check_one(
                 wrong(kind, "cannot be read".to_owned());
                 return Ok(());
             };
-            serde_json::json!({"predicateType": "", "predicate": document})
+            let predicate_type = if kind == VEX { VEX_PREDICATE } else { "" };
+            serde_json::json!({"predicateType": predicate_type, "predicate": document})
         }
     };
     if predicate["predicateType"] == PROVENANCE {
         check.provenances += 1;
+        return Ok(());
+    }
+    if predicate["predicateType"] == VEX_PREDICATE {
+        check.vex += 1;
+        let named = vex_images(&predicate["predicate"]);
+        if !named.is_empty() && !named.iter().any(|id| id.contains(&subject.to_hex())) {
+            check.wrong.push(WrongAttestation {
+                referrer: entry.digest,
+                kind: kind.to_owned(),
+                problem: format!("is about {}, and not about this image", named.join(", ")),
+            });
+        }
         return Ok(());
     }
     check.bills += 1;
@@ -359,4 +425,15 @@ fn check_one(
         });
     }
     Ok(())
+}
+
+/// The images that an OpenVEX document says it is about, by package URLs with a digest; most are about software, and none.
+fn vex_images(document: &Value) -> Vec<&str> {
+    let statements = document["statements"].as_array().into_iter().flatten();
+    let products = statements.flat_map(|one| one["products"].as_array().into_iter().flatten());
+    let ids = products.filter_map(|product| product["@id"].as_str());
+    let mut images: Vec<&str> = ids.filter(|id| id.starts_with("pkg:oci/")).collect();
+    images.sort_unstable();
+    images.dedup();
+    images
 }

@@ -116,6 +116,13 @@ pub(super) fn is_about(statement: &Value, digest: Digest) -> bool {
     subjects.any(|subject| subject["digest"]["sha256"] == hex.as_str())
 }
 
+/// Returns the statement in a bundle, whoever has signed it.
+pub(super) fn payload(bundle: &[u8]) -> Option<Value> {
+    let bundle: Bundle = serde_json::from_slice(bundle).ok()?;
+    let payload = STANDARD.decode(&bundle.dsse_envelope.payload).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
 /// Returns the statement in a bundle that the owner of `key` has signed, whatever it says.
 pub(super) fn open(bundle: &[u8], key: &ImageKey) -> Result<Value, Unsigned> {
     let bundle: Bundle = serde_json::from_slice(bundle).map_err(|_| Unsigned::Format)?;

@@ -8,12 +8,15 @@
 
 mod attestation;
 mod bundle;
+mod file;
 mod image;
 mod key;
 mod legacy;
 mod referrer;
 mod referrers;
 mod simple;
+
+use std::{io, path::PathBuf};
 
 use store::registry::RegistryError;
 use thiserror::Error;
@@ -24,6 +27,7 @@ pub(crate) use attestation::documents_about;
 pub use attestation::{Attachment, AttestationCheck, WrongAttestation};
 pub use bundle::Unsigned;
 pub(crate) use bundle::{sign as sign_digest, verify as verify_digest};
+pub use file::SOURCES;
 pub use image::{SignatureCheck, SignatureForms, Signed, sign_bundle, verify_bundle};
 pub use key::ImageKey;
 pub(crate) use referrer::AttachedDocument;
@@ -37,6 +41,15 @@ pub enum SignError {
     /// The image that is to be described could not be made.
     #[error(transparent)]
     Made(Box<ImageError>),
+    /// What is to be attached cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The registry did not do what it was asked.
     #[error("cannot keep or read signatures of `{name}`")]
     Registry {

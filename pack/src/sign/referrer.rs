@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Read as _};
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use store::registry::{Begun, RegistryError};
 
 use super::{SignError, bundle::BUNDLE, referrers::Referrers};
@@ -69,15 +69,45 @@ pub(super) fn attach(
 /// Makes a document one about a manifest.
 pub(super) fn about(subject: &Entry, referrer: Referrer<'_>) -> AttachedDocument {
     let layer = Descriptor::of(referrer.media_type, &referrer.bytes);
-    let empty = Descriptor::of(EMPTY_TYPE, EMPTY);
-    let mut annotations = referrer.annotations;
+    let described = json!(layer);
+    let kind = referrer.media_type;
+    let (listed, manifest) = manifest(subject, kind, &described, referrer.annotations);
+    AttachedDocument {
+        listed,
+        manifest,
+        blobs: [
+            (Descriptor::of(EMPTY_TYPE, EMPTY), EMPTY.to_vec()),
+            (layer, referrer.bytes),
+        ],
+    }
+}
+
+/// Writes the manifest of something of which the one blob, `layer`, is there.
+pub(super) fn attach_blob(
+    referrers: &Referrers<'_>,
+    subject: &Entry,
+    artifact_type: &str,
+    layer: &Value,
+) -> Result<(), SignError> {
+    send(referrers, &Descriptor::of(EMPTY_TYPE, EMPTY), EMPTY)?;
+    let (listed, manifest) = manifest(subject, artifact_type, layer, BTreeMap::new());
+    referrers.add(subject.digest, &listed, &manifest)
+}
+
+/// Returns the manifest by which a blob refers to another one, and how lists name it.
+fn manifest(
+    subject: &Entry,
+    artifact_type: &str,
+    layer: &Value,
+    mut annotations: BTreeMap<&'static str, &str>,
+) -> (Entry, Vec<u8>) {
     annotations.insert(annotation::CREATED, CREATED);
     let annotations = json!(annotations);
     let manifest = to_canonical_json(&json!({
         "schemaVersion": 2,
         "mediaType": media_type::MANIFEST,
-        "artifactType": referrer.media_type,
-        "config": empty,
+        "artifactType": artifact_type,
+        "config": Descriptor::of(EMPTY_TYPE, EMPTY),
         "layers": [layer],
         "subject": {
             "mediaType": subject.media_type,
@@ -90,15 +120,11 @@ pub(super) fn about(subject: &Entry, referrer: Referrer<'_>) -> AttachedDocument
         media_type: media_type::MANIFEST.to_owned(),
         digest: Digest::of(&manifest),
         size_bytes: manifest.len() as u64,
-        artifact_type: Some(referrer.media_type.to_owned()),
+        artifact_type: Some(artifact_type.to_owned()),
         annotations: serde_json::from_value(annotations).unwrap_or_default(),
         platform: None,
     };
-    AttachedDocument {
-        listed,
-        manifest,
-        blobs: [(empty, EMPTY.to_vec()), (layer, referrer.bytes)],
-    }
+    (listed, manifest)
 }
 
 /// Makes sure of a small blob.

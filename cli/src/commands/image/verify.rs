@@ -196,11 +196,26 @@ fn tell_attached(attached: &AttestationCheck, context: &Context) {
     let AttestationCheck {
         bills,
         provenances,
+        vex,
+        sources,
         signed,
         unnamed,
         ..
     } = attached;
-    if bills + provenances == 0 {
+    let kinds = [
+        (*bills, "bill of materials", "bills of materials"),
+        (*provenances, "provenance", "provenances"),
+        (*vex, "OpenVEX document", "OpenVEX documents"),
+        (*sources, "bundle of sources", "bundles of sources"),
+    ];
+    let found: Vec<String> = (kinds.into_iter())
+        .filter_map(|(count, one, several)| match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            count => Some(format!("{count} {several}")),
+        })
+        .collect();
+    if found.is_empty() {
         return;
     }
     let unnamed = match unnamed {
@@ -208,8 +223,8 @@ fn tell_attached(attached: &AttestationCheck, context: &Context) {
         count => format!("; {count} do not say which image they are of"),
     };
     context.printer().note(&format!(
-        "attached: {}, {signed} of them signed by the key{unnamed}",
-        plural(bills + provenances, "document"),
+        "attached: {}; {signed} of them signed by the key{unnamed}",
+        found.join(", "),
     ));
 }
 

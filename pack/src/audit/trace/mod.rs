@@ -1,21 +1,26 @@
 //! From a file back to where it comes from: layer and offset, store path, what it was linked of, recipe, sources, license.
 //!
 //! Two steps that know nothing of each other: [`find`] reads an image and says where a file lies in it; [`Background::of`] says what is recorded of a store path. Of
-//! an image alone, what its bill of materials says is all there is.
+//! an image alone there is what is attached to it ([`Attested`]), or only the bill of materials that it has in it. [`find_stored`] needs no image: it says what a
+//! digest is of in all that a store has.
 //!
 //! Not responsible for: whether the image is what it says ([`bytes`](super::bytes)).
 
+mod attested;
 mod background;
 mod find;
+mod stored;
 
 use serde::Serialize;
-use store::StorePath;
+use store::{DbError, StorePath};
 
-use super::bytes::BytesError;
+use super::{GatherError, bytes::BytesError};
 use crate::oci::Digest;
 
+pub use attested::Attested;
 pub use background::{Background, License, LinkedObject, TracedSource};
 pub use find::{Wanted, find};
+pub use stored::{Stored, StoredKind, StoredMatches, find_stored};
 
 /// A file of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +57,12 @@ pub enum TraceError {
     /// The image cannot be read.
     #[error(transparent)]
     Image(#[from] BytesError),
+    /// What the store has recorded cannot be read.
+    #[error(transparent)]
+    Record(#[from] GatherError),
+    /// The database cannot be read.
+    #[error(transparent)]
+    Db(#[from] DbError),
     /// A layer is damaged.
     #[error("the layer {layer} {problem}")]
     Layer {
