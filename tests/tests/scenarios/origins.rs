@@ -1,11 +1,12 @@
-//! Where bytes come from: accounts of images, traces, notices, and bundles of sources that become the same image again.
+//! Where bytes come from: accounts of images, what bills say of them, traces and notices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
-use serde_json::Value;
-use tests::TestEnv;
+use pack::oci::Digest;
+use serde_json::{Value, json};
+use tests::other_servers::Registry;
+use tests::{TestEnv, is_root};
 
 #[test]
 fn every_byte_of_an_image_is_accounted_for_and_a_planted_file_is_not() {
@@ -42,6 +43,22 @@ fn every_byte_of_an_image_is_accounted_for_and_a_planted_file_is_not() {
         .pith(&["audit", "--bytes", "hello.tar"])
         .expect_status(4);
     assert!(said.stdout.contains("B101: "), "{}", said.stdout);
+
+    // A file that somebody has put there.
+    env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
+        .expect_success();
+    env.write("dark.bin", "unexpected");
+    let mut insert = vec!["insert"];
+    if !is_root() {
+        insert.push("--rootless");
+    }
+    let file = env.path("dark.bin").display().to_string();
+    insert.extend(["--image", "layout:latest", &file, "/opt/dark.bin"]);
+    env.tool("umoci", &insert).expect_success();
+    // The other program's layer is also none that pith writes, which counts for more.
+    let said = env.pith(&["audit", "--bytes", "layout"]).expect_status(4);
+    let expected = "B102: `/opt/dark.bin` belongs to no store path";
+    assert!(said.stdout.contains(expected), "{}", said.stdout);
 }
 
 #[test]
@@ -53,7 +70,7 @@ fn a_file_is_traced_to_its_recipe_and_sources() {
     for file in ["hello.tar:/bin/hello", "hello:/bin/hello"] {
         let traced = env.pith(&["trace", file, "--json"]).expect_success().json();
         let traced = &traced["files"][0];
-        assert_eq!(traced["links"], serde_json::json!(["/bin/hello"]));
+        assert_eq!(traced["links"], json!(["/bin/hello"]));
         let object = traced["object"].as_str().expect("it is of a store path");
         assert!(path.line().ends_with(object), "{object}");
         let from = &traced["from"];
@@ -83,61 +100,197 @@ fn a_file_is_traced_to_its_recipe_and_sources() {
     env.pith(&["trace", "hello.tar"]).expect_status(2);
 }
 
-#[test]
-fn a_bundle_of_sources_becomes_the_same_image_again_and_damage_is_found() {
-    let env = TestEnv::with_shared_store();
-    let packed = env.pith(&["pack", "hello", "-q", "-o", "hello.tar", "--json"]);
-    let digest = packed.expect_success().json()["manifest"].clone();
-    let written = env.pith(&["sources", "hello", "-o", "hello-sources.tar", "--json"]);
-    let written = written.expect_success().json();
-    assert_eq!(written["image"], digest);
-    assert_eq!(written["gaps"], Value::Array(Vec::new()));
-    env.pith(&["sources", "hello", "-o", "again.tar"])
-        .expect_success();
-    let read = |name: &str| fs::read(env.path(&format!("project/{name}"))).expect("it is there");
-    assert!(
-        read("hello-sources.tar") == read("again.tar"),
-        "two bundles of one closure differ"
-    );
-
-    let checked = env.pith(&["sources", "--verify", "again.tar", "--rebuild", "--json"]);
-    let checked = checked.expect_success().json();
-    assert_eq!(checked["rebuilt"], digest);
-
-    env.pith(&["sources", "hello", "-o", "bundle"])
-        .expect_success();
-    let bundle = env.path("project/bundle");
-    let manifest = fs::read(bundle.join("MANIFEST.json")).expect("it is there");
-    let manifest: Value = serde_json::from_slice(&manifest).expect("it is JSON");
-    let components = manifest["components"].as_array().expect("there are some");
-    let component = |name: &str| {
-        let found = components.iter().find(|one| one["name"] == name);
-        found.expect("it is in the bundle")
-    };
-    // The C library is made of Debian's binaries; its license asks for what they were built from.
-    let packages = component("glibc")["source_packages"].as_array();
-    let packages = packages.expect("there is a list").iter();
-    let packages: BTreeSet<&str> = packages.filter_map(|one| one["name"].as_str()).collect();
-    for name in ["glibc_2.36.orig.tar.xz", "gcc-12_12.2.0.orig.tar.gz"] {
-        assert!(packages.contains(name), "{name} is not in {packages:?}");
+/// The regular files of an image, unpacked by another program, with their SHA-256.
+fn unpacked(env: &TestEnv, layout: &str) -> BTreeMap<String, String> {
+    let mut unpack = vec!["unpack"];
+    if !is_root() {
+        unpack.push("--rootless");
     }
-    let source = component("hello")["sources"][0]["file"].as_str();
-    let source = bundle.join(source.expect("it is in the bundle"));
-    let code = |code: &str| {
-        let said = env
-            .pith(&["sources", "--verify", "bundle"])
-            .expect_status(4);
-        assert!(said.stdout.starts_with(code), "{}", said.stdout);
+    unpack.extend(["--image", layout, "unpacked"]);
+    env.tool("umoci", &unpack).expect_success();
+    let root = env.path("project/unpacked/rootfs");
+    let mut files = BTreeMap::new();
+    let mut pending = vec![root.clone()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(&directory).expect("it was unpacked") {
+            let path = entry.expect("it can be listed").path();
+            let metadata = path.symlink_metadata().expect("it is there");
+            if metadata.is_dir() {
+                pending.push(path);
+            } else if metadata.is_file() {
+                let bytes = fs::read(&path).expect("it is ours");
+                let place = path.strip_prefix(&root).expect("it is below it");
+                let sha256 = Digest::of(&bytes).to_hex();
+                files.insert(place.display().to_string(), sha256);
+            }
+        }
+    }
+    store::testing::make_writable(&root).expect("it is ours");
+    fs::remove_dir_all(env.path("project/unpacked")).expect("it is ours");
+    files
+}
+
+#[test]
+fn the_bill_has_what_the_image_has_and_nothing_else() {
+    let env = TestEnv::with_shared_store();
+    for target in ["hello", "nginx"] {
+        let layout = format!("image-of-{target}");
+        env.pith(&["pack", target, "-q", "-f", "oci", "-o", &layout])
+            .expect_success();
+        let bill = env.pith(&["sbom", target, "-f", "spdx", "--files", "all"]);
+        let bill = bill.expect_success().json();
+
+        let packages = bill["packages"].as_array().expect("there are some");
+        let places = packages
+            .iter()
+            .filter_map(|one| one["packageFileName"].as_str());
+        let places = places.filter(|place| place.starts_with("/pith/store/"));
+        let components: BTreeSet<String> = places.map(str::to_owned).collect();
+        let closure: BTreeSet<String> = env.closure(target, &[]).into_iter().collect();
+        assert_eq!(components, closure, "{target}");
+
+        // A file's identifier begins with that of the package that has it.
+        let package_of = |id: &str| {
+            let (package, _) = id.rsplit_once("-file-").expect("it is of a package");
+            let found = packages.iter().find(|one| one["SPDXID"] == package);
+            let place = found.and_then(|one| one["packageFileName"].as_str());
+            place
+                .expect("it has a place")
+                .trim_start_matches('/')
+                .to_owned()
+        };
+        let listed = bill["files"].as_array().expect("there are some");
+        let listed: BTreeMap<String, String> = (listed.iter())
+            .map(|file| {
+                let name = file["fileName"].as_str().expect("it has a name");
+                let id = file["SPDXID"].as_str().expect("it has an identifier");
+                let name = name.trim_start_matches('.').trim_end_matches('/');
+                let sums = file["checksums"].as_array().expect("it has some");
+                let sum = sums.iter().find(|sum| sum["algorithm"] == "SHA256");
+                let sum = sum.and_then(|sum| sum["checksumValue"].as_str());
+                let sum = sum.expect("it has this one").to_owned();
+                (format!("{}{name}", package_of(id)), sum)
+            })
+            .collect();
+        let (stored, generated): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (unpacked(&env, &format!("{layout}:latest")).into_iter())
+                .partition(|(place, _)| place.starts_with("pith/store/"));
+        assert_eq!(stored, listed, "{target}");
+        let generated: Vec<&str> = generated.keys().map(String::as_str).collect();
+        let own_bill = format!("usr/share/sbom/{target}.spdx.json");
+        let known = [
+            "etc/group",
+            "etc/hosts",
+            "etc/nsswitch.conf",
+            "etc/passwd",
+            &own_bill,
+        ];
+        assert_eq!(generated, known, "{target}");
+    }
+}
+
+#[test]
+fn a_digest_alone_is_traced_through_all_that_the_store_has() {
+    let env = TestEnv::with_shared_store();
+    let packed = env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout", "--json"]);
+    let manifest = packed.expect_success().json()["manifest"].clone();
+    let object = env.pith(&["build", "hello", "-q"]).expect_success();
+    let object = object.line().trim_start_matches("/pith/store/").to_owned();
+    let found = |digest: &str, kind: &str| {
+        let report = env
+            .pith(&["trace", digest, "--json"])
+            .expect_success()
+            .json();
+        let found = report["found"].as_array().expect("there is a list").clone();
+        let mut of = found
+            .into_iter()
+            .filter(|one| one["object"] == object.as_str());
+        let one = of.find(|one| one["kind"] == kind);
+        one.unwrap_or_else(|| panic!("no {kind} in {report}"))
     };
-    let good = fs::read(&source).expect("it is there");
-    fs::write(&source, &good[1..]).expect("it is ours");
-    code("S102");
-    fs::remove_file(&source).expect("it is ours");
-    code("S101");
-    fs::write(&source, good).expect("it is ours");
-    env.pith(&["sources", "--verify", "bundle"])
+    let located = env.pith(&["trace", "hello:/bin/hello", "--json"]);
+    let located = located.expect_success().json()["files"][0].clone();
+    let sha256 = located["sha256"].as_str().expect("there is a digest");
+    let file = found(&format!("sha256:{sha256}"), "file");
+    assert_eq!(file["file"], "bin/hello");
+    assert_eq!(file["from"]["license"]["declared"], "GPL-3.0-or-later");
+    let source = "sha256:31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b";
+    assert_eq!(found(source, "source")["name"], "hello_2.10.orig.tar.gz");
+    let layer = located["layer"].as_str().expect("there is a digest");
+    assert_eq!(found(layer, "layer")["compression"], "gzip");
+    // Of a manifest nothing is recorded.
+    let manifest = manifest.as_str().expect("there is a digest");
+    env.pith(&["trace", manifest]).expect_status(3);
+}
+
+#[test]
+fn what_is_attached_to_an_image_tells_whoever_has_only_the_image() {
+    let env = TestEnv::with_shared_store();
+    let registry = Registry::start("").expect("Debian's registry starts");
+    env.pith(&["key", "generate", "-q", "-o", "mine"])
         .expect_success();
-    assert!(Path::new(&bundle).join("REBUILD.sh").is_file());
+    env.write(
+        "project/hello.vex.json",
+        r#"{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "urn:example:1", "author": "Example",
+            "timestamp": "2026-11-22T00:00:00Z", "version": 1, "statements": [{
+            "vulnerability": {"name": "CVE-2000-0001"}, "status": "not_affected",
+            "justification": "component_not_present",
+            "products": [{"@id": "pkg:generic/hello@2.10"}]}]}"#,
+    );
+    let reference = format!("{}/hello:1", registry.address);
+    let push = |arguments: &[&str]| {
+        let fixed = ["pack", "hello", "-q", "--push", &reference];
+        env.pith(&[&fixed[..], arguments].concat())
+    };
+    push(&[
+        "--attest-key",
+        "mine",
+        "--vex",
+        "hello.vex.json",
+        "--sources",
+    ])
+    .expect_success();
+    let verify = ["image", "verify", &reference, "--json"];
+    let attached = env.pith(&verify).expect_success().json()["attached"].clone();
+    for (kind, count) in [("bills", 2), ("vex", 1), ("sources", 1)] {
+        assert_eq!(attached[kind], count, "{kind} in {attached}");
+    }
+    let said = env.pith(&["image", "verify", &reference]).expect_success();
+    let expected = "attached: 2 bills of materials, 1 OpenVEX document, 1 bundle of sources";
+    assert!(said.stderr.contains(expected), "{}", said.stderr);
+
+    // On a machine that has nothing of it, and no secret.
+    let other = TestEnv::new();
+    let file = format!("docker://{reference}:/bin/hello");
+    let said = other
+        .pith(&["trace", &file, "--json"])
+        .expect_success()
+        .json();
+    let from = &said["files"][0]["from"];
+    assert_eq!(from["known_from"], "attestations");
+    let recipe = from["recipe"].as_str().expect("there is a recipe");
+    assert!(recipe.starts_with("//hello/recipe.star:"), "{recipe}");
+    let sources = from["sources"].as_array().expect("there are some");
+    let is_source = |one: &Value| {
+        one["digest"] == "sha256:31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b"
+    };
+    assert!(sources.iter().any(is_source), "{from}");
+    assert_eq!(from["license"]["declared"], "GPL-3.0-or-later");
+
+    // Statements about another image.
+    let text = fs::read_to_string(env.path("project/hello.vex.json")).expect("it is ours");
+    let digest = "0".repeat(64);
+    let of_another = format!("pkg:oci/hello@sha256%3A{digest}");
+    env.write(
+        "project/hello.vex.json",
+        &text.replace("pkg:generic/hello@2.10", &of_another),
+    );
+    push(&["--vex", "hello.vex.json"]).expect_success();
+    let said = env.pith(&verify).expect_status(4);
+    assert!(said.stderr.contains("I102"), "{}", said.stderr);
+    env.write("project/hello.vex.json", "{}");
+    push(&["--vex", "hello.vex.json"]).expect_status(4);
+    env.pith(&["pack", "hello", "--sources"]).expect_status(2);
 }
 
 #[test]
