@@ -53,7 +53,7 @@ fn every_byte_of_an_image_is_accounted_for_and_a_planted_file_is_not() {
         insert.push("--rootless");
     }
     let file = env.path("dark.bin").display().to_string();
-    insert.extend(["--image", "layout:latest", &file, "/opt/dark.bin"]);
+    insert.extend(["--image", "project/layout:latest", &file, "/opt/dark.bin"]);
     env.tool("umoci", &insert).expect_success();
     // The other program's layer is also none that pith writes, which counts for more.
     let said = env.pith(&["audit", "--bytes", "layout"]).expect_status(4);
@@ -106,7 +106,8 @@ fn unpacked(env: &TestEnv, layout: &str) -> BTreeMap<String, String> {
     if !is_root() {
         unpack.push("--rootless");
     }
-    unpack.extend(["--image", layout, "unpacked"]);
+    let layout = format!("project/{layout}");
+    unpack.extend(["--image", &layout, "project/unpacked"]);
     env.tool("umoci", &unpack).expect_success();
     let root = env.path("project/unpacked/rootfs");
     let mut files = BTreeMap::new();
