@@ -40,6 +40,7 @@ mod rebuilt_libc;
 mod registry;
 mod reproducible;
 mod sandbox_levels;
+mod scancode;
 mod script_apps;
 mod shell;
 mod sid;
