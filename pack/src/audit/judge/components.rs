@@ -85,7 +85,28 @@ impl Session<'_> {
             }
             return;
         }
-        let (code, severity, message) = match (unit.kind, self.policy.unlicensed.value) {
+        let (code, severity, message) = self.unlicensed(unit);
+        let mut diagnostic = Diagnostic::new(code, severity, message);
+        let found = assessment
+            .detected
+            .iter()
+            .filter_map(|one| Some((one.expression.as_ref()?, one)));
+        diagnostic.evidence = found
+            .take(SHOWN_FILES)
+            .map(|(expression, one)| format!("{} says `{expression}`", one.path))
+            .collect();
+        let by_policy = code == Code::L102 && severity != Severity::Undecided;
+        let decided_by = by_policy.then_some(&self.policy.unlicensed);
+        diagnostic.decided_by = decided_by.map(|setting| setting.place.clone());
+        if !excepted(decided_by.map_or(0, |setting| setting.layer)) {
+            self.report(at, None, diagnostic);
+        }
+    }
+
+    /// What it means that a component has no license that is known.
+    fn unlicensed(&self, unit: &Unit) -> (Code, Severity, String) {
+        let label = unit.label();
+        match (unit.kind, self.policy.unlicensed.value) {
             (UnitKind::Linked | UnitKind::Toolchain, _) if unit.findings.is_none() => (
                 Code::L104,
                 Severity::Undecided,
@@ -132,21 +153,6 @@ impl Session<'_> {
                 Severity::Warning,
                 format!("`{label}` declares no license"),
             ),
-        };
-        let mut diagnostic = Diagnostic::new(code, severity, message);
-        let found = assessment
-            .detected
-            .iter()
-            .filter_map(|one| Some((one.expression.as_ref()?, one)));
-        diagnostic.evidence = found
-            .take(SHOWN_FILES)
-            .map(|(expression, one)| format!("{} says `{expression}`", one.path))
-            .collect();
-        let by_policy = code == Code::L102 && severity != Severity::Undecided;
-        let decided_by = by_policy.then_some(&self.policy.unlicensed);
-        diagnostic.decided_by = decided_by.map(|setting| setting.place.clone());
-        if !excepted(decided_by.map_or(0, |setting| setting.layer)) {
-            self.report(at, None, diagnostic);
         }
     }
 

@@ -35,20 +35,6 @@ impl Policy {
             fallback,
             loosened: Vec::new(),
         };
-        let action = |action: Action| match action {
-            Action::Allow => 0,
-            Action::Warn => 1,
-            Action::Deny => 2,
-        };
-        let missing = |missing: MissingFacts| match missing {
-            MissingFacts::Allow => 0,
-            MissingFacts::Warn => 1,
-            MissingFacts::Undecided => 2,
-        };
-        let sandbox = |level: SandboxLevel| match level {
-            SandboxLevel::NoProc => 0,
-            SandboxLevel::Full => 1,
-        };
         let policy = Self {
             name: join.name(),
             licenses: join.licenses(),
@@ -109,6 +95,29 @@ impl Policy {
             loosened: join.loosened,
             ..policy
         }
+    }
+}
+
+const fn action(action: Action) -> i64 {
+    match action {
+        Action::Allow => 0,
+        Action::Warn => 1,
+        Action::Deny => 2,
+    }
+}
+
+const fn missing(missing: MissingFacts) -> i64 {
+    match missing {
+        MissingFacts::Allow => 0,
+        MissingFacts::Warn => 1,
+        MissingFacts::Undecided => 2,
+    }
+}
+
+const fn sandbox(level: SandboxLevel) -> i64 {
+    match level {
+        SandboxLevel::NoProc => 0,
+        SandboxLevel::Full => 1,
     }
 }
 

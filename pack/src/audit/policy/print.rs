@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    Action, Entry, Exception, LicensePattern, LicenseRules, MissingFacts, Policy, Rule, Setting,
-    Subject,
+    Action, Clarification, Entry, Exception, LicensePattern, LicenseRules, MissingFacts, Policy,
+    Rule, Setting, Subject,
 };
 
 impl Policy {
@@ -57,21 +57,7 @@ impl Policy {
             write_exception(&mut text, exception);
         }
         for clarification in &self.clarifications {
-            let _ = writeln!(text, "\n[[clarify]]  # {}", clarification.place);
-            match &clarification.subject {
-                Subject::Notice(digest) => {
-                    line(&mut text, "notice", &quoted(&format!("sha256:{digest}")))
-                }
-                Subject::Component(pattern) => {
-                    line(&mut text, "component", &quoted(&pattern.to_string()))
-                }
-            }
-            match &clarification.expression {
-                Some(expression) => line(&mut text, "expression", &quoted(&expression.to_string())),
-                None => line(&mut text, "shipped", "false"),
-            }
-            line(&mut text, "reason", &quoted(&clarification.reason));
-            line(&mut text, "owner", &quoted(&clarification.owner));
+            write_clarification(&mut text, clarification);
         }
         text.push_str("\n[limits]\n");
         let days = |setting: &Setting<u32>| setting.value.to_string();
@@ -170,6 +156,21 @@ fn write_exception(text: &mut String, exception: &Exception) {
         line(text, "ticket", &quoted(ticket));
     }
     line(text, "until", &exception.until.to_string());
+}
+
+fn write_clarification(text: &mut String, clarification: &Clarification) {
+    let _ = writeln!(text, "\n[[clarify]]  # {}", clarification.place);
+    let (key, subject) = match &clarification.subject {
+        Subject::Notice(digest) => ("notice", format!("sha256:{digest}")),
+        Subject::Component(pattern) => ("component", pattern.to_string()),
+    };
+    line(text, key, &quoted(&subject));
+    match &clarification.expression {
+        Some(expression) => line(text, "expression", &quoted(&expression.to_string())),
+        None => line(text, "shipped", "false"),
+    }
+    line(text, "reason", &quoted(&clarification.reason));
+    line(text, "owner", &quoted(&clarification.owner));
 }
 
 fn line(text: &mut String, key: &str, value: &str) {
