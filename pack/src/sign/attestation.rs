@@ -330,6 +330,20 @@ fn check_one(
     subject: Digest,
     key: Option<&ImageKey>,
 ) -> Result<(), SignError> {
+    if let Some(statement) = read_statement(check, referrers, entry, subject, key)? {
+        count(check, entry, subject, &statement);
+    }
+    Ok(())
+}
+
+/// Reads the statement that an entry has or stands for; `None` for what is none of ours, or is wrong, which is noted.
+fn read_statement(
+    check: &mut AttestationCheck,
+    referrers: &Referrers<'_>,
+    entry: &Entry,
+    subject: Digest,
+    key: Option<&ImageKey>,
+) -> Result<Option<Value>, SignError> {
     let kind = entry.artifact_type.as_deref().unwrap_or_default();
     let says = entry.annotations.get(PREDICATE_TYPE).map(String::as_str);
     let mut wrong = |kind: &str, problem: String| {
@@ -339,12 +353,14 @@ fn check_one(
             problem,
         });
     };
-    let predicate = match (kind, says) {
-        (BUNDLE, Some(SIGNED)) => return Ok(()),
+    let statement = match (kind, says) {
+        (BUNDLE, Some(SIGNED)) => return Ok(None),
         (BUNDLE, says) => {
-            let Some(key) = key else { return Ok(()) };
+            let Some(key) = key else {
+                return Ok(None);
+            };
             let bytes = fetch_layer(referrers, entry, BUNDLE, MAX_DOCUMENT_BYTES)?;
-            let Some(bytes) = bytes else { return Ok(()) };
+            let Some(bytes) = bytes else { return Ok(None) };
             match bundle::open(&bytes, key) {
                 Ok(statement) if bundle::is_about(&statement, subject) => {
                     check.signed += 1;
@@ -352,10 +368,10 @@ fn check_one(
                 }
                 Ok(_) => {
                     wrong(says.unwrap_or(kind), "is about another image".to_owned());
-                    return Ok(());
+                    return Ok(None);
                 }
                 // Others may sign what they like.
-                Err(_) => return Ok(()),
+                Err(_) => return Ok(None),
             }
         }
         (STATEMENT, _) => {
@@ -366,40 +382,46 @@ fn check_one(
                 Some(statement) if bundle::is_about(&statement, subject) => statement,
                 Some(_) => {
                     wrong(says.unwrap_or(kind), "is about another image".to_owned());
-                    return Ok(());
+                    return Ok(None);
                 }
-                None => return Ok(()),
+                None => return Ok(None),
             }
         }
         (SOURCES, _) => {
             check.sources += 1;
-            return Ok(());
+            return Ok(None);
         }
         (kind, _) => {
             let is_bill = kind == VEX
                 || kind.starts_with("application/spdx+json")
                 || kind == DocumentFormat::CycloneDx17.media_type();
             if !is_bill {
-                return Ok(());
+                return Ok(None);
             }
             let bytes = fetch_layer(referrers, entry, kind, MAX_DOCUMENT_BYTES)?;
             let document: Option<Value> =
                 bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
             let Some(document) = document else {
                 wrong(kind, "cannot be read".to_owned());
-                return Ok(());
+                return Ok(None);
             };
             let predicate_type = if kind == VEX { VEX_PREDICATE } else { "" };
             serde_json::json!({"predicateType": predicate_type, "predicate": document})
         }
     };
-    if predicate["predicateType"] == PROVENANCE {
+    Ok(Some(statement))
+}
+
+/// Counts a statement as what it is, and notes one about another image.
+fn count(check: &mut AttestationCheck, entry: &Entry, subject: Digest, statement: &Value) {
+    let kind = entry.artifact_type.as_deref().unwrap_or_default();
+    if statement["predicateType"] == PROVENANCE {
         check.provenances += 1;
-        return Ok(());
+        return;
     }
-    if predicate["predicateType"] == VEX_PREDICATE {
+    if statement["predicateType"] == VEX_PREDICATE {
         check.vex += 1;
-        let named = vex_images(&predicate["predicate"]);
+        let named = vex_images(&statement["predicate"]);
         if !named.is_empty() && !named.iter().any(|id| id.contains(&subject.to_hex())) {
             check.wrong.push(WrongAttestation {
                 referrer: entry.digest,
@@ -407,10 +429,10 @@ fn check_one(
                 problem: format!("is about {}, and not about this image", named.join(", ")),
             });
         }
-        return Ok(());
+        return;
     }
     check.bills += 1;
-    let named = bill_subjects(&predicate["predicate"]);
+    let named = bill_subjects(&statement["predicate"]);
     if named.is_empty() {
         check.unnamed += 1;
     } else if !named.contains(&subject.to_hex()) {
@@ -424,7 +446,6 @@ fn check_one(
             problem,
         });
     }
-    Ok(())
 }
 
 /// The images that an OpenVEX document says it is about, by package URLs with a digest; most are about software, and none.

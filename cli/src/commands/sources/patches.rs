@@ -49,7 +49,7 @@ impl PatchFolders {
         if patches.is_empty() {
             return Ok(Vec::new());
         }
-        let folder = self.folder(&derivation.name().to_string());
+        let folder = self.folder(derivation.name().as_str());
         let mut series = String::new();
         let mut files = Vec::with_capacity(patches.len());
         for (number, (content, mut file)) in patches.into_iter().enumerate() {

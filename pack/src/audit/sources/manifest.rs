@@ -166,7 +166,7 @@ impl Manifest {
     /// Returns every file that was fetched: of components, then of the toolchain. The same one may be there several times.
     pub fn files(&self) -> impl Iterator<Item = &BundledFile> {
         let components = self.components.iter();
-        let components = components.flat_map(|one| one.files());
+        let components = components.flat_map(BundledComponent::files);
         components.chain(&self.toolchain)
     }
 }
