@@ -9,6 +9,9 @@ use crate::words::{START_WORDS, find, matching_words, shingles, start_of};
 
 /// Entries of the list that are no text of a license.
 const NO_TEXTS: &[&str] = &["NOASSERTION", "any-OSI", "any-OSI-perl-modules"];
+/// What the identifiers have that SPDX has given up for `GPL-2.0-only WITH …`. Their texts are those of the exceptions alone, which stand behind the words
+/// of other versions too.
+const WITH_EXCEPTION: &str = "-with-";
 /// Where the terms of some texts end; what follows are instructions, or another license.
 const ENDS: &[(&str, &str)] = &[
     (
@@ -29,7 +32,7 @@ pub(crate) fn table() -> String {
     let mut patterns: BTreeMap<(u64, usize, Vec<u8>), &str> = BTreeMap::new();
     let mut sketches: BTreeMap<Vec<u32>, &str> = BTreeMap::new();
     for (license, text) in spdx::text::LICENSE_TEXTS {
-        if NO_TEXTS.contains(license) {
+        if NO_TEXTS.contains(license) || license.contains(WITH_EXCEPTION) {
             continue;
         }
         let terms = terms(license, text);

@@ -80,6 +80,18 @@ fn words_that_turn_a_header_leave_it_to_people() {
     let text = format!("{GPL2_HEADER} * As a special exception, you may link it with anything.\n");
     let class: Vec<Class> = found(&text).into_iter().map(|one| one.2).collect();
     assert_eq!(class, [Class::Approximate]);
+    // Bison's is the text of an identifier that SPDX has given up.
+    let bison = "As a special exception, you may create a larger work that contains part or all of the Bison parser skeleton and distribute \
+                 that work under terms of your choice, so long as that work isn't itself a parser generator using the skeleton or a modified \
+                 version thereof as a parser skeleton. Alternatively, if you modify or redistribute the parser skeleton itself, you may (at \
+                 your option) remove this special exception, which will cause the skeleton and the resulting Bison output files to be \
+                 licensed under the GNU General Public License without this special exception.\n\nThis special exception was added by the \
+                 Free Software Foundation in version 2.2 of Bison.\n";
+    let [only] = found(&format!("{GPL2_HEADER}{bison}")).try_into().unwrap();
+    assert_eq!(
+        (only.0.as_str(), only.2),
+        ("GPL-2.0-or-later", Class::Approximate)
+    );
     let text = format!("Alternatively, the GPL:\n{GPL2_HEADER}{MIT}");
     let classes: Vec<Class> = found(&text).into_iter().map(|one| one.2).collect();
     assert_eq!(classes, [Class::Approximate; 2]);
