@@ -29,6 +29,9 @@ const BUILD_PREFIXES: [&str; 7] = [
     "RUSTUP_",
 ];
 
+/// By which Python writes what it prints at once.
+const UNBUFFERED: &str = "-u";
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Container {
@@ -69,6 +72,12 @@ impl Container {
         Ok(Self::default())
     }
 
+    /// Sets a variable; of one that is set twice, the last value counts.
+    fn set(&mut self, name: String, value: String) {
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, value));
+    }
+
     /// The program that the command names, by name or path, and its arguments.
     pub(super) fn program(&self) -> Option<(&str, &[String])> {
         let (program, rest) = self.command.split_first()?;
@@ -83,7 +92,7 @@ impl Container {
         }
         // Output as it comes is how a container's log wants it; `env` says so to Python, and Node does nothing else.
         let rest = match rest.split_first() {
-            Some((first, rest)) if first == "-u" => rest,
+            Some((first, rest)) if first == UNBUFFERED => rest,
             _ => rest,
         };
         match rest.split_first()? {
@@ -122,7 +131,7 @@ fn parse(text: &str) -> Container {
             "EXPOSE" => ports.extend(rest.split_whitespace().filter_map(port)),
             "ENTRYPOINT" => entrypoint = words(rest.trim()),
             "CMD" => cmd = words(rest.trim()),
-            "ENV" => found.env.extend(variables(rest)),
+            "ENV" => variables(rest).for_each(|(name, value)| found.set(name, value)),
             "WORKDIR" => found.has_directory = rest.trim() != "/",
             _ => {}
         }
@@ -131,19 +140,13 @@ fn parse(text: &str) -> Container {
     ports.dedup();
     found.ports = ports.into_iter().map(|(_, shown)| shown).collect();
     entrypoint.extend(cmd);
-    if entrypoint.get(1).is_some_and(|option| option == "-u") {
-        found
-            .env
-            .push(("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));
+    if let [program, option, ..] = entrypoint.as_slice()
+        && is_called(program, "python")
+        && option == UNBUFFERED
+    {
+        found.set("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
     }
     found.command = entrypoint;
-    let names: Vec<String> = found.env.iter().map(|(name, _)| name.clone()).collect();
-    let mut at = 0;
-    // Of a name that is set twice, the last value counts.
-    found.env.retain(|(name, _)| {
-        at += 1;
-        !names[at..].contains(name)
-    });
     found
 }
 
@@ -165,35 +168,36 @@ fn words(text: &str) -> Vec<String> {
     }
 }
 
-/// The literal values of `NAME=value …`, or of the older `NAME value`.
-fn variables(text: &str) -> Vec<(String, String)> {
+/// The literal values of `NAME=value …`, or of the older `NAME value`, that an app may look at.
+fn variables(text: &str) -> impl Iterator<Item = (String, String)> {
     let text = text.trim();
-    let pairs = match text.split_once(char::is_whitespace) {
+    let pairs: Vec<(String, String)> = match text.split_once(char::is_whitespace) {
         Some((name, value)) if !name.contains('=') => {
             vec![(name.to_owned(), value.trim().to_owned())]
         }
         _ => {
-            let words = shlex::split(text).unwrap_or_default().into_iter();
-            let pair = |word: String| {
+            let words = shlex::split(text).unwrap_or_default();
+            let pair = |word: &String| {
                 let (name, value) = word.split_once('=')?;
                 Some((name.to_owned(), value.to_owned()))
             };
-            words.filter_map(pair).collect()
+            words.iter().filter_map(pair).collect()
         }
     };
-    let mut pairs: Vec<_> = pairs;
-    pairs.retain(|(name, value)| {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let upper = name.to_ascii_uppercase();
-        !name.is_empty()
-            && name.chars().all(is_name)
-            && !value.contains(['$', '\n'])
-            && !BUILD_VARIABLES.contains(&upper.as_str())
-            && !BUILD_PREFIXES
-                .iter()
-                .any(|prefix| upper.starts_with(prefix))
-    });
     pairs
+        .into_iter()
+        .filter(|(name, value)| is_for_apps(name) && !value.contains(['$', '\n']))
+}
+
+/// Whether a variable is none of those that only a build or a distribution needs.
+fn is_for_apps(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let upper = name.to_ascii_uppercase();
+    let is_of_build = BUILD_VARIABLES.contains(&upper.as_str())
+        || BUILD_PREFIXES
+            .iter()
+            .any(|prefix| upper.starts_with(prefix));
+    !name.is_empty() && name.chars().all(plain) && !is_of_build
 }
 
 /// A literal port and how a recipe writes it.
@@ -293,5 +297,7 @@ mod tests {
             ]
         );
         assert!(found.has_directory);
+        // Another program's option of that name.
+        assert_eq!(parse("CMD gunicorn -u www app:app").env, []);
     }
 }

@@ -84,7 +84,7 @@ pub fn recognise(
     let candidate = choose(files, wishes)?;
     let kind = candidate.kind;
     let container = Container::load(files)?;
-    let facts = match kind {
+    let mut facts = match kind {
         Kind::Rust => compiled::rust(files)?,
         Kind::Go => compiled::go(files)?,
         Kind::Cmake => compiled::cmake(files)?,
@@ -93,6 +93,7 @@ pub fn recognise(
         Kind::Node => node::node(files, &container)?,
         Kind::Python => python::python(files, &container)?,
     };
+    mark_started(&mut facts, &container);
     let manifest = candidate.evidence[0];
     let evidence = candidate.evidence.join(" and ");
     let mut notes = vec![format!("a {kind} app, by {evidence}")];
@@ -102,7 +103,7 @@ pub fn recognise(
         .flatten()
         .find_map(plain_name)
         .unwrap_or_else(|| "app".to_owned());
-    let program = choose_program(&facts, &name, manifest, &container, wishes)?;
+    let program = choose_program(&facts, &name, manifest, wishes)?;
     notes.push(format!("program `{}`: {}", program.name, program.reason));
     let license = choose_license(files, &facts, &mut notes)?;
     notes.extend(container_notes(&container, &program));
@@ -183,21 +184,27 @@ fn choose(files: &dyn ProjectFiles, wishes: &Wishes) -> Result<Candidate, Projec
     }
 }
 
+/// Gives the program that a Dockerfile names, by name or path, the arguments that it has there.
+fn mark_started(facts: &mut Facts, container: &Container) {
+    let Some((started, rest)) = container.program() else {
+        return;
+    };
+    let name = started.rsplit('/').next().unwrap_or_default();
+    for program in facts
+        .programs
+        .iter_mut()
+        .filter(|program| program.name == name)
+    {
+        program.command = Some(rest.to_vec());
+    }
+}
+
 fn choose_program(
     facts: &Facts,
     name: &str,
     manifest: &str,
-    container: &Container,
     wishes: &Wishes,
 ) -> Result<Program, ProjectError> {
-    let mut facts = facts.clone();
-    if let Some((started, rest)) = container.program() {
-        let started = started.rsplit('/').next();
-        let program = facts.programs.iter_mut();
-        for program in program.filter(|program| Some(program.name.as_str()) == started) {
-            program.command = Some(rest.to_vec());
-        }
-    }
     let programs = || facts.programs.iter().map(|program| program.name.clone());
     if let Some(wanted) = &wishes.program {
         let found = facts

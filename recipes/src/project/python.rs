@@ -30,13 +30,15 @@ pub(super) fn python(
         license: license.map(|license| (license.to_owned(), MANIFEST)),
         ..Facts::default()
     };
-    match lock(files)? {
-        Some(lock) if lock == REQUIREMENTS => {
+    let lock = lock(files)?;
+    match &lock {
+        Some((file, text)) => {
             // Written by hand, or with the digests of the files for every platform, it would stop the first build.
-            check_requirements(lock, &files.text(lock)?.unwrap_or_default())?;
-            facts.arguments.push(("lock", quoted(lock)));
+            if *file == REQUIREMENTS {
+                check_requirements(file, text)?;
+            }
+            facts.arguments.push(("lock", quoted(file)));
         }
-        Some(lock) => facts.arguments.push(("lock", quoted(lock))),
         None if has_dependencies(&manifest) => {
             return Err(ProjectError::NoLock {
                 kind: Kind::Python,
@@ -47,7 +49,8 @@ pub(super) fn python(
         None => facts.notes.push("no dependencies".to_owned()),
     }
     facts.programs = scripts(&manifest);
-    if let Some(program) = started(files, &facts, container)? {
+    let locked = lock.as_ref().map_or("", |(_, text)| text);
+    if let Some(program) = started(locked, &facts, container) {
         facts.programs = vec![program];
     }
     if facts.programs.is_empty() {
@@ -72,14 +75,8 @@ fn main_program(facts: &Facts, main: &str, reason: &str) -> Program {
 
 /// What a Dockerfile starts: a file of the app, a module, or a program of a wheel that the lock file names. `None` for anything else, and for what
 /// `[project.scripts]` has.
-fn started(
-    files: &dyn ProjectFiles,
-    facts: &Facts,
-    container: &Container,
-) -> Result<Option<Program>, ProjectError> {
-    let Some((started, rest)) = container.started("python") else {
-        return Ok(None);
-    };
+fn started(locked: &str, facts: &Facts, container: &Container) -> Option<Program> {
+    let (started, rest) = container.started("python")?;
     let by = |what: &str| format!("{what}, by {}", container.file);
     let program = match started {
         Started::File(main) if is_plain_path(main) => main_program(facts, main, container.file),
@@ -89,14 +86,14 @@ fn started(
         }
         Started::Program(name)
             if facts.programs.iter().all(|program| program.name != name)
-                && is_locked(files, name)? =>
+                && is_locked(locked, name) =>
         {
             let programs = format!("[{}]", quoted(name));
             Program::new(name, by("of a wheel")).with("programs", programs)
         }
-        _ => return Ok(None),
+        _ => return None,
     };
-    Ok(Some(program.started_with(rest)))
+    Some(program.started_with(rest))
 }
 
 fn is_module(text: &str) -> bool {
@@ -105,27 +102,17 @@ fn is_module(text: &str) -> bool {
         .all(|part| !part.is_empty() && part.chars().all(plain))
 }
 
-/// Whether the lock file has a release that is called like the program: `gunicorn`, `flask`.
-fn is_locked(files: &dyn ProjectFiles, name: &str) -> Result<bool, ProjectError> {
-    if !is_program_name(name) {
-        return Ok(false);
-    }
-    let Some(text) = lock(files)?
-        .map(|lock| files.text(lock))
-        .transpose()?
-        .flatten()
-    else {
-        return Ok(false);
-    };
+/// Whether the text of a lock file has a release that is called like the program: `gunicorn`, `flask`.
+fn is_locked(text: &str, name: &str) -> bool {
     let part = |c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c));
-    Ok(text.split(part).any(|word| word.eq_ignore_ascii_case(name)))
+    is_program_name(name) && text.split(part).any(|word| word.eq_ignore_ascii_case(name))
 }
 
-/// The file that pins the dependencies.
-fn lock(files: &dyn ProjectFiles) -> Result<Option<&'static str>, ProjectError> {
+/// The file that pins the dependencies, and its text.
+fn lock(files: &dyn ProjectFiles) -> Result<Option<(&'static str, String)>, ProjectError> {
     for lock in Kind::Python.locks() {
-        if files.text(lock)?.is_some() {
-            return Ok(Some(lock));
+        if let Some(text) = files.text(lock)? {
+            return Ok(Some((lock, text)));
         }
     }
     Ok(None)
