@@ -222,7 +222,11 @@ impl ExistingImage<'_> {
             let subject = document.entry.digest;
             let listed = referrers.list(subject)?.into_iter();
             for entry in listed.take(MAX_DOCUMENTS) {
-                check_one(&mut check, &referrers, &entry, subject, key)?;
+                if let Some(statement) =
+                    read_statement(&mut check, &referrers, &entry, subject, key)?
+                {
+                    count(&mut check, &entry, subject, &statement);
+                }
             }
         }
         Ok(check)
@@ -321,19 +325,6 @@ impl ExistingImage<'_> {
         }
         Ok(None)
     }
-}
-
-fn check_one(
-    check: &mut AttestationCheck,
-    referrers: &Referrers<'_>,
-    entry: &Entry,
-    subject: Digest,
-    key: Option<&ImageKey>,
-) -> Result<(), SignError> {
-    if let Some(statement) = read_statement(check, referrers, entry, subject, key)? {
-        count(check, entry, subject, &statement);
-    }
-    Ok(())
 }
 
 /// Reads the statement that an entry has or stands for; `None` for what is none of ours, or is wrong, which is noted.
