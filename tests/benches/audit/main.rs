@@ -20,13 +20,13 @@ use pack::audit::{
     report::{to_html, to_junit, to_sarif, to_text},
 };
 use store::{
-    Component, MemoryNode, PathInfo, Reference, StorePath,
+    Component, PathInfo,
     facts::{
         Class, Facts, FileFacts, Finding, LinkFacts, LinkInput, LinkKind, Linked, Matcher,
         SourceFacts, SourceRole, TextFacts, TextKind,
     },
-    testing::TempStore,
 };
+use tests::large_closure;
 
 /// Licenses of which every fifth has a finding: what is permissive, an alternative, and the LGPL, which rules are about.
 const LICENSES: [&str; 5] = [
@@ -88,38 +88,15 @@ fn audit(gathered: &Gathered) -> (Inventory, Audit) {
     (inventory, audit)
 }
 
-/// Makes up store paths, each of which needs three others.
+/// A large closure with facts.
 fn gathered(count: usize) -> Gathered {
-    let store = TempStore::new();
-    let like = store
-        .add_tree("like-1", MemoryNode::directory(), &[])
-        .unwrap();
-    let mut infos: Vec<PathInfo> = Vec::with_capacity(count);
-    for number in 0..count {
-        let references = [1, 10, 100].into_iter().filter_map(|back| {
-            let other = &infos[number.checked_sub(back)?];
-            Some(Reference {
-                path: other.path.clone(),
-                id: other.id,
-                file: "lib/library.so".to_owned(),
-                offset: 1000,
-            })
-        });
-        let mut references: Vec<Reference> = references.collect();
-        references.sort_by(|a, b| a.path.cmp(&b.path));
-        infos.push(PathInfo {
-            path: path(number),
-            references,
-            component: Some(Component {
-                name: format!("software-{number}"),
-                version: Some("1.2.3".to_owned()),
-                license: Some(LICENSES[number % LICENSES.len()].to_owned()),
-                recipe: Some(format!("//software-{number}/recipe.star:3")),
-                ..Component::default()
-            }),
-            ..like.clone()
-        });
-    }
+    let infos = large_closure(count, |number| Component {
+        name: format!("software-{number}"),
+        version: Some("1.2.3".to_owned()),
+        license: Some(LICENSES[number % LICENSES.len()].to_owned()),
+        recipe: Some(format!("//software-{number}/recipe.star:3")),
+        ..Component::default()
+    });
     let parts = infos.into_iter().enumerate().map(|(number, info)| Part {
         facts: Some(facts(number, &info)),
         info,
@@ -128,11 +105,6 @@ fn gathered(count: usize) -> Gathered {
         parts: parts.collect(),
         ..Gathered::default()
     }
-}
-
-/// A store path whose digest counts up.
-fn path(number: usize) -> StorePath {
-    format!("{number:040}-software-{number}").parse().unwrap()
 }
 
 fn facts(number: usize, info: &PathInfo) -> Facts {

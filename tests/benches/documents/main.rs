@@ -20,10 +20,10 @@ use pack::{
     audit::{Gathered, Part},
 };
 use store::{
-    Component, MemoryNode, PathInfo, Reference, StorePath,
+    Component,
     facts::{Facts, FileFacts},
-    testing::TempStore,
 };
+use tests::large_closure;
 
 const FORMATS: [DocumentFormat; 4] = [
     DocumentFormat::CycloneDx17,
@@ -86,56 +86,24 @@ fn write(gathered: &Gathered, files: FileDetail, format: DocumentFormat) -> usiz
     Bill::new(&inputs, &options).write(format).unwrap().len()
 }
 
-/// Makes up store paths, each of which needs three others.
+/// A large closure of which each store path has as many files.
 fn gathered(paths: usize, files: usize) -> Gathered {
-    let store = TempStore::new();
-    let like = store
-        .add_tree("like-1", MemoryNode::directory(), &[])
-        .unwrap();
-    let mut infos: Vec<PathInfo> = Vec::with_capacity(paths);
-    for number in 0..paths {
-        let references = [1, 10, 100].into_iter().filter_map(|back| {
-            let other = &infos[number.checked_sub(back)?];
-            Some(Reference {
-                path: other.path.clone(),
-                id: other.id,
-                file: "lib/library.so".to_owned(),
-                offset: 1000,
-            })
-        });
-        let mut references: Vec<Reference> = references.collect();
-        references.sort_by(|a, b| a.path.cmp(&b.path));
-        infos.push(PathInfo {
-            path: path(number),
-            references,
-            component: Some(Component {
-                name: format!("software-{number}"),
-                version: Some("1.2.3".to_owned()),
-                license: Some("MIT OR Apache-2.0".to_owned()),
-                homepage: Some(format!("https://software.example/{number}")),
-                description: Some("A library for something".to_owned()),
-                ..Component::default()
-            }),
-            ..like.clone()
-        });
-    }
-    let mut parts: Vec<Part> = infos
-        .into_iter()
-        .map(|info| Part {
-            facts: Some(facts(files)),
-            info,
-        })
-        .collect();
-    parts.sort_by(|a, b| a.info.path.cmp(&b.info.path));
+    let infos = large_closure(paths, |number| Component {
+        name: format!("software-{number}"),
+        version: Some("1.2.3".to_owned()),
+        license: Some("MIT OR Apache-2.0".to_owned()),
+        homepage: Some(format!("https://software.example/{number}")),
+        description: Some("A library for something".to_owned()),
+        ..Component::default()
+    });
+    let parts = infos.into_iter().map(|info| Part {
+        facts: Some(facts(files)),
+        info,
+    });
     Gathered {
-        parts,
+        parts: parts.collect(),
         ..Gathered::default()
     }
-}
-
-/// A store path whose digest counts up.
-fn path(number: usize) -> StorePath {
-    format!("{number:040}-software-{number}").parse().unwrap()
 }
 
 fn facts(files: usize) -> Facts {

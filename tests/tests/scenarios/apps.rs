@@ -1,10 +1,8 @@
 //! Apps in compiled languages: packing gives an image that runs, and after a change of one line the app alone is compiled.
 
 use std::fs::{self, File};
-use std::path::Path;
-use std::process::Command;
 
-use tests::{Finished, TestEnv, is_full, run};
+use tests::{TestEnv, is_full, run};
 
 /// A project of `tests/fixtures/apps`.
 struct App {
@@ -24,24 +22,8 @@ struct App {
 /// A place with a copy of the app's sources for a project.
 fn project(app: &App) -> TestEnv {
     let env = TestEnv::with_shared_store();
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(fixtures.join(app.fixture).join("."))
-        .arg(env.path("project"))
-        .status();
-    assert!(copied.expect("cp is installed").success());
+    env.copy_app(app.fixture);
     env
-}
-
-/// Runs `pith`, which may use what this user's cargo knows of registries.
-fn pith(env: &TestEnv, arguments: &[&str]) -> Finished {
-    let mut command = env.command(arguments);
-    if let Some(home) = std::env::home_dir() {
-        let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), Into::into);
-        command.env("CARGO_HOME", cargo);
-    }
-    run(&mut command).expect_success()
 }
 
 /// Packs the project, and returns what its program prints in podman.
@@ -78,7 +60,10 @@ fn try_app(app: &App) {
     assert_ne!(changed, text, "{} has a version", app.file);
     fs::write(&file, changed).expect("the place is ours");
 
-    let report = pith(&env, &["build", app.name, "--json"]).json();
+    let report = env
+        .pith_with_crates(&["build", app.name, "--json"])
+        .expect_success()
+        .json();
     let mut built: Vec<&str> = report["built"]
         .as_array()
         .expect("a list")
@@ -93,7 +78,8 @@ fn try_app(app: &App) {
         app.output.replace("VERSION", &version)
     );
     // Its crates, its modules and the standard library too: nothing of it rests on a declaration alone.
-    pith(&env, &["audit", app.name, "--date", "2026-11-22"]);
+    env.pith_with_crates(&["audit", app.name, "--date", "2026-11-22"])
+        .expect_success();
 }
 
 #[test]
@@ -155,8 +141,15 @@ fn rust_with_two_dozen_crates() {
 
     // Each crate that is in the program is known by name, license and digest; what only the compiler needs is not.
     let env = project(&app);
-    let path = pith(&env, &["build", "finder", "-q"]).line().to_owned();
-    let known = pith(&env, &["store", "path-info", "--json", &path]).json();
+    let path = env
+        .pith_with_crates(&["build", "finder", "-q"])
+        .expect_success()
+        .line()
+        .to_owned();
+    let known = env
+        .pith_with_crates(&["store", "path-info", "--json", &path])
+        .expect_success()
+        .json();
     let contains = known["paths"][0]["component"]["contains"]
         .as_array()
         .expect("a list")

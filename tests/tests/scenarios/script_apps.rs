@@ -1,21 +1,8 @@
 //! Apps in languages that are not compiled: from a directory to an image that runs, with no hand-editing.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use tests::{Finished, TestEnv, is_full};
-
-/// Copies the app `name` of `tests/fixtures/apps` into the project.
-fn bring(env: &TestEnv, name: &str) {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(from.join(name).join("."))
-        .arg(env.path("project"))
-        .status();
-    assert!(copied.expect("cp is there").success());
-}
 
 /// Replaces the one `from` in a file of the project by `to`.
 fn edit(env: &TestEnv, file: &str, from: &str, to: &str) {
@@ -36,7 +23,7 @@ fn init(env: &TestEnv) -> (String, String) {
 #[test]
 fn init_writes_what_a_node_app_says_of_itself() {
     let env = TestEnv::new();
-    bring(&env, "node");
+    env.copy_app("node");
     let (text, said) = init(&env);
     assert_eq!(
         text,
@@ -73,7 +60,7 @@ image(
 #[test]
 fn init_writes_what_a_python_app_says_of_itself() {
     let env = TestEnv::new();
-    bring(&env, "python");
+    env.copy_app("python");
     let (text, _) = init(&env);
     assert_eq!(
         text,
@@ -144,7 +131,7 @@ fn a_bad_lock_file_is_one_error_with_file_and_line() {
         ),
     ] {
         let env = TestEnv::new();
-        bring(&env, app);
+        env.copy_app(app);
         init(&env);
         edit(&env, file, from, to);
         let failed = env.pith(&["pack", "."]).expect_status(1);
@@ -174,7 +161,7 @@ fn a_node_app_is_packed_as_it_lies_there() {
         return;
     }
     let env = TestEnv::with_shared_store();
-    bring(&env, "node");
+    env.copy_app("node");
     init(&env);
     let said = pack_and_run(&env, "notes", &["--once"]).expect_success();
     assert_eq!(said.stdout, "notes 1\n  1 hello\n");
@@ -191,7 +178,7 @@ fn a_python_app_with_compiled_wheels_is_packed_as_it_lies_there() {
         return;
     }
     let env = TestEnv::with_shared_store();
-    bring(&env, "python");
+    env.copy_app("python");
     init(&env);
     let said = pack_and_run(&env, "means", &["--once"]).expect_success();
     assert_eq!(said.stdout, "mean 3.0 of 5691368f\n2.2.1\n");
@@ -217,7 +204,7 @@ fn an_app_is_started_as_its_dockerfile_says() {
         return;
     }
     let env = TestEnv::with_shared_store();
-    bring(&env, "python");
+    env.copy_app("python");
     // An image of its own: the other scenario loads `means`.
     edit(
         &env,
@@ -252,7 +239,7 @@ fn a_program_of_a_wheel_is_packed_by_its_name() {
         ("tern", "usage: Tern "),
     ] {
         let env = TestEnv::with_shared_store();
-        bring(&env, name);
+        env.copy_app(name);
         let said = pack_and_run(&env, name, &["--help"]).expect_success();
         assert!(said.stdout.starts_with(start), "{}", said.stdout);
     }

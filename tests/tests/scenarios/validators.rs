@@ -2,11 +2,10 @@
 //! reason.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use serde_json::json;
-use tests::{Finished, TestEnv, is_full, run};
+use tests::{TestEnv, is_full};
 
 const DAY: &str = "--date=2026-11-22";
 /// Who answers for the documents of these tests.
@@ -43,13 +42,7 @@ fn env_with_settings() -> TestEnv {
 /// A project with an app of `tests/fixtures/apps`, with the recipe that `pith init` writes where it has none.
 fn env_with_app(name: &str) -> TestEnv {
     let env = TestEnv::with_shared_store();
-    let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");
-    let copied = Command::new("cp")
-        .arg("-r")
-        .arg(apps.join(name).join("."))
-        .arg(env.path("project"))
-        .status();
-    assert!(copied.expect("cp is there").success());
+    env.copy_app(name);
     env.write("project/pith.toml", SETTINGS);
     if !env.path("project/pith.star").exists() {
         env.pith(&["init", "-q"]).expect_success();
@@ -57,22 +50,12 @@ fn env_with_app(name: &str) -> TestEnv {
     env
 }
 
-/// Runs `pith`, which may have crates from where this user's cargo has them from.
-fn pith_with_crates(env: &TestEnv, arguments: &[&str]) -> Finished {
-    let mut command = env.command(arguments);
-    if let Some(home) = std::env::home_dir() {
-        let cargo = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), Into::into);
-        command.env("CARGO_HOME", cargo);
-    }
-    run(&mut command)
-}
-
 /// Has every format written of `target`, and judged by a program each; `name` is what known.tsv calls it.
 fn judge(env: &TestEnv, name: &str, target: &str) {
     let write = |format: &[&str], file: &str| {
         let place = env.path(file).display().to_string();
         let arguments = [&["sbom", target, "-q", "-o", &place], format].concat();
-        pith_with_crates(env, &arguments).expect_success();
+        env.pith_with_crates(&arguments).expect_success();
         place
     };
     for files in ["none", "all"] {
@@ -198,7 +181,9 @@ fn sarif_schema() -> (TestEnv, String) {
          name = \"serde-sarif-0.8.0.crate\",\n        \
          sha256 = \"a053c46f18a8043570d4e32fefc4c6377f82bf29ec310a33e93f273048e3b0be\",\n    )},\n)\n",
     );
-    let built = pith_with_crates(&env, &["build", "sarif-schema", "-q"]).expect_success();
+    let built = env
+        .pith_with_crates(&["build", "sarif-schema", "-q"])
+        .expect_success();
     let name = built.line().strip_prefix("/pith/store/");
     let place = env.store().join("store").join(name.expect("a store path"));
     let place = place.display().to_string();
