@@ -10,9 +10,9 @@ use recipes::model::Platform;
 use sandbox::Launcher;
 use store::{LocalStore, StoreEvent, StoreOptions};
 
+use crate::clock::seconds_now;
 use crate::error::CommandError;
 use crate::output::Printer;
-use crate::realise::seconds_now;
 use crate::settings::Settings;
 
 /// Everything that commands share.

@@ -18,10 +18,11 @@ use recipes::source::archive::{Archive, ArchiveError, Need, Snapshot, Suite};
 use store::LocalStore;
 use thiserror::Error;
 
+use crate::build_options::{RealiseOptions, build_options};
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::BuildProgress;
-use crate::realise::{RealiseOptions, build_options, seconds_now};
 use crate::select::Selection;
 use crate::whole_file::write_whole;
 

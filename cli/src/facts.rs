@@ -5,10 +5,10 @@ use store::cache::pull::{PullError, PullEvent, Puller};
 use store::{LocalStore, ObjectId, PathInfo, StorePath};
 
 use crate::caches::{open_caches, tell_failures};
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::PullProgress;
-use crate::realise::seconds_now;
 
 /// Gathers what is recorded of some paths, with the facts that a cache has where this store has none.
 pub(crate) fn gather(

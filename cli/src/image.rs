@@ -10,9 +10,23 @@ use store::StorePath;
 
 use crate::error::CommandError;
 use crate::platform::image_platform;
+use crate::select::Selection;
+
+/// The specification of an image of selections that became `paths`: what is declared, where one declared image was selected.
+pub(crate) fn spec_of(
+    selections: &[Selection],
+    name: &str,
+    platform: Platform,
+    paths: &[StorePath],
+) -> Result<ImageSpec, CommandError> {
+    match selections {
+        [Selection::Image(image)] => declared_spec(image, name, platform, paths),
+        _ => default_spec(name, platform),
+    }
+}
 
 /// The specification of an image that nobody declared: `name`, with every default.
-pub(crate) fn default_spec(name: &str, platform: Platform) -> Result<ImageSpec, CommandError> {
+fn default_spec(name: &str, platform: Platform) -> Result<ImageSpec, CommandError> {
     Ok(ImageSpec {
         platform: image_platform(platform),
         ..ImageSpec::new(name.parse::<ImageName>()?)
@@ -20,7 +34,7 @@ pub(crate) fn default_spec(name: &str, platform: Platform) -> Result<ImageSpec, 
 }
 
 /// The specification of a declared image, whose packages became `paths`, in the declaration's order.
-pub(crate) fn declared_spec(
+fn declared_spec(
     image: &ImageDeclaration,
     name: &str,
     platform: Platform,

@@ -3,7 +3,9 @@
 mod args;
 mod attest;
 mod budget;
+mod build_options;
 mod caches;
+mod clock;
 mod commands;
 mod contents;
 mod context;

@@ -8,11 +8,11 @@ use recipes::lang::Evaluator;
 use store::LocalStore;
 use tempfile::TempDir;
 
-use crate::commands::pack::title_of;
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::image::{declared_spec, default_spec};
-use crate::realise::{RealiseOptions, Realised, realise};
+use crate::image::spec_of;
+use crate::realise::{Realised, realise};
 use crate::select::{Selection, Want, select};
 
 /// An image that can be made: its packages are valid, and kept while this lives.
@@ -47,12 +47,9 @@ impl PlannedImage {
         let selection = select(context, evaluator, target, Want::Image)?;
         let selections = std::slice::from_ref(&selection);
         let realised = realise(context, store, selections, &RealiseOptions::default())?;
-        let title = title_of(&selection);
+        let title = selection.title();
         let platform = evaluator.platform();
-        let spec = match &selection {
-            Selection::Image(image) => declared_spec(image, &title, platform, &realised.paths)?,
-            _ => default_spec(&title, platform)?,
-        };
+        let spec = spec_of(selections, &title, platform, &realised.paths)?;
         Ok(Self {
             title,
             selection,

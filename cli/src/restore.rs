@@ -14,11 +14,12 @@ use store::cache::source::Source;
 use store::{LocalStore, PathInfo, Restorer, StorePath};
 use thiserror::Error;
 
+use crate::build_options::{RealiseOptions, build_options};
 use crate::caches::open_caches;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{BuildProgress, PullProgress};
-use crate::realise::{RealiseOptions, build_options, seconds_now};
 
 /// Why an object could not be made again.
 #[derive(Debug, Clone, Error)]

@@ -28,6 +28,17 @@ pub(crate) enum Selection {
     Path(StorePath),
 }
 
+impl Selection {
+    /// What an image of it is called: after the declared image, the package, or the store path's name.
+    pub(crate) fn title(&self) -> String {
+        match self {
+            Self::Image(image) => image.name.clone(),
+            Self::Output { package, .. } => package.name.clone(),
+            Self::Path(path) => path.name().to_string(),
+        }
+    }
+}
+
 /// Why a target could not be looked up.
 #[derive(Debug, Error)]
 pub(crate) enum SelectError {

@@ -11,9 +11,9 @@ use store::net::chain;
 use store::{LocalStore, ObjectId, ResolvedDigest, StorePath};
 
 use crate::caches::open_caches;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::realise::seconds_now;
 
 /// Questions at the same time.
 const QUESTIONS: usize = 8;

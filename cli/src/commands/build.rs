@@ -11,10 +11,11 @@ use serde::Serialize;
 use store::{LocalStore, RootKind};
 use thiserror::Error;
 
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::link::plain_path;
-use crate::realise::{RealiseOptions, Realised, realise};
+use crate::realise::{Realised, realise};
 use crate::select::{Want, select_all};
 use crate::size::Size;
 

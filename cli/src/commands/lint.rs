@@ -16,10 +16,10 @@ use serde::Serialize;
 use store::LocalStore;
 use thiserror::Error;
 
+use crate::build_options::{RealiseOptions, build_options};
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::plural;
-use crate::realise::{RealiseOptions, build_options};
 use crate::select::{SelectError, Selection, Want, select_all};
 
 /// Check recipes, and what was built from them

@@ -6,9 +6,9 @@ use clap::Args;
 use recipes::build::{Builder, read_log};
 use thiserror::Error;
 
+use crate::build_options::{RealiseOptions, build_options};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::realise::{RealiseOptions, build_options};
 use crate::select::{SelectError, Selection, Want, select};
 
 /// How much of a log is written at once.

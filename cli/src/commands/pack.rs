@@ -21,16 +21,17 @@ use thiserror::Error;
 use super::image::{ImagePlace, find_base};
 use crate::attest::{AttestArgs, Attester};
 use crate::budget::check_budget;
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::date::claimed_time;
 use crate::debian::lock_for_all;
 use crate::engine::{Engine, Loaded, load};
 use crate::error::{CommandError, ExitStatus};
-use crate::image::{declared_spec, default_spec};
+use crate::image::spec_of;
 use crate::layers::LayerArgs;
 use crate::output::{PackProgress, human_bytes, plural};
 use crate::platform::asked_platforms;
-use crate::realise::{RealiseOptions, Realised, realise};
+use crate::realise::{Realised, realise};
 use crate::registry::{
     RegistryArgs, digest_reference, note_pushed, open_registry, parse_reference, usual_compression,
 };
@@ -186,12 +187,9 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         if let Some(budget) = args.budget {
             check_budget(&store.closure(&realised.paths)?, budget)?;
         }
-        title = selections.first().map(title_of).unwrap_or_default();
+        title = selections.first().map(Selection::title).unwrap_or_default();
         let name = args.name.clone().unwrap_or_else(|| title.clone());
-        let mut spec = match selections.as_slice() {
-            [Selection::Image(image)] => declared_spec(image, &name, platform, &realised.paths)?,
-            _ => default_spec(&name, platform)?,
-        };
+        let mut spec = spec_of(&selections, &name, platform, &realised.paths)?;
         spec.created = created;
         planned.push(Planned {
             base: find_base(args.base.as_deref(), &selections, &args.registry, context)?,
@@ -419,15 +417,6 @@ fn lock_targets(
         }
     }
     Ok(())
-}
-
-/// What an image is called after: the declared image, the package, or the store path's name.
-pub(crate) fn title_of(selection: &Selection) -> String {
-    match selection {
-        Selection::Image(image) => image.name.clone(),
-        Selection::Output { package, .. } => package.name.clone(),
-        Selection::Path(path) => path.name().to_string(),
-    }
 }
 
 fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), CommandError> {

@@ -8,6 +8,7 @@ use pack::rootfs::RootSet;
 use sandbox::SandboxSpec;
 use store::{LocalStore, STORE_DIR, StorePath};
 
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::debian::tree_in;
 use crate::error::CommandError;
@@ -15,7 +16,7 @@ use crate::inside::{
     accounts, certificates, enter_here, exit_status, network, read_only, surroundings,
 };
 use crate::program::{ProgramError, default_program};
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::realise;
 use crate::select::{Selection, Want, select};
 use crate::system::{Scratch, lay_out};
 

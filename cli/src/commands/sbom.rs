@@ -9,12 +9,12 @@ use store::StorePath;
 
 use super::audit::load_policy;
 use super::image::ImagePlace;
-use super::pack::title_of;
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::documents::DocumentArgs;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::realise;
 use crate::registry::RegistryArgs;
 use crate::select::{Selection, Want, select_all};
 
@@ -102,9 +102,9 @@ pub(crate) fn sbom(args: &SbomArgs, context: &Context) -> Result<(), CommandErro
         }
     }
     let subject = match selections.as_slice() {
-        [only] => Subject::closure(&title_of(only), version_of(only)),
+        [only] => Subject::closure(&only.title(), version_of(only)),
         several => {
-            let titles: Vec<String> = several.iter().map(title_of).collect();
+            let titles: Vec<String> = several.iter().map(Selection::title).collect();
             Subject::closure(&titles.join("+"), None)
         }
     };

@@ -16,6 +16,7 @@ use sandbox::{Limits, SandboxSpec, Stdio, Symlink};
 use store::{Closure, LocalStore, StorePath};
 use thiserror::Error;
 
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::debian::tree_in;
 use crate::error::CommandError;
@@ -23,7 +24,7 @@ use crate::inside::{
     accounts, certificates, enter_here, exit_status, network, read_only, surroundings,
 };
 use crate::launch;
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::realise;
 use crate::select::{SelectError, Selection, Want, select, select_all};
 use crate::system::{Scratch, lay_out};
 

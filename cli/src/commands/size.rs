@@ -8,10 +8,11 @@ use serde::Serialize;
 use store::{Closure, StorePath};
 
 use crate::budget::{by_size, check_budget};
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{human_bytes, plural};
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::realise;
 use crate::select::{Want, select_all};
 use crate::size::Size;
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use pack::audit::policy::{Day, Layer, Policy, PolicyError};
 use thiserror::Error;
 
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::realise::seconds_now;
 
 /// Why there is no policy to judge by.
 #[derive(Debug, Error)]

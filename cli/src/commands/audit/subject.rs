@@ -8,12 +8,13 @@ use pack::sign::ImageKey;
 use store::registry::Repository;
 use store::{LocalStore, StorePath};
 
+use crate::build_options::RealiseOptions;
 use crate::commands::image::place::ImagePlace;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::ensure;
 use crate::key_file::read_image_key;
-use crate::realise::{RealiseOptions, Realised, realise};
+use crate::realise::{Realised, realise};
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select};
 

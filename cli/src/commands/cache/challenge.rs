@@ -14,9 +14,9 @@ use thiserror::Error;
 
 use super::asked::find;
 use crate::caches::open_cache;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::realise::seconds_now;
 
 /// How the local store is called among caches.
 const HERE: &str = "here";

@@ -18,10 +18,10 @@ use thiserror::Error;
 
 use super::asked::find;
 use crate::caches::open_cache;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{human_bytes, plural};
-use crate::realise::seconds_now;
 use crate::select::{Selection, Want, select};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);

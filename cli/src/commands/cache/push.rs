@@ -14,12 +14,14 @@ use store::cache::pull::forget_misses;
 use store::cache::push::{BuildLog, PlannedHint, PushError, PushReport, PushRequest, Pusher};
 use store::trust::SecretKey;
 
+use crate::build_options::{RealiseOptions, build_options};
 use crate::caches::open_cache;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::key_file::read_secret;
 use crate::output::{PushProgress, human_bytes, plural};
-use crate::realise::{RealiseOptions, build_options, goals, realise, seconds_now};
+use crate::realise::{goals, realise};
 use crate::select::{Selection, Want, select_all};
 
 /// Put targets with everything they need into a cache

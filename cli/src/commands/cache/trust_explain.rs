@@ -9,9 +9,10 @@ use store::trust::{KeyName, Policy, Reason, Signatures, Verdict};
 use store::{LocalStore, PathInfo, Realisation, ResolvedDigest};
 use thiserror::Error;
 
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::realise::{realise_one, seconds_now};
+use crate::realise::realise_one;
 use crate::select::SelectError;
 
 /// Show whether the signatures of a store path are trusted, and why

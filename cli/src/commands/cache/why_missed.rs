@@ -11,9 +11,9 @@ use thiserror::Error;
 
 use super::asked::{Asked, find};
 use crate::caches::open_caches;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::realise::seconds_now;
 
 /// Show for each cache why it does not give a target
 #[derive(Debug, Args)]

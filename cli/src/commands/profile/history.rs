@@ -8,10 +8,10 @@ use serde::Serialize;
 use store::profile::{Change, Generation, Manifest, Profile};
 
 use super::change::{ReportedChange, line, lock};
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{human_time, plural};
-use crate::realise::seconds_now;
 
 const SECONDS_A_DAY: u64 = 86_400;
 

@@ -10,9 +10,10 @@ use store::{LocalStore, StorePath};
 use thiserror::Error;
 
 use super::change::change;
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::realise;
 use crate::select::{Selection, Want, select_all};
 use crate::target::{Subject, Target};
 

@@ -8,9 +8,10 @@ use store::profile::{InstalledPackage, Manifest, Origin, Profile};
 
 use super::change::change;
 use super::remove::not_installed;
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::realise;
 use crate::select::{Selection, select_package};
 
 /// Look packages up again where they came from, and install what has changed

@@ -16,11 +16,11 @@ use store::LocalStore;
 use thiserror::Error;
 
 use crate::attest::Attester;
-use crate::commands::pack::title_of;
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::image::{declared_spec, default_spec};
-use crate::realise::{RealiseOptions, Realised, realise};
+use crate::image::spec_of;
+use crate::realise::{Realised, realise};
 use crate::select::{Selection, Want, select_all};
 
 /// A question about a name, and where the answer goes.
@@ -182,13 +182,12 @@ impl Offers<'_> {
             &RealiseOptions::default(),
         );
         let realised = realised.map_err(failed)?;
-        let title = selections.first().map(title_of).unwrap_or_default();
+        let title = selections.first().map(Selection::title).unwrap_or_default();
         let spec = match selections.as_slice() {
             [Selection::Image(image)] if image.base.is_some() => {
                 Err(CommandError::failed(OnBase(image.name.clone())))
             }
-            [Selection::Image(image)] => declared_spec(image, &title, platform, &realised.paths),
-            _ => default_spec(&title, platform),
+            selections => spec_of(selections, &title, platform, &realised.paths),
         };
         let image = Image::new(
             self.store,

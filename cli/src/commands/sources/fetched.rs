@@ -10,9 +10,10 @@ use recipes::lang::Package;
 use recipes::model::{Builder, ContentDigest, OutputRef};
 use store::{LocalStore, StorePath};
 
+use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::realise::{RealiseOptions, Realised, realise};
+use crate::realise::{Realised, realise};
 use crate::select::Selection;
 
 /// Which part of a bundle a file belongs to.

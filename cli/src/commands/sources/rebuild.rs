@@ -15,13 +15,13 @@ use store::LocalStore;
 use thiserror::Error;
 
 use super::project::FOLDER;
-use crate::commands::pack::title_of;
+use crate::build_options::{RealiseOptions, build_options};
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus, build_failed};
-use crate::image::{declared_spec, default_spec};
+use crate::image::spec_of;
 use crate::output::BuildProgress;
-use crate::realise::{RealiseOptions, build_options, goals};
-use crate::select::{Selection, select_image};
+use crate::realise::goals;
+use crate::select::select_image;
 use crate::target::{Subject, Target};
 
 /// Why a bundle cannot be built here.
@@ -80,11 +80,8 @@ pub(super) fn rebuild(
     let realised = Builder::new(&store, options).realise(&goals, &events, context.cancel());
     let realised = realised.map_err(|error| build_failed(error, &goals))?;
     let paths: Vec<_> = realised.goals.iter().map(|one| one.path.clone()).collect();
-    let title = title_of(&selection);
-    let spec = match &selection {
-        Selection::Image(image) => declared_spec(image, &title, platform, &paths)?,
-        _ => default_spec(&title, platform)?,
-    };
+    let title = selection.title();
+    let spec = spec_of(std::slice::from_ref(&selection), &title, platform, &paths)?;
     let options = PackOptions {
         check_start: false,
         ..PackOptions::default()

@@ -9,10 +9,10 @@ use store::export::{Believe, ExportError, ImportError, Imported, export, import}
 use thiserror::Error;
 
 use super::paths::to_paths;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{ObjectProgress, human_bytes, plural};
-use crate::realise::seconds_now;
 
 /// Write store paths with all that they refer to to standard output, for another machine
 #[derive(Debug, Args)]

@@ -10,11 +10,12 @@ use pack::vulns::{Bill, BillError, Subject, read_bill, subjects_of_closure};
 use store::LocalStore;
 use thiserror::Error;
 
+use crate::build_options::RealiseOptions;
 use crate::commands::image::ImagePlace;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
-use crate::realise::{RealiseOptions, realise};
+use crate::realise::realise;
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select_all};
 

@@ -17,9 +17,9 @@ use thiserror::Error;
 use super::place::{look, read_file};
 use super::remembered::{records_before, remember};
 use super::text;
+use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::realise::seconds_now;
 use crate::registry::RegistryArgs;
 use crate::whole_file::write_whole;
 
