@@ -28,8 +28,9 @@ use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 
 use super::{
+    depot_error::{DepotError, at},
+    document::Document,
     facts::Facts,
-    packed::Document,
     route::{AnyDigest, Reference},
 };
 
@@ -41,56 +42,6 @@ const MAX_UPLOADS: usize = 1000;
 const MAX_REFERRERS: usize = 4096;
 /// Bytes that are read of a blob at once.
 const BLOCK: usize = 1 << 20;
-
-/// Why the directory of what was pushed cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DepotError {
-    /// A file cannot be used.
-    #[error("cannot {action} `{}`", path.display())]
-    File {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// Another server has the directory.
-    #[error("another server has `{}`", path.display())]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The system has no randomness.
-    #[error("the system gives no random bytes")]
-    Randomness(#[source] getrandom::Error),
-}
-
-impl DepotError {
-    /// Returns the HTTP status.
-    pub(super) fn status(&self) -> u16 {
-        match self {
-            Self::File { source, .. }
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-                ) =>
-            {
-                507
-            }
-            _ => 500,
-        }
-    }
-}
-
-fn at<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> DepotError + 'a {
-    move |source| DepotError::File {
-        action,
-        path: path.to_path_buf(),
-        source,
-    }
-}
 
 /// What clients pushed. Used by several threads at once.
 #[derive(Debug)]

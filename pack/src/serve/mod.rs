@@ -24,6 +24,8 @@
 //! limits: layers that are made, questions that wait for a build, uploads, and what is listed about one manifest.
 
 mod depot;
+mod depot_error;
+mod document;
 mod facts;
 mod images;
 mod layer;
@@ -32,10 +34,12 @@ mod packed;
 mod refusal;
 mod route;
 mod service;
+mod source;
 mod unknown_names;
 mod upload;
 
-pub use depot::{Depot, DepotError};
-pub use images::{ImageSource, Offer, SourceError};
+pub use depot::Depot;
+pub use depot_error::DepotError;
 pub use refusal::RegistryRefusal;
 pub use service::{RegistryService, RegistryServiceOptions};
+pub use source::{ImageSource, Offer, SourceError};

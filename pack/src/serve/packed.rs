@@ -3,8 +3,9 @@
 use std::sync::OnceLock;
 
 use super::{
-    images::Offer,
+    document::Document,
     route::{AnyDigest, is_tag},
+    source::Offer,
 };
 use crate::{
     Image, ImageError,
@@ -31,24 +32,6 @@ pub(super) struct One {
     assembled: Assembled,
     /// What there is about it, once somebody has asked.
     pub(super) documents: OnceLock<Vec<AttachedDocument>>,
-}
-
-/// A manifest or an index.
-#[derive(Clone, Debug)]
-pub(super) struct Document {
-    pub(super) media_type: String,
-    pub(super) digest: AnyDigest,
-    pub(super) bytes: Vec<u8>,
-}
-
-impl Document {
-    fn new(descriptor: &Descriptor, bytes: &[u8]) -> Self {
-        Self {
-            media_type: descriptor.media_type.clone(),
-            digest: descriptor.digest.into(),
-            bytes: bytes.to_vec(),
-        }
-    }
 }
 
 /// Where the bytes of a blob are.

@@ -2,7 +2,7 @@
 
 use store::{net::chain, serve::Denied};
 
-use super::{depot::DepotError, images::SourceError};
+use super::{depot_error::DepotError, source::SourceError};
 
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]

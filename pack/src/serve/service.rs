@@ -18,13 +18,15 @@ use store::{
 
 use super::{
     depot::Depot,
+    document::Document,
     facts::facts_of,
-    images::{ImageSource, Images, SourceError},
+    images::Images,
     layer::{LayerPart, layer_body},
     layer_turns::LayerTurns,
-    packed::{Blob, Document, Packed},
+    packed::{Blob, Packed},
     refusal::RegistryRefusal,
     route::{Algorithm, AnyDigest, NoRoute, Reference, Route, parameter},
+    source::{ImageSource, SourceError},
     upload::created,
 };
 use crate::oci::media_type;

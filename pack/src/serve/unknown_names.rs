@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::images::SourceError;
+use super::source::SourceError;
 
 /// How long a name is taken to be unknown: longer than a client takes between two blobs, shorter than somebody to write a recipe.
 const KEPT: Duration = Duration::from_secs(5);
