@@ -203,7 +203,9 @@ fn of_registry(error: &RegistryError) -> Option<&'static str> {
         RegistryError::Unreachable {
             source: NetError::Certificate { .. } | NetError::Unreachable { .. },
             ..
-        } => Some("`--insecure` speaks http to a registry that has no https"),
+        } => Some(
+            "does a registry listen there? `--insecure` speaks http to one on another machine that has no https",
+        ),
         RegistryError::Unreachable { .. } => {
             Some("try again: what was sent already is not sent again")
         }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use pack::audit::Step;
 use pack::audit::inventory::{Inventory, UnitKind};
 use pack::audit::license::{Expression, Term};
-use pack::audit::policy::LicensePattern;
+use pack::audit::policy::{LicensePattern, PatternError};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -28,14 +28,25 @@ struct Report {
     more: bool,
 }
 
+fn unknown_license(error: PatternError) -> CommandError {
+    let meant = match &error {
+        PatternError::NoLicense(_, meant) => meant.clone(),
+        PatternError::Category(_) => None,
+    };
+    let error = CommandError::new(ExitStatus::Usage, error);
+    match meant {
+        Some(meant) => error.hint(format!("did you mean `license:{meant}`?")),
+        None => error,
+    }
+}
+
 /// Prints every chain to a component that declares the license, the shortest first, each step with its evidence; exit status 3 when there is none.
 pub(super) fn why_license(
     target: &str,
     license: &str,
     context: &Context,
 ) -> Result<(), CommandError> {
-    let pattern = LicensePattern::parse(license)
-        .map_err(|error| CommandError::new(ExitStatus::Usage, error))?;
+    let pattern = LicensePattern::parse(license).map_err(unknown_license)?;
     let store = context.open_store()?;
     let found = Found::load(target, &store, context)?;
     let inventory = found.inventory();
