@@ -21,6 +21,8 @@ pub(super) struct Bundle {
     pub(super) origins: usize,
     /// Whether it has something that was asked for.
     pub(super) requested: bool,
+    /// What it costs as it is.
+    cost: u64,
 }
 
 impl Bundle {
@@ -34,9 +36,11 @@ impl Bundle {
             requested |= graph.paths[member].requested;
         }
         let origins: BTreeSet<usize> = members.iter().map(|&member| graph.origin[member]).collect();
+        let (rate, origins) = (graph.rate(&sources), origins.len());
         Self {
-            rate: graph.rate(&sources),
-            origins: origins.len(),
+            cost: layer_cost(size_bytes, Chance::of(rate), origins),
+            rate,
+            origins,
             members,
             size_bytes,
             sources,
@@ -65,6 +69,7 @@ impl Bundle {
         self.requested |= other.requested;
         self.members.extend(other.members);
         self.members.sort_unstable();
+        self.cost = layer_cost(self.size_bytes, self.chance(), self.origins);
     }
 
     pub(super) fn chance(&self) -> Chance {
@@ -81,8 +86,8 @@ impl Bundle {
         self.weekly_bytes().saturating_add(LAYER_BYTES)
     }
 
-    pub(super) fn cost(&self) -> u64 {
-        layer_cost(self.size_bytes, self.chance(), self.origins)
+    pub(super) const fn cost(&self) -> u64 {
+        self.cost
     }
 
     /// Returns what it would cost more to have both in one layer; below zero where it is cheaper.
@@ -90,7 +95,7 @@ impl Bundle {
         let chance = Chance::of(self.joined_rate(other, graph));
         let size_bytes = self.size_bytes.saturating_add(other.size_bytes);
         let joined = layer_cost(size_bytes, chance, self.origins + other.origins);
-        i128::from(joined) - i128::from(self.cost()) - i128::from(other.cost())
+        i128::from(joined) - i128::from(self.cost) - i128::from(other.cost)
     }
 
     fn joined_rate(&self, other: &Self, graph: &Graph<'_>) -> Rate {

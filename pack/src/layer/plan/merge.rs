@@ -33,6 +33,8 @@ struct Pairs<'a, 'p> {
     bundles: Vec<Option<Bundle>>,
     /// For each bundle the prices with those before it.
     prices: Vec<Vec<Price>>,
+    /// For each bundle the cheapest of those before it, the first of equals: to look at all pairs before each merging would take longer than all else.
+    best: Vec<Option<(Price, usize)>>,
     live: usize,
 }
 
@@ -44,21 +46,32 @@ impl<'a, 'p> Pairs<'a, 'p> {
                 .map(|left| price(graph, left, &bundles[right]))
                 .collect()
         });
-        Self {
+        let mut pairs = Self {
             prices: prices.collect(),
+            best: Vec::new(),
             live: bundles.len(),
             bundles: bundles.into_iter().map(Some).collect(),
             graph,
-        }
+        };
+        let best = (0..pairs.bundles.len()).map(|right| pairs.find_best(right));
+        pairs.best = best.collect();
+        pairs
     }
 
     fn cheapest(&self) -> Option<(Price, usize, usize)> {
-        let live = |index: &usize| self.bundles[*index].is_some();
-        let pairs = (0..self.bundles.len()).filter(live).flat_map(|right| {
-            let before = (0..right).filter(live);
-            before.map(move |left| (self.prices[right][left], left, right))
-        });
-        pairs.min()
+        let best = self.best.iter().enumerate();
+        best.filter_map(|(right, best)| best.map(|(price, left)| (price, left, right)))
+            .min()
+    }
+
+    /// Returns the cheapest of those before `right`, looking at all of them.
+    fn find_best(&self, right: usize) -> Option<(Price, usize)> {
+        self.bundles[right].as_ref()?;
+        let before = self.prices[right].iter().zip(&self.bundles).enumerate();
+        before
+            .filter(|(_, (_, bundle))| bundle.is_some())
+            .map(|(left, (price, _))| (*price, left))
+            .min()
     }
 
     fn join(&mut self, left: usize, right: usize) {
@@ -77,6 +90,16 @@ impl<'a, 'p> Pairs<'a, 'p> {
                 let (low, high) = (left.min(index), left.max(index));
                 self.prices[high][low] = price(self.graph, joined, another);
             }
+        }
+        self.best[right] = None;
+        self.best[left] = self.find_best(left);
+        for index in left + 1..self.bundles.len() {
+            self.best[index] = match self.best[index] {
+                // What was the cheapest is another bundle now, or gone.
+                Some((_, best)) if best == left || best == right => self.find_best(index),
+                Some(best) => Some(best.min((self.prices[index][left], left))),
+                None => None,
+            };
         }
     }
 }
@@ -108,4 +131,47 @@ fn gather_small(graph: &Graph<'_>, mut bundles: Vec<Bundle>) -> Vec<Bundle> {
     }
     bundles.sort_unstable_by(|a, b| a.members.cmp(&b.members));
     bundles
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::layer::{PlanOptions, PlanPath};
+
+    proptest! {
+        #[test]
+        fn the_cheapest_pair_is_the_cheapest_of_all(
+            nodes in proptest::collection::vec((0_u64..9, any::<bool>(), any::<prop::sample::Index>()), 2..30),
+        ) {
+            let name = |index: usize| format!("{index:0>40}-n").parse().unwrap();
+            let paths: Vec<PlanPath> = nodes.iter().enumerate().map(|(index, (size, requested, below))| PlanPath {
+                path: name(index),
+                size_bytes: size << 20,
+                references: (index > 0).then(|| name(below.index(index))).into_iter().collect(),
+                requested: *requested,
+                origin: index.to_string(),
+            }).collect();
+            let options = PlanOptions::new(5);
+            let graph = Graph::new(&paths, &options);
+            let bundles = Bundle::by_origin(&graph, 0..paths.len());
+            let mut pairs = Pairs::new(&graph, bundles);
+            while pairs.live > 1 {
+                let live: Vec<(usize, &Bundle)> = pairs.bundles.iter().enumerate()
+                    .filter_map(|(index, bundle)| Some((index, bundle.as_ref()?)))
+                    .collect();
+                let all = live.iter().enumerate().flat_map(|(count, (right, one))| {
+                    let before = live[..count].iter();
+                    before.map(|(left, other)| (price(&graph, other, one), *left, *right))
+                });
+                let expected = all.min();
+                prop_assert_eq!(pairs.cheapest(), expected);
+                if let Some((_, left, right)) = expected {
+                    pairs.join(left, right);
+                }
+            }
+            prop_assert_eq!(pairs.cheapest(), None);
+        }
+    }
 }
