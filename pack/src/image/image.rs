@@ -19,8 +19,8 @@ use super::{
 use crate::{
     Base, BaseError, Event,
     layer::{
-        Compression, Encoded, Encoder, Layer, LayerDigests, LayerError, LayerMode, LayerPlan, Memo,
-        PlanFile, SlotMap, StoredObject,
+        BufferPool, Compression, Encoded, Encoder, Layer, LayerDigests, LayerError, LayerMode,
+        LayerPlan, Memo, PlanFile, SlotMap, StoredObject,
     },
     oci::{
         Descriptor, Digest, ImageConfig, ImageName, ManifestType, Platform, annotation,
@@ -391,7 +391,8 @@ impl<'a> Image<'a> {
             layers: wanted.len(),
             file_bytes: objects.map(|object| object.size_bytes).sum(),
         });
-        self.encode_with(self.options.threads, wanted, known, receive)
+        let encoder = self.encoder(self.options.compression);
+        self.encode_with(&encoder, wanted, known, receive)
     }
 
     /// Says that all files of the image are about to be read, for one stream.
@@ -412,10 +413,10 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Does what [`encode`](Self::encode) does, on so many threads, and does not say that it begins.
+    /// Does what [`encode`](Self::encode) does, with an encoder of this image that was changed, and does not say that it begins.
     pub(crate) fn encode_with<E: From<LayerError>>(
         &self,
-        threads: Option<NonZero<usize>>,
+        encoder: &Encoder<'_>,
         wanted: &[usize],
         known: &mut KnownLayers,
         receive: &mut dyn FnMut(Encoded<'_>) -> Result<(), E>,
@@ -425,10 +426,6 @@ impl<'a> Image<'a> {
             .iter()
             .map(|&index| (index, &self.layers[index]))
             .collect();
-        let encoder = Encoder {
-            threads,
-            ..self.encoder(compression)
-        };
         encoder.encode(&layers, &mut |encoded| {
             if let Encoded::End(index, digests) = encoded {
                 let recipe = self.layers[index].recipe();
@@ -459,6 +456,7 @@ impl<'a> Image<'a> {
         Encoder {
             compression,
             threads: self.options.threads,
+            buffers: BufferPool::default(),
             events: self.events,
         }
     }

@@ -18,6 +18,7 @@ use std::{
 
 use super::{
     Compression, Layer, LayerError, PIECE_BYTES,
+    buffers::{BufferPool, Buffers},
     codec::PieceCompressor,
     piece::{Halt, PieceWriter},
 };
@@ -65,14 +66,9 @@ pub(crate) struct Encoder<'a> {
     pub(crate) compression: Compression,
     /// How many threads compress; as many as there are processors where it is `None`.
     pub(crate) threads: Option<NonZero<usize>>,
+    /// What pieces are made in.
+    pub(crate) buffers: BufferPool,
     pub(crate) events: &'a (dyn Fn(Event<'_>) + Sync),
-}
-
-/// A pair of buffers that goes round: reader → compressor → receiver → reader.
-#[derive(Default)]
-struct Buffers {
-    plain: Vec<u8>,
-    packed: Vec<u8>,
 }
 
 /// What arrives at the calling thread; put in order by its number.
@@ -109,7 +105,7 @@ impl Encoder<'_> {
         let (free_sender, free) = mpsc::channel();
         for _ in 0..threads + 2 {
             // Cannot fail: the receiver lives in this function.
-            free_sender.send(Buffers::default()).ok();
+            free_sender.send(self.buffers.lend()).ok();
         }
         let (jobs_sender, jobs) = mpsc::channel();
         let (done_sender, done) = mpsc::channel();
@@ -350,6 +346,7 @@ mod tests {
         let encoder = Encoder {
             compression,
             threads: NonZero::new(threads),
+            buffers: BufferPool::default(),
             events: &|_| (),
         };
         encoder
@@ -531,6 +528,7 @@ mod tests {
         let encoder = Encoder {
             compression: Compression::Zstd,
             threads: None,
+            buffers: BufferPool::default(),
             events: &|_| (),
         };
         let (mut blob, mut found) = (Vec::new(), None);
@@ -561,6 +559,7 @@ mod tests {
             let encoder = Encoder {
                 compression: Compression::Gzip,
                 threads: None,
+                buffers: BufferPool::default(),
                 events: &|_| (),
             };
             encoder.encode(&[(0, &layer)], &mut |_| Ok::<_, LayerError>(()))
@@ -590,6 +589,7 @@ mod tests {
         let encoder = Encoder {
             compression: Compression::None,
             threads: NonZero::new(2),
+            buffers: BufferPool::default(),
             events: &|_| (),
         };
         for fail_at in 0..6 {

@@ -2,6 +2,7 @@
 #![doc = ""]
 #![doc = include_str!("FORMAT.md")]
 
+mod buffers;
 mod codec;
 mod encode;
 mod known;
@@ -19,6 +20,7 @@ use std::{io, path::PathBuf};
 use store::StorePath;
 use thiserror::Error;
 
+pub(crate) use buffers::BufferPool;
 pub use codec::Compression;
 pub(crate) use codec::{GZIP_LEVEL, ZSTD_LEVEL};
 pub use encode::LayerDigests;

@@ -1,10 +1,10 @@
 //! Bytes as they come, in chunks of one size.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// Gathers bytes.
 pub(crate) struct Chunks {
-    gathered: Vec<u8>,
+    gathered: BytesMut,
     size_bytes: usize,
 }
 
@@ -12,7 +12,7 @@ impl Chunks {
     /// Chunks of `size_bytes`, which is at least 1.
     pub(crate) fn new(size_bytes: usize) -> Self {
         Self {
-            gathered: Vec::new(),
+            gathered: BytesMut::new(),
             size_bytes: size_bytes.max(1),
         }
     }
@@ -23,11 +23,14 @@ impl Chunks {
         mut bytes: &[u8],
         send: &mut dyn FnMut(Bytes) -> Result<(), E>,
     ) -> Result<(), E> {
+        // Takes the memory of the chunk before where nobody has that any more.
+        self.gathered.reserve(self.size_bytes - self.gathered.len());
         while self.gathered.len() + bytes.len() >= self.size_bytes {
             let (first, rest) = bytes.split_at(self.size_bytes - self.gathered.len());
             self.gathered.extend_from_slice(first);
             bytes = rest;
-            send(Bytes::from(std::mem::take(&mut self.gathered)))?;
+            send(self.gathered.split().freeze())?;
+            self.gathered.reserve(self.size_bytes);
         }
         self.gathered.extend_from_slice(bytes);
         Ok(())
@@ -35,7 +38,7 @@ impl Chunks {
 
     /// Takes what is left: less than a chunk.
     pub(crate) fn rest(&mut self) -> Bytes {
-        Bytes::from(std::mem::take(&mut self.gathered))
+        self.gathered.split().freeze()
     }
 }
 

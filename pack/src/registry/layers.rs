@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Event, Image,
     image::KnownLayers,
-    layer::{Encoded, LayerDigests},
+    layer::{Encoded, Encoder, LayerDigests},
 };
 
 /// Questions to a registry at the same time; they cost nothing but their way.
@@ -214,9 +214,13 @@ impl<'a> LayerToSend<'a, '_> {
             }
             Ok(())
         };
-        let threads = Some(self.threads);
+        let encoder = Encoder {
+            threads: Some(self.threads),
+            buffers: push.buffers.clone(),
+            ..self.image.encoder(self.image.options.compression)
+        };
         self.image
-            .encode_with(threads, &[self.index], &mut known, &mut receive)?;
+            .encode_with(&encoder, &[self.index], &mut known, &mut receive)?;
         result.ok_or(Halt::Stopped)
     }
 }

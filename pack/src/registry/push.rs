@@ -15,6 +15,7 @@ use super::{PushError, PushOptions, Pushed, places};
 use crate::{
     Event, Image,
     image::{Assembled, KnownLayers},
+    layer::BufferPool,
     oci::{Digest, ImageName},
     sink::IndexEntry,
 };
@@ -46,6 +47,7 @@ impl Image<'_> {
             present_bytes: AtomicU64::new(0),
             present_blobs: AtomicUsize::new(0),
             chunk_bytes: AtomicUsize::new(0),
+            buffers: BufferPool::default(),
         };
         let pushed = push.run()?;
         (self.events)(Event::Pushed {
@@ -74,6 +76,8 @@ pub(super) struct Push<'a, 'i> {
     present_bytes: AtomicU64,
     present_blobs: AtomicUsize,
     pub(super) chunk_bytes: AtomicUsize,
+    /// What its layers are made in.
+    pub(super) buffers: BufferPool,
 }
 
 /// The document that the tag stands for.

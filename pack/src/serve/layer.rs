@@ -10,7 +10,7 @@ use store::serve::Body;
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use super::{layer_turns::LayerTurn, packed::Packed};
-use crate::layer::{Encoded, LayerError};
+use crate::layer::{Encoded, Encoder, LayerError};
 
 /// Pieces that wait for the client; each has up to 4 MiB.
 const WAITING: usize = 1;
@@ -95,9 +95,12 @@ fn make(
         Ok(())
     };
     // Several clients are answered at once; each layer needs no more than one processor.
-    let threads = Some(NonZero::<usize>::MIN);
+    let encoder = Encoder {
+        threads: Some(NonZero::<usize>::MIN),
+        ..one.image.encoder(one.image.options.compression)
+    };
     one.image
-        .encode_with(threads, &[wanted.layer], &mut known, &mut receive)
+        .encode_with(&encoder, &[wanted.layer], &mut known, &mut receive)
 }
 
 /// Returns what of `bytes`, which begin at `at`, lies in `part`.
