@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, Permissions},
-    io,
+    io::{self, Read as _, Seek as _, SeekFrom},
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
         fs::{MetadataExt, PermissionsExt, symlink},
@@ -16,11 +16,13 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     fcntl::AT_FDCWD,
     sys::{
         stat::{UtimensatFlags, utimensat},
         time::TimeSpec,
     },
+    unistd::{Whence, lseek},
 };
 
 use super::{
@@ -176,14 +178,41 @@ fn make(target: &Path, entry: &Wanted<'_>) -> io::Result<()> {
             mode,
         } => {
             let mut new = File::create_new(target)?;
-            let copied = io::copy(&mut File::open(real)?, &mut new)?;
-            if copied != *size_bytes {
+            if copy(&mut File::open(real)?, &mut new)? != *size_bytes {
                 return Err(io::Error::other("the store is being changed"));
             }
             new.set_permissions(Permissions::from_mode(*mode))?;
         }
     }
     set_time(target)
+}
+
+/// The unit in which a file system counts what a file takes.
+const SECTOR_BYTES: u64 = 512;
+
+/// Copies a file, holes as holes: the store may have a disk of many gigabytes of which little is written. Returns its length.
+fn copy(file: &mut File, new: &mut File) -> io::Result<u64> {
+    let found = file.metadata()?;
+    let length = found.len();
+    if found.blocks() * SECTOR_BYTES >= length {
+        return io::copy(file, new);
+    }
+    let offset = |at: u64| i64::try_from(at).map_err(|_| io::Error::from(Errno::EOVERFLOW));
+    let mut end = 0;
+    loop {
+        // Nothing but a hole is left where there is no more data.
+        let start = match lseek(&*file, offset(end)?, Whence::SeekData) {
+            Ok(start) => start.unsigned_abs(),
+            Err(Errno::ENXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        end = lseek(&*file, offset(start)?, Whence::SeekHole)?.unsigned_abs();
+        file.seek(SeekFrom::Start(start))?;
+        new.seek(SeekFrom::Start(start))?;
+        io::copy(&mut (&mut *file).take(end - start), new)?;
+    }
+    new.set_len(length)?;
+    Ok(length)
 }
 
 fn set_time(target: &Path) -> io::Result<()> {

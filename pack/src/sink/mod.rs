@@ -127,6 +127,18 @@ pub enum SinkError {
         /// The format.
         format: Format,
     },
+    /// The format cannot say how long a file is.
+    #[error(
+        "`/{file}` is too large for an image as `{format}`, which holds files of up to {largest_bytes} bytes; nothing was written"
+    )]
+    FileTooLarge {
+        /// The file, relative to the root of the image.
+        file: String,
+        /// The format.
+        format: Format,
+        /// The longest file that it holds.
+        largest_bytes: u64,
+    },
     /// A document of an existing layout cannot be understood.
     #[error("`{}` is not a document of an OCI layout", path.display())]
     Document {

@@ -8,6 +8,7 @@ mod emit;
 mod existing;
 mod fixture;
 mod golden;
+mod large;
 mod outputs;
 mod plan;
 mod platforms;

@@ -20,6 +20,9 @@ pub(super) struct Cpio {
 }
 
 impl Cpio {
+    /// The longest file that the format holds, in bytes.
+    pub(super) const LARGEST: u64 = u32::MAX as u64;
+
     /// Returns what stands before the contents of an entry, a link's target included; `None` for a file that the format cannot hold.
     pub(super) fn header(&mut self, path: &[u8], entry: &Wanted<'_>) -> Option<Vec<u8>> {
         let size = u32::try_from(size_of(entry).unwrap_or_default()).ok()?;

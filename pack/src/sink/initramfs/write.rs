@@ -43,6 +43,16 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
         contents: &init,
         mode: PROGRAM_MODE,
     });
+    let too_large = tree
+        .iter()
+        .find(|(_, entry)| size_of(entry) > Some(Cpio::LARGEST));
+    if let Some((file, _)) = too_large {
+        return Err(SinkError::FileTooLarge {
+            file: String::from_utf8_lossy(file).into_owned(),
+            format: Format::Initramfs,
+            largest_bytes: Cpio::LARGEST,
+        });
+    }
     let mut new = NewFile::beside(path)?;
     let target = new.target().to_path_buf();
     let error = || SinkError::writing(&target);
