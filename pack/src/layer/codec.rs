@@ -13,15 +13,15 @@ use libdeflater::{CompressionLvl, Compressor};
 use super::LayerError;
 use crate::oci::{ManifestType, media_type};
 
-/// libdeflate level 6: the size of `pigz -6` at a third of its CPU time.
-pub(crate) const GZIP_LEVEL: i32 = 6;
+/// libdeflate level 3: on programs and libraries 3 % more bytes than its level 6 in 0.6 of the time, and about the size of what buildah sends.
+const GZIP_LEVEL: i32 = 3;
 /// zstd level 3: smaller than gzip and more than twice as fast.
 pub(crate) const ZSTD_LEVEL: i32 = 3;
 
 /// How the layers of an image are compressed. Printed and parsed as `gzip`, `zstd` and `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Compression {
-    /// gzip members of [`PIECE_BYTES`](super::PIECE_BYTES), by libdeflate level 6. Every client reads it.
+    /// gzip members of [`PIECE_BYTES`](super::PIECE_BYTES), by libdeflate level 3. Every client reads it.
     #[default]
     Gzip,
     /// zstd frames of [`PIECE_BYTES`](super::PIECE_BYTES), level 3. Smaller and faster; docker before 23 and umoci before 0.5 do not read it.

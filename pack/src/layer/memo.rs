@@ -4,8 +4,8 @@
 //! any time at the cost of making the layers once more. An answer that cannot be read, because a machine lost power while it was written, counts as none.
 //!
 //! ```text
-//! var/layers/v1/<recipe>.tar     {"diffId":"sha256:…","size":…}
-//! var/layers/v1/<recipe>.gzip    {"digest":"sha256:…","size":…}
+//! var/layers/v<version>/<recipe>.tar     {"diffId":"sha256:…","size":…}
+//! var/layers/v<version>/<recipe>.gzip    {"digest":"sha256:…","size":…}
 //! ```
 
 use std::{

@@ -22,7 +22,7 @@ use thiserror::Error;
 
 pub(crate) use buffers::BufferPool;
 pub use codec::Compression;
-pub(crate) use codec::{GZIP_LEVEL, ZSTD_LEVEL};
+pub(crate) use codec::ZSTD_LEVEL;
 pub use encode::LayerDigests;
 pub(crate) use encode::{Encoded, Encoder};
 pub use known::{KnownLayer, find_known_layers};
@@ -44,7 +44,7 @@ pub(crate) use walk::{WalkEntry, WalkKind, walk};
 /// The version of every rule that the bytes of an image depend on: the rules of this page, which paths are in which layer where nothing is said about it, and the
 /// exact versions of the two compressors. It stands in
 /// each manifest's annotations and in each key of the memo, so a change of a rule cannot silently change a digest. Golden tests hold it to its word.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// Where a store object is cut before it is compressed, and how much of it is in memory at a time.
 pub const PIECE_BYTES: usize = 4 << 20;

@@ -7,7 +7,7 @@
 //! Which layers go along with a store object is kept beside the memo:
 //!
 //! ```text
-//! var/layers/v2/<digest of the store path>.layers    {"layers":["<recipe>", …]}, the last used first
+//! var/layers/v<version>/<digest of the store path>.layers    {"layers":["<recipe>", …]}, the last used first
 //! ```
 //!
 //! The store object is named `layer` and is one file: `{"diffId":"sha256:…","digest":"sha256:…","size":…,"tarSize":…}`. The resolved digest of the realisation

@@ -3,7 +3,7 @@
 //! What is remembered may be wrong, since others remove things from registries: it is a hint for the registry, which then says that it does not have it.
 //!
 //! ```text
-//! var/layers/v1/<digest of the blob>.places    {"registry.example":["team/app", …]}
+//! var/layers/v<version>/<digest of the blob>.places    {"registry.example":["team/app", …]}
 //! ```
 
 use std::collections::BTreeMap;

@@ -7,8 +7,10 @@ use std::{
 };
 
 use super::{SinkError, directory::Wanted};
-use crate::layer::{Compression, GZIP_LEVEL, LayerError, ZSTD_LEVEL};
+use crate::layer::{Compression, LayerError, ZSTD_LEVEL};
 
+/// A layer is unpacked once; a self-extracting file and an initramfs at each start, so that their size is worth more than the time to make them.
+const GZIP_LEVEL: u32 = 6;
 /// How much of a file is in memory at a time.
 const CHUNK: u64 = 1 << 20;
 
@@ -23,7 +25,7 @@ impl<W: Write> Stream<W> {
     pub(super) fn new(compression: Compression, out: W) -> io::Result<Self> {
         Ok(match compression {
             Compression::Gzip => {
-                let level = flate2::Compression::new(GZIP_LEVEL.unsigned_abs());
+                let level = flate2::Compression::new(GZIP_LEVEL);
                 Self::Gzip(flate2::write::GzEncoder::new(out, level))
             }
             Compression::Zstd => Self::Zstd(zstd::Encoder::new(out, ZSTD_LEVEL)?),

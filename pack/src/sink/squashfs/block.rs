@@ -4,10 +4,12 @@ use std::{num::NonZero, thread};
 
 use libdeflater::{CompressionLvl, Compressor as Deflate};
 
-use crate::layer::{Compression, GZIP_LEVEL, LayerError, ZSTD_LEVEL};
+use crate::layer::{Compression, LayerError, ZSTD_LEVEL};
 
 /// The size of a block of data: that of `mksquashfs`.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
+/// libdeflate level 6. A layer is sent and unpacked once; a file system is read as long as it is mounted, and its blocks take memory and disk in that time.
+const GZIP_LEVEL: i32 = 6;
 /// What is set in the size of a block that is stored as it is.
 const STORED: u32 = 1 << 24;
 /// More blocks than this for each thread in one round only cost memory.
