@@ -6,18 +6,22 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use store::{AddSource, Component};
+use store::{AddSource, Component, LocalStore, StorePath};
 
 use super::component::component;
 use super::error::StepError;
 use super::files::at;
 use super::perform::{Job, globs};
 use super::register::{Made, Rules, register_as};
-use crate::composition::{Composition, MemberObject, Shape, find_license};
+use crate::composition::{Composition, MemberObject, Shape};
 use crate::debian::with_source_version;
+use crate::facts::find_license;
 use crate::model::{Deb, DebSet, ResolvedDerivation};
 use crate::plan::Outputs;
 use crate::source::deb::{DebFile, Selection, unpack, unpack_control};
+
+/// What the name of a license begins with that SPDX has not.
+const UNKNOWN: &str = "LicenseRef-";
 
 impl Job<'_> {
     /// Unpacks one package: its files below `root`, what it says about itself below `control`.
@@ -71,7 +75,7 @@ impl Job<'_> {
         let started = Instant::now();
         self.tell_build(1);
         self.hold(&self.debs)?;
-        let member = |path: &store::StorePath| MemberObject {
+        let member = |path: &StorePath| MemberObject {
             name: path.name().to_string(),
             logical: path.to_logical(),
             real: self.store().real_path(path),
@@ -134,6 +138,29 @@ fn add_source_version(facts: &mut Component, out: &Path) {
     {
         facts.purl = Some(purl);
     }
+}
+
+/// Reads again what packages say of their license, of which a version of this program before this one could read nothing or not all.
+pub(super) fn renew_licenses<'a>(
+    store: &LocalStore,
+    packages: impl Iterator<Item = (&'a StorePath, &'a Component)>,
+) -> Result<(), StepError> {
+    let mut renewed: Vec<(StorePath, Component)> = Vec::new();
+    for (path, component) in packages {
+        let license = component.license.as_deref();
+        if license.is_some_and(|license| !license.contains(UNKNOWN)) {
+            continue;
+        }
+        let mut found = component.clone();
+        add_license(&mut found, &store.real_path(path).join("root"));
+        if found != *component {
+            renewed.push((path.clone(), found));
+        }
+    }
+    if !renewed.is_empty() {
+        store.set_components(&renewed)?;
+    }
+    Ok(())
 }
 
 /// Takes the license from the package's copyright file, where a machine can read that.

@@ -16,6 +16,7 @@ use store::{
     StorePath,
 };
 
+use super::debian::renew_licenses;
 use super::error::StepError;
 use super::perform::Job;
 use super::workers::FinishedStep;
@@ -111,6 +112,15 @@ pub(super) fn record_late_facts(
     };
     for (derivation, step) in graph.derivations().iter().zip(finished) {
         let outputs = step.iter().flat_map(|step| &step.outputs);
+        if matches!(derivation.builder(), Builder::Deb(_)) {
+            let known = outputs.clone().filter_map(|output| {
+                Some((
+                    &output.path,
+                    closure.find(&output.path)?.component.as_ref()?,
+                ))
+            });
+            renew_licenses(store, known)?;
+        }
         let behind: Vec<(&StorePath, &Component)> = outputs
             .filter_map(|output| {
                 let component = closure.find(&output.path)?.component.as_ref()?;

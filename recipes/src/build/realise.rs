@@ -23,6 +23,7 @@ use super::smoke::{SmokeFailure, SmokePlace};
 use super::substitute::Substituter;
 use super::workers::{FinishedStep, Workers};
 use super::{lock, private};
+use crate::debian::keep_source_version;
 use crate::event::{Event, StepId};
 use crate::model::{Builder as BuilderKind, Derivation, OutputRef};
 use crate::plan::{Answer, Goal, Graph, Lookup, Outputs, RealisedOutput};
@@ -306,6 +307,11 @@ impl<'a> Builder<'a> {
                 if let Some(known) = known {
                     facts.contains.clone_from(&known.contains);
                     facts.facts.clone_from(&known.facts);
+                    if let (Some(purl), Some(known)) = (&facts.purl, &known.purl)
+                        && let Some(purl) = keep_source_version(purl, known)
+                    {
+                        facts.purl = Some(purl);
+                    }
                     if facts.license.is_none() && known.license_evidence.is_some() {
                         facts.license.clone_from(&known.license);
                         facts.license_evidence.clone_from(&known.license_evidence);

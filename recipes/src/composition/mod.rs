@@ -3,7 +3,6 @@
 mod accounts;
 mod certificates;
 mod compose;
-mod copyright;
 mod defaults;
 mod error;
 mod glue;
@@ -13,6 +12,5 @@ mod shell;
 mod write;
 
 pub(crate) use compose::{Composition, MemberObject, Shape};
-pub(crate) use copyright::find_license;
 pub use error::CompositionError;
 use error::at;

@@ -40,8 +40,8 @@ pub use source_package::{
 pub use store::{DebVersion, VersionError};
 pub use universe::{IndexError, IndexText, Universe};
 
-pub(crate) use control::stanzas;
-pub(crate) use source_version::with_source_version;
+pub(crate) use control::{Stanza, stanzas};
+pub(crate) use source_version::{keep_source_version, with_source_version};
 
 /// Whether a text can name a package (Debian Policy 5.6.1).
 pub use relation::is_name;

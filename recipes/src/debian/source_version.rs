@@ -6,19 +6,36 @@
 use super::control::stanzas;
 use super::packages::encode;
 
+/// The qualifier that names the source package.
+const UPSTREAM: &str = "upstream=";
+
 /// Returns a package URL of type `deb` with the version of the source package in its qualifier `upstream`; none where `control` names no version of its own.
 pub(crate) fn with_source_version(purl: &str, control: &str) -> Option<String> {
     let source = stanzas(control).next()?.field("Source")?;
     let (name, version) = source.trim().split_once(" (")?;
     let version = version.strip_suffix(')')?;
+    let upstream = format!("{UPSTREAM}{}%40{}", encode(name), encode(version));
+    Some(with_upstream(purl, upstream))
+}
+
+/// Returns a package URL of type `deb` with the version of the source package that another one of the same package has; none where that has none.
+pub(crate) fn keep_source_version(purl: &str, known: &str) -> Option<String> {
+    let (place, qualifiers) = known.split_once('?')?;
+    let mut qualifiers = qualifiers.split('&');
+    let upstream = qualifiers.find(|one| one.starts_with(UPSTREAM) && one.contains("%40"))?;
+    let is_same = purl.split('?').next() == Some(place);
+    is_same.then(|| with_upstream(purl, upstream.to_owned()))
+}
+
+fn with_upstream(purl: &str, upstream: String) -> String {
     let (place, qualifiers) = purl.split_once('?').unwrap_or((purl, ""));
     let mut kept: Vec<String> = qualifiers
         .split('&')
-        .filter(|qualifier| !qualifier.is_empty() && !qualifier.starts_with("upstream="))
+        .filter(|qualifier| !qualifier.is_empty() && !qualifier.starts_with(UPSTREAM))
         .map(str::to_owned)
         .collect();
-    kept.push(format!("upstream={}%40{}", encode(name), encode(version)));
-    Some(format!("{place}?{}", kept.join("&")))
+    kept.push(upstream);
+    format!("{place}?{}", kept.join("&"))
 }
 
 #[cfg(test)]
@@ -45,6 +62,23 @@ mod tests {
                 expected,
                 "{control}"
             );
+        }
+    }
+
+    #[test]
+    fn a_version_that_was_read_is_kept_for_the_same_package_alone() {
+        let known = "pkg:deb/debian/dmsetup@2?arch=amd64&upstream=lvm2%402.03";
+        for (purl, known, expected) in [
+            (
+                "pkg:deb/debian/dmsetup@2?upstream=lvm2&distro=trixie",
+                known,
+                Some("pkg:deb/debian/dmsetup@2?distro=trixie&upstream=lvm2%402.03"),
+            ),
+            ("pkg:deb/debian/dmsetup@3?upstream=lvm2", known, None),
+            (known, "pkg:deb/debian/dmsetup@2?upstream=lvm2", None),
+            (known, "pkg:deb/debian/dmsetup@2", None),
+        ] {
+            assert_eq!(keep_source_version(purl, known).as_deref(), expected);
         }
     }
 }

@@ -13,11 +13,13 @@
 //! * `kept`: what was read of an archive, for the next build.
 //! * `files`: the digests of an output's files.
 //! * `texts`: what the files of a source say of licenses, by `names`, `heads`, `words` and `license`. Pure.
+//! * `copyright`: the license that a package of Debian says that it has. Pure.
 //! * `links`: what programs and libraries were linked of.
 //! * `toolchain`: which packages of the seed brought what a result has of the toolchain. Pure.
 //! * `patches`: which patches were applied, and what they say of themselves. Pure.
 
 mod archive;
+mod copyright;
 mod digests;
 mod error;
 mod files;
@@ -34,6 +36,7 @@ mod texts;
 mod toolchain;
 mod words;
 
+pub(crate) use copyright::find_license;
 pub use error::ObserveError;
 pub(crate) use links::{LinkedOutput, Records, load as load_links};
 pub(crate) use observe::{DOCUMENT, LinksFrom, Observed, Observer};

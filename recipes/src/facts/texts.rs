@@ -8,12 +8,12 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 use store::facts::{Class, Matcher, TextKind};
 
+use super::copyright::find_license;
 use super::digests::sha256;
 use super::heads::{is_about_license, notice, statements, tags};
 use super::license::{Match, find_licenses, is_expression, similar_license};
 use super::names::kind_of;
 use super::words::words;
-use crate::composition::find_license;
 
 /// The largest license text; the longest of the SPDX list has 60 kB, collections of them in one file have more.
 const MAX_TEXT_BYTES: u64 = 1 << 20;

@@ -63,6 +63,15 @@ pub(in crate::facts) fn find_licenses(text: &str) -> Vec<Match> {
     matches
 }
 
+/// Returns the license whose text a text is from its first word to its last; none where it has other words as well.
+pub(in crate::facts) fn whole_license(text: &str) -> Option<String> {
+    let words = matching_words(text);
+    match texts_in(&words).as_slice() {
+        [(range, license, _)] if *range == (0..words.len()) => Some(license.clone()),
+        _ => None,
+    }
+}
+
 type Found = Vec<(Range<usize>, String, Matcher)>;
 
 /// Finds the texts of licenses.

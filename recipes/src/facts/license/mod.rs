@@ -10,4 +10,4 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(super) use matching::{Match, find_licenses, is_expression, similar_license};
+pub(super) use matching::{Match, find_licenses, is_expression, similar_license, whole_license};
