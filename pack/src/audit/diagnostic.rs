@@ -37,6 +37,9 @@ pub struct Diagnostic {
     /// What may be done in this very case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What may be put into a policy in this very case, in TOML; `…` stands for what only a person can say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paste: Option<String>,
 }
 
 /// What a finding means for the answer.
@@ -109,6 +112,7 @@ impl Diagnostic {
             chain: Vec::new(),
             evidence: Vec::new(),
             help: None,
+            paste: None,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod notice;
 pub mod obligation;
 pub mod policy;
 pub mod report;
+mod reviewed;
 pub mod sources;
 pub mod trace;
 
@@ -22,5 +23,6 @@ pub use code::{Code, UnknownCode};
 pub use diagnostic::{Diagnostic, Place, Severity, Step, Verdict};
 pub use drift::{Change, ComponentDrift, Drift, FactDrift};
 pub use gather::{GatherError, Gathered, Part};
+pub(crate) use judge::reviewed_conclusions;
 pub use judge::{Audit, Judged, conclusions, judge};
 pub use listing::{ListBy, Row, UnknownList, list};

@@ -17,7 +17,7 @@ use super::{
     license::license_references,
 };
 use crate::{
-    audit::{Gathered, Part},
+    audit::{Gathered, Part, inventory::Inventory, reviewed_conclusions},
     rootfs::ROOT_DIRECTORY,
 };
 
@@ -45,7 +45,11 @@ impl Bill {
                 facts.files = read_files(&store.real_path(&part.info.path))?;
             }
         }
-        let texts = load_texts(store, &gathered)?;
+        let options = BillOptions {
+            concluded: concluded(&gathered, requested, options),
+            ..options.clone()
+        };
+        let texts = load_texts(store, &gathered, &options)?;
         let inputs = BillInputs {
             subject,
             requested,
@@ -53,14 +57,31 @@ impl Bill {
             unobserved: &unobserved,
             texts: &texts,
         };
-        Ok(Self::new(&inputs, options))
+        Ok(Self::new(&inputs, &options))
     }
+}
+
+/// Returns what is concluded of licenses: what `options` say, and what this project has read where they say nothing.
+fn concluded(
+    gathered: &Gathered,
+    requested: &[StorePath],
+    options: &BillOptions,
+) -> BTreeMap<StorePath, String> {
+    let reviewed = reviewed_conclusions(&Inventory::of_closure(gathered, requested));
+    let reviewed = reviewed.into_iter().filter_map(|(key, license)| {
+        let path = StorePath::from_logical(&key).ok()?;
+        Some((path, license.to_string()))
+    });
+    let mut all: BTreeMap<StorePath, String> = reviewed.collect();
+    all.extend(options.concluded.clone());
+    all
 }
 
 /// Returns a text for each license that SPDX has no name for. Packages that mean different texts by one name have all of them there.
 fn load_texts(
     store: &LocalStore,
     gathered: &Gathered,
+    options: &BillOptions,
 ) -> Result<BTreeMap<String, String>, AttestError> {
     let mut texts: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
     for part in gathered.parts.iter().chain(&gathered.linked) {
@@ -68,7 +89,8 @@ fn load_texts(
         let own = component.and_then(|of| of.license.as_deref());
         let of_others = component.iter().flat_map(|of| &of.contains);
         let of_others = of_others.filter_map(|one| one.license.as_deref());
-        let expressions = own.into_iter().chain(of_others);
+        let concluded = options.concluded.get(&part.info.path).map(String::as_str);
+        let expressions = own.into_iter().chain(of_others).chain(concluded);
         let names: BTreeSet<&str> = expressions.flat_map(license_references).collect();
         if names.is_empty() {
             continue;

@@ -1,6 +1,7 @@
 //! What an audit judges: the components of a closure or an image, and how they use each other. Pure values.
 
 mod chains;
+mod debian;
 mod observed;
 mod of_bill;
 mod of_closure;
@@ -10,5 +11,6 @@ mod tests;
 mod unit;
 
 pub use chains::{Chains, MAX_CHAINS};
+pub(super) use debian::is_copyright;
 pub use relation::{Relation, UnknownRelation};
 pub use unit::{Edge, Inventory, Undescribed, Unit, UnitKind, UnitSource, UnitText};

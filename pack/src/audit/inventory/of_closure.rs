@@ -9,6 +9,7 @@ use store::{
 
 use super::{
     Edge, Inventory, Relation, Unit, UnitKind, UnitSource,
+    debian::share_copyrights,
     observed::{Vendored, is_of_others, toolchain_unit},
 };
 use crate::audit::{GatherError, Gathered, Part};
@@ -212,7 +213,8 @@ impl Collecting {
         self.edges.push((own.to_owned(), key, relation, evidence));
     }
 
-    fn finish(self, roots: &[StorePath]) -> Inventory {
+    fn finish(mut self, roots: &[StorePath]) -> Inventory {
+        share_copyrights(&mut self.units);
         let units: Vec<Unit> = self.units.into_values().collect();
         let find = |key: &str| {
             units

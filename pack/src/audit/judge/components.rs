@@ -9,7 +9,7 @@ use crate::audit::{
     policy::{Action, MissingFacts, SandboxLevel},
 };
 
-use super::{decide::rank, session::Session};
+use super::{clarification::clarification, decide::rank, session::Session};
 
 /// Files that are named as evidence of one license.
 const SHOWN_FILES: usize = 4;
@@ -95,6 +95,9 @@ impl Session<'_> {
             .take(SHOWN_FILES)
             .map(|(expression, one)| format!("{} says `{expression}`", one.path))
             .collect();
+        if code == Code::L106 {
+            diagnostic.paste = clarification(unit);
+        }
         let by_policy = code == Code::L102 && severity != Severity::Undecided;
         let decided_by = by_policy.then_some(&self.policy.unlicensed);
         diagnostic.decided_by = decided_by.map(|setting| setting.place.clone());
@@ -112,19 +115,18 @@ impl Session<'_> {
                 Severity::Undecided,
                 format!("`{label}` is linked in, and nothing is known of it here"),
             ),
-            _ if unit
-                .purl
-                .as_deref()
-                .is_some_and(|purl| purl.starts_with("pkg:deb/")) =>
-            {
-                (
-                    Code::L106,
-                    Severity::Undecided,
-                    format!(
+            _ if unit.is_debian() => {
+                let said = match unit.copyright_findings().next() {
+                    Some(finding) => {
+                        format!("`{label}` says its license in `{}`, in prose", finding.path)
+                    }
+                    None if self.inventory.is_bill => format!(
                         "`{label}` says its license in `usr/share/doc/{}/copyright`, in prose",
                         unit.name
                     ),
-                )
+                    None => format!("no copyright file of `{label}` is here"),
+                };
+                (Code::L106, Severity::Undecided, said)
             }
             (UnitKind::Vendored, _) if says_in_texts(unit) => (
                 Code::L106,

@@ -16,7 +16,7 @@ pub fn conclusions(inventory: &Inventory, policy: &Policy) -> BTreeMap<String, E
     let mut used = BTreeSet::new();
     let mut found = BTreeMap::new();
     for unit in &inventory.units {
-        let assessment = assess_unit(unit, policy, &mut used);
+        let assessment = assess_unit(unit, &policy.clarifications, &mut used);
         let concluded = assessment.concluded.map(|concluded| concluded.expression);
         let is_read = unit.kind == UnitKind::Vendored && unit.license_evidence.is_some();
         let read = assessment.effective.filter(|_| is_read);
@@ -25,4 +25,15 @@ pub fn conclusions(inventory: &Inventory, policy: &Policy) -> BTreeMap<String, E
         }
     }
     found
+}
+
+/// Returns under which licenses packages of Debian are, by their keys, whose copyright files this project has read: the same whatever a policy says.
+#[must_use]
+pub(crate) fn reviewed_conclusions(inventory: &Inventory) -> BTreeMap<String, Expression> {
+    let packages = inventory.units.iter().filter(|unit| unit.is_debian());
+    let concluded = packages.filter_map(|unit| {
+        let assessment = assess_unit(unit, &[], &mut BTreeSet::new());
+        Some((unit.key.clone(), assessment.concluded?.expression))
+    });
+    concluded.collect()
 }

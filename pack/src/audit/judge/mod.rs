@@ -4,6 +4,7 @@
 //! policy answers in this order: `deny`, the first rule that fits, `allow`, and what is unknown. An exception that fits silences the answer; one that has
 //! ended is as if it were not there.
 
+mod clarification;
 mod combined;
 mod components;
 mod conclusions;
@@ -16,5 +17,6 @@ mod session;
 mod tests;
 
 pub use conclusions::conclusions;
+pub(crate) use conclusions::reviewed_conclusions;
 pub use judgement::{Audit, Judged};
 pub use session::judge;

@@ -5,14 +5,18 @@ use std::{
     collections::BTreeSet,
 };
 
+use store::facts::Finding;
+
 use crate::audit::{
     Code, Diagnostic, Severity, Verdict,
-    inventory::{Edge, Inventory, Relation, Unit},
+    inventory::{Edge, Inventory, Relation, Unit, is_copyright},
     license::{Assessment, Category, Chosen, Concluded, Evidence, Meaning, Term, assess, choose},
     policy::{Action, Clarification, Day, Exception, LicensePattern, Policy, Subject},
+    reviewed,
 };
 
 use super::{
+    clarification::clarification,
     combined::combine,
     decide::{Decision, decide_each, is_denied, rank},
     judgement::{Audit, Judged},
@@ -107,7 +111,7 @@ impl<'a> Session<'a> {
         let assessments: Vec<Assessment> = inventory
             .units
             .iter()
-            .map(|unit| assess_unit(unit, policy, &mut used_clarifications))
+            .map(|unit| assess_unit(unit, &policy.clarifications, &mut used_clarifications))
             .collect();
         let mut uses: Vec<Vec<&Edge>> = vec![Vec::new(); inventory.units.len()];
         for edge in &inventory.edges {
@@ -266,6 +270,9 @@ impl<'a> Session<'a> {
             diagnostic.decided_by = Some(decision.place.clone());
             // What is unknown is to be looked at in the recipe.
             diagnostic.place = (code != Code::L112).then_some(decision.place);
+            if code == Code::L112 {
+                diagnostic.paste = clarification(unit);
+            }
             diagnostic.evidence.extend(self.basis_of(at));
             if others > 0 {
                 diagnostic
@@ -327,8 +334,12 @@ fn choose_all(assessments: &[Assessment], rank: &dyn Fn(usize, &Term) -> u64) ->
     all.collect()
 }
 
-pub(super) fn assess_unit(unit: &Unit, policy: &Policy, used: &mut BTreeSet<usize>) -> Assessment {
-    let numbered = || policy.clarifications.iter().enumerate();
+pub(super) fn assess_unit(
+    unit: &Unit,
+    clarifications: &[Clarification],
+    used: &mut BTreeSet<usize>,
+) -> Assessment {
+    let numbered = || clarifications.iter().enumerate();
     let of_component = numbered()
         .find(|(_, one)| matches!(&one.subject, Subject::Component(pattern) if pattern.fits(unit)));
     let concluded = of_component.and_then(|(at, one)| {
@@ -340,15 +351,25 @@ pub(super) fn assess_unit(unit: &Unit, policy: &Policy, used: &mut BTreeSet<usiz
         })
     });
     let seen: Cell<BTreeSet<usize>> = Cell::default();
-    let meaning = |notice: &str| {
-        let is_it = |one: &Clarification| matches!(&one.subject, Subject::Notice(digest) if digest == notice);
-        let (at, one) = numbered().find(|(_, one)| is_it(one))?;
+    let meaning = |finding: &Finding| {
+        // What a package of Debian says of its license, it says there alone.
+        let is_whole = unit.is_debian() && is_copyright(&finding.path);
+        let is_it = |one: &Clarification| matches!(&one.subject, Subject::Notice(digest) if *digest == finding.notice);
+        let Some((at, one)) = numbered().find(|(_, one)| is_it(one)) else {
+            let reviewed = is_whole.then(|| reviewed::find(&finding.notice, &unit.name))??;
+            return Some(Meaning {
+                expression: Some(&reviewed.expression),
+                reason: &reviewed.reason,
+                is_whole,
+            });
+        };
         let mut so_far = seen.take();
         so_far.insert(at);
         seen.set(so_far);
         Some(Meaning {
             expression: one.expression.as_ref(),
             reason: &one.reason,
+            is_whole,
         })
     };
     let assessment = assess(&Evidence {

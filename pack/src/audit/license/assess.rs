@@ -79,6 +79,8 @@ pub struct Meaning<'a> {
     pub expression: Option<&'a Expression>,
     /// Why.
     pub reason: &'a str,
+    /// Whether the words are all that the component says of its license, so that they count in place of what was read there.
+    pub is_whole: bool,
 }
 
 /// What [`assess`] is told of a component.
@@ -90,8 +92,8 @@ pub struct Evidence<'a> {
     pub findings: Option<&'a [Finding]>,
     /// What the policy says that the component is.
     pub concluded: Option<Concluded>,
-    /// What the policy says of a notice, by its digest.
-    pub meaning: &'a dyn Fn(&str) -> Option<Meaning<'a>>,
+    /// What somebody says of the notice of a finding.
+    pub meaning: &'a dyn Fn(&Finding) -> Option<Meaning<'a>>,
 }
 
 /// Finds the license that counts: concluded, else declared.
@@ -106,14 +108,11 @@ pub fn assess(evidence: &Evidence<'_>) -> Assessment {
     let findings = evidence.findings.unwrap_or_default();
     let detected: Vec<Detected> = findings.iter().map(Detected::of).collect();
     // What the words mean that somebody has read.
-    let meanings: Vec<Option<Meaning<'_>>> = findings
-        .iter()
-        .map(|finding| (evidence.meaning)(&finding.notice))
-        .collect();
+    let meanings: Vec<Option<Meaning<'_>>> = findings.iter().map(evidence.meaning).collect();
     let concluded = evidence
         .concluded
         .clone()
-        .or_else(|| conclude(declared.as_ref()?, &meanings));
+        .or_else(|| conclude(declared.as_ref(), &meanings));
     let effective = concluded
         .as_ref()
         .map(|concluded| &concluded.expression)
@@ -148,22 +147,28 @@ pub fn assess(evidence: &Evidence<'_>) -> Assessment {
     }
 }
 
-/// What is declared, and what somebody has read in the sources beside that.
-fn conclude(declared: &Expression, meanings: &[Option<Meaning<'_>>]) -> Option<Concluded> {
-    let mut parts = vec![declared.clone()];
+/// What is declared, or what somebody has read where that stands, and what somebody has read in the sources beside it.
+fn conclude(declared: Option<&Expression>, meanings: &[Option<Meaning<'_>>]) -> Option<Concluded> {
+    let read = meanings.iter().flatten();
+    let read = read.filter_map(|meaning| Some((meaning, meaning.expression?)));
+    let (whole, beside): (Vec<_>, Vec<_>) = read.partition(|(meaning, _)| meaning.is_whole);
+    let mut parts: Vec<Expression> = Vec::new();
     let mut reasons: Vec<&str> = Vec::new();
-    for meaning in meanings.iter().flatten() {
-        let Some(expression) = meaning.expression else {
-            continue;
-        };
-        if !covers(declared, expression, Statement::Header) {
+    if whole.is_empty() {
+        parts.push(declared?.clone());
+    }
+    for (meaning, expression) in whole.into_iter().chain(beside) {
+        let is_covered = parts
+            .iter()
+            .any(|part| covers(part, expression, Statement::Header));
+        if !is_covered {
             parts.push(expression.clone());
             if !reasons.contains(&meaning.reason) {
                 reasons.push(meaning.reason);
             }
         }
     }
-    (parts.len() > 1).then(|| Concluded {
+    (!reasons.is_empty()).then(|| Concluded {
         expression: Expression::all(parts),
         reason: reasons.join("; "),
     })
@@ -268,6 +273,39 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_has_read_where_all_is_said_counts_in_its_place() {
+        let (mit, isc) = (
+            Expression::parse("MIT").unwrap(),
+            Expression::parse("ISC").unwrap(),
+        );
+        let findings = [
+            finding("copyright", "Zlib", Class::Exact),
+            finding("a.c", "ISC", Class::Exact),
+        ];
+        let meaning = |finding: &Finding| {
+            let is_whole = finding.path == "copyright";
+            Some(Meaning {
+                expression: Some(if is_whole { &mit } else { &isc }),
+                reason: if is_whole { "whole" } else { "part" },
+                is_whole,
+            })
+        };
+        for declared in [None, Some("LicenseRef-odd")] {
+            let assessment = assess(&Evidence {
+                declared,
+                findings: Some(&findings),
+                concluded: None,
+                meaning: &meaning,
+            });
+            let effective = assessment.effective.map(|one| one.to_string());
+            assert_eq!(effective.as_deref(), Some("MIT AND ISC"), "{declared:?}");
+            assert_eq!(assessment.basis, Basis::Concluded);
+            let reason = assessment.concluded.map(|concluded| concluded.reason);
+            assert_eq!(reason.as_deref(), Some("whole; part"));
+        }
+    }
+
+    #[test]
     fn what_somebody_has_read_is_added_to_what_is_declared() {
         let dtoa = Expression::parse("dtoa").unwrap();
         let findings = [finding(
@@ -279,10 +317,11 @@ mod tests {
             (Some(&dtoa), "MIT AND dtoa", Basis::Concluded),
             (None, "MIT", Basis::Covered),
         ] {
-            let meaning = |_: &str| {
+            let meaning = |_: &Finding| {
                 Some(Meaning {
                     expression,
                     reason: "read",
+                    is_whole: false,
                 })
             };
             let assessment = assess(&Evidence {

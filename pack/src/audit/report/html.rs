@@ -110,6 +110,9 @@ fn write_finding(page: &mut String, diagnostic: &Diagnostic) {
         }
         page.push_str("</ol>\n");
     }
+    if let Some(paste) = &diagnostic.paste {
+        let _ = writeln!(page, "<p>In the policy:</p>\n<pre>{}</pre>", escape(paste));
+    }
     let help = diagnostic
         .help
         .as_deref()

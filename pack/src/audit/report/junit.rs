@@ -75,6 +75,7 @@ fn write_case(text: &mut String, class: &str, name: &str, found: &[&Diagnostic])
             .evidence
             .iter()
             .chain(&one.help)
+            .chain(&one.paste)
             .map(|line| escape(line))
             .collect();
         let _ = writeln!(

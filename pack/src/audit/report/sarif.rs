@@ -47,7 +47,8 @@ fn result(diagnostic: &Diagnostic, codes: &[Code]) -> Value {
         Severity::Warning => "warning",
     };
     let mut message = diagnostic.message.clone();
-    for line in diagnostic.evidence.iter().chain(&diagnostic.help) {
+    let lines = diagnostic.evidence.iter().chain(&diagnostic.help);
+    for line in lines.chain(&diagnostic.paste) {
         message.push('\n');
         message.push_str(line);
     }

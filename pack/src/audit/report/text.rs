@@ -66,6 +66,12 @@ fn write_one(text: &mut String, diagnostic: &Diagnostic, first_of_its_kind: bool
     if let Some(help) = &diagnostic.help {
         let _ = writeln!(text, "   = help: {}", plain(help));
     }
+    if let Some(paste) = &diagnostic.paste {
+        let _ = writeln!(text, "   = in the policy:");
+        for line in paste.lines() {
+            let _ = writeln!(text, "       {}", plain(line));
+        }
+    }
     if first_of_its_kind {
         let _ = writeln!(text, "   = way out: {}", diagnostic.code.way_out());
     }
