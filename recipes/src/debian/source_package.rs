@@ -14,6 +14,10 @@ use crate::model::{
     Metadata, ModelError, OutputRef, RecipeTexts,
 };
 
+/// The mirror of security updates, and that of the archive.
+const SECURITY: &str = "debian-security";
+const MAIN: &str = "debian";
+
 /// One version of a source package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceName {
@@ -131,12 +135,20 @@ impl SourcePackage {
         let Some(directory) = &self.directory else {
             return Ok(Vec::new());
         };
+        // What a security update brought comes to the archive itself with the next point release, at the same place but for this.
+        let later = (mirror == SECURITY)
+            .then(|| directory.replacen("pool/updates/", "pool/", 1))
+            .filter(|later| later != directory);
         let fetch = |file: &SourceFile| {
+            let mut urls = vec![format!("mirror://{mirror}/{directory}/{}", file.name)];
+            urls.extend(
+                (later.iter()).map(|later| format!("mirror://{MAIN}/{later}/{}", file.name)),
+            );
             let spec = DerivationSpec {
                 name: store_name(&plain(&file.name), None, "")?,
                 outputs: vec![DEFAULT_OUTPUT.to_owned()],
                 builder: Builder::Fetch(Fetch {
-                    urls: vec![format!("mirror://{mirror}/{directory}/{}", file.name)],
+                    urls,
                     digest: file.digest,
                     executable: false,
                 }),
@@ -245,5 +257,40 @@ mod tests {
             panic!("it is a fetch");
         };
         assert_eq!(fetch.urls, ["mirror://debian/pool/a/a_2.dsc"]);
+    }
+
+    #[test]
+    fn a_security_update_is_looked_for_in_the_archive_too() -> Result<(), ModelError> {
+        let package = SourcePackage {
+            name: named("jq", "1.6-2"),
+            directory: Some("pool/updates/main/j/jq".to_owned()),
+            files: vec![SourceFile {
+                name: "jq_1.6-2.dsc".to_owned(),
+                digest: ContentDigest::Sha256([7; 32]),
+            }],
+        };
+        for (mirror, expected) in [
+            (
+                "debian-security",
+                vec![
+                    "mirror://debian-security/pool/updates/main/j/jq/jq_1.6-2.dsc",
+                    "mirror://debian/pool/main/j/jq/jq_1.6-2.dsc",
+                ],
+            ),
+            (
+                "other",
+                vec!["mirror://other/pool/updates/main/j/jq/jq_1.6-2.dsc"],
+            ),
+        ] {
+            let fetches = package.fetches(mirror)?;
+            let [fetch] = fetches.as_slice() else {
+                panic!("{fetches:?}")
+            };
+            let Builder::Fetch(fetch) = fetch.derivation().builder() else {
+                panic!("{fetch:?}")
+            };
+            assert_eq!(fetch.urls, expected);
+        }
+        Ok(())
     }
 }

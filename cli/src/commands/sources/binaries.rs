@@ -27,8 +27,8 @@ const DESCRIPTION: &str = ".dsc";
 pub(super) struct Binaries {
     built_from: BTreeMap<OutputRef, Option<SourceName>>,
     packages: BTreeMap<SourceName, Vec<BundledFile>>,
-    /// What an index has, and no mirror.
-    unavailable: BTreeSet<SourceName>,
+    /// What an index has and no mirror, with the mirror that should.
+    unavailable: BTreeMap<SourceName, String>,
 }
 
 /// Where the source of one package of binaries is.
@@ -39,7 +39,7 @@ pub(super) enum SourceOf<'a> {
     /// Neither recipe nor index names it.
     Missing(&'a SourceName),
     /// No mirror has what the index names: one may serve the packages of a suite and not their source.
-    Unavailable(&'a SourceName),
+    Unavailable(&'a SourceName, &'a str),
     /// The package does not say what it was built from.
     Unsaid,
 }
@@ -50,9 +50,14 @@ impl fmt::Display for SourceOf<'_> {
             Self::Files(_) => f.write_str("whose source is in the bundle"),
             Self::Missing(name) => write!(
                 f,
-                "built from {name}, which neither the recipe nor the index of a suite names"
+                "built from {name}, which neither the recipe nor the index of a suite names; \
+                 lock the packages anew, or name a suite that has it under `[debian]` in the settings"
             ),
-            Self::Unavailable(name) => write!(f, "built from {name}, which no mirror has"),
+            Self::Unavailable(name, mirror) => write!(
+                f,
+                "built from {name}, which no mirror has; name one that keeps what was replaced, \
+                 such as a snapshot archive, for `{mirror}` under `[mirrors]` in the settings"
+            ),
             Self::Unsaid => f.write_str("which does not say what it was built from"),
         }
     }
@@ -97,8 +102,10 @@ impl Binaries {
             None => SourceOf::Unsaid,
             Some(name) => match self.packages.get(name) {
                 Some(files) => SourceOf::Files(files),
-                None if self.unavailable.contains(name) => SourceOf::Unavailable(name),
-                None => SourceOf::Missing(name),
+                None => match self.unavailable.get(name) {
+                    Some(mirror) => SourceOf::Unavailable(name, mirror),
+                    None => SourceOf::Missing(name),
+                },
             },
         })
     }
@@ -122,13 +129,13 @@ pub(super) fn fetch_sources<'a>(
         return Ok(binaries);
     }
     let index = Index::from_flags(context, &[], None)?;
-    let mut unavailable = BTreeSet::new();
+    let mut unavailable = BTreeMap::new();
     for (name, (mirror, package)) in index.find_sources(store, &wanted)? {
         let files = package.fetches(&mirror)?;
         match fetched.fetch(context, store, &files, Folder::Sources) {
             Err(error) if error.status() == ExitStatus::Failed => {
                 context.printer().detail(&error.render());
-                unavailable.insert(name);
+                unavailable.insert(name, mirror);
             }
             done => done?,
         }
