@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use recipes::debian::{
-    IndexError, Keyring, LockError, LockFile, Request, ResolutionError, SetError, SetOptions,
-    SourceName, SourcePackage, Universe, default_prune, find_sources, resolve, set_of, tree_of,
+    IndexError, Keyring, LockError, LockFile, Request, ResolutionError, SourceName, SourcePackage,
+    Universe, find_sources, resolve, tree_of,
 };
 use recipes::event::Event;
-use recipes::lang::Package;
-use recipes::model::{Derivation, Location, OutputRef, Platform};
+use recipes::model::OutputRef;
 use recipes::source::Fetcher;
 use recipes::source::archive::{Archive, ArchiveError, Need, Snapshot, Suite};
 use store::LocalStore;
@@ -24,13 +23,12 @@ use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::BuildProgress;
 use crate::select::Selection;
-use crate::whole_file::write_whole;
 
 /// The lock file of a project.
 pub(crate) const LOCK_FILE: &str = "debian.lock";
 
 /// How old an index may be that a command takes which writes no lock file.
-const INDEX_AGE: Duration = Duration::from_secs(3600);
+pub(crate) const INDEX_AGE: Duration = Duration::from_secs(3600);
 
 /// A file that was named cannot be read.
 #[derive(Debug, Error)]
@@ -44,15 +42,6 @@ struct ReadError {
 #[derive(Debug, Error)]
 #[error("`{0}` names no suite: it must be `MIRROR/SUITE`, as `debian/bookworm`")]
 struct SuiteError(String);
-
-/// A lock file has nothing for the machine that packages are for.
-#[derive(Debug, Error)]
-#[error("`{}` locks nothing for {wanted}, only for {}", path.display(), locked.join(" and "))]
-struct NotForArchitecture {
-    path: PathBuf,
-    wanted: &'static str,
-    locked: Vec<String>,
-}
 
 /// What runs of packages of Debian is one tree with all of their files; `None` for all else.
 pub(crate) fn tree_in(selection: &Selection) -> Result<Option<Selection>, CommandError> {
@@ -300,121 +289,4 @@ fn not_had(error: ArchiveError) -> CommandError {
         Some(hint) => error.hint(hint),
         None => error,
     }
-}
-
-/// Locks packages for several platforms where the project that uses them has no lock file; it would get one for the first platform only.
-pub(crate) fn lock_for_all(
-    context: &Context,
-    names: &[String],
-    platforms: &[Platform],
-) -> Result<(), CommandError> {
-    match lock_path(context) {
-        Some(path) if !path.exists() => resolve_now(context, names, platforms).map(drop),
-        _ => Ok(()),
-    }
-}
-
-/// Where the project has its lock file, if there is a project.
-fn lock_path(context: &Context) -> Option<PathBuf> {
-    let project = context.settings().project.as_ref();
-    project.map(|project| project.join(LOCK_FILE))
-}
-
-/// Packages as the index says now; a project keeps that in its lock file.
-fn resolve_now(
-    context: &Context,
-    names: &[String],
-    platforms: &[Platform],
-) -> Result<LockFile, CommandError> {
-    let request = Request {
-        packages: names.iter().cloned().collect(),
-        prune: default_prune().map(str::to_owned).collect(),
-    };
-    let path = lock_path(context);
-    let index = Index::from_flags(context, &[], None)?;
-    let max_age = if path.is_some() {
-        Duration::ZERO
-    } else {
-        INDEX_AGE
-    };
-    let architectures: Vec<String> = (platforms.iter())
-        .map(|platform| platform.arch().to_owned())
-        .collect();
-    let lock = index.resolve(&context.open_store()?, &request, &architectures, max_age)?;
-    if let Some(path) = &path {
-        write_whole(path, &lock.to_text())?;
-        let note = format!("wrote `{}`", path.display());
-        context.printer().note(&note);
-    }
-    Ok(lock)
-}
-
-fn not_for_architecture(path: &Path, locks: &LockFile, platform: Platform) -> CommandError {
-    let locked: Vec<String> = (locks.locks().iter())
-        .map(|lock| lock.architecture.clone())
-        .collect();
-    let flags: String = (locked.iter().map(String::as_str))
-        .chain([platform.arch()])
-        .map(|architecture| format!(" --platform {}/{architecture}", platform.os()))
-        .collect();
-    CommandError::failed(NotForArchitecture {
-        path: path.to_path_buf(),
-        wanted: platform.arch(),
-        locked,
-    })
-    .hint(format!(
-        "`pith debian lock{flags}` locks it for all of them"
-    ))
-}
-
-/// Packages of Debian as the project's lock file pins them; where it has none, as the index says now, and in a project that is
-/// written to its lock file.
-pub(crate) fn packages_of_debian(
-    context: &Context,
-    names: &[String],
-    platform: Platform,
-) -> Result<Selection, CommandError> {
-    let path = lock_path(context).filter(|path| path.exists());
-    let (locks, file) = match &path {
-        Some(path) => (read_lock(path)?.0, path.display().to_string()),
-        None => (
-            resolve_now(context, names, &[platform])?,
-            "the index".to_owned(),
-        ),
-    };
-    let lock = locks.find(platform.arch()).ok_or_else(|| {
-        let path = path.as_deref().unwrap_or(Path::new(LOCK_FILE));
-        not_for_architecture(path, &locks, platform)
-    })?;
-    // A name that others provide is locked under the provider's.
-    let locked = |name: &String| match (lock.find(name), names.len(), lock.request.first()) {
-        (None, 1, Some(only)) if lock.request.len() == 1 && file == "the index" => only.clone(),
-        _ => name.clone(),
-    };
-    let options = SetOptions {
-        names: names.iter().map(locked).collect(),
-        tree: false,
-        origin: Location::default(),
-    };
-    let set = set_of(lock, &file, &options, &mut Derivation::new).map_err(|error| {
-        let is_absent = matches!(error, SetError::NotLocked { .. });
-        let error = CommandError::failed(error);
-        if is_absent {
-            let mut all = lock.request.clone();
-            all.extend(names.iter().cloned());
-            let all: Vec<String> = all.into_iter().collect();
-            return error.hint(format!("`pith debian lock {}` locks it too", all.join(" ")));
-        }
-        error
-    })?;
-    let package = Package {
-        name: set.metadata().name.clone(),
-        label: format!("debian:{}", names.join(",")),
-        derivation: set.clone(),
-        images: Vec::new(),
-    };
-    Ok(Selection::Output {
-        package,
-        output: OutputRef::default_of(set),
-    })
 }

@@ -11,6 +11,7 @@ mod contents;
 mod context;
 mod date;
 mod debian;
+mod debian_lock;
 mod documents;
 mod engine;
 mod error;

@@ -45,6 +45,16 @@ impl PlannedImage {
         target: &str,
     ) -> Result<Self, CommandError> {
         let selection = select(context, evaluator, target, Want::Image)?;
+        Self::of(context, store, evaluator, selection)
+    }
+
+    /// Makes the packages of what was selected valid.
+    pub(crate) fn of(
+        context: &Context,
+        store: &LocalStore,
+        evaluator: &Evaluator,
+        selection: Selection,
+    ) -> Result<Self, CommandError> {
         let selections = std::slice::from_ref(&selection);
         let realised = realise(context, store, selections, &RealiseOptions::default())?;
         let title = selection.title();

@@ -8,7 +8,7 @@ use store::StorePath;
 use thiserror::Error;
 
 use crate::context::Context;
-use crate::debian::packages_of_debian;
+use crate::debian_lock::DebianLock;
 use crate::error::CommandError;
 use crate::target::{Subject, Target};
 
@@ -100,7 +100,10 @@ pub(crate) fn select(
             Some(output) => Err(SelectError::NoOutputs(path.to_string(), output.into()).into()),
         },
         Subject::Debian(names) => match output {
-            None => packages_of_debian(context, &names, evaluator.platform()),
+            None => {
+                let platform = evaluator.platform();
+                DebianLock::of(context, &names, platform)?.select(&names, platform)
+            }
             Some(output) => Err(SelectError::NoOutputs(text.into(), output.into()).into()),
         },
         Subject::Project { directory, name } => {

@@ -174,6 +174,8 @@ pub struct DebianRepository {
     key: SignedSecretKey,
     /// By path below the archive.
     pub files: BTreeMap<String, Vec<u8>>,
+    /// The paragraphs of the index of sources.
+    sources: String,
 }
 
 impl DebianRepository {
@@ -183,9 +185,33 @@ impl DebianRepository {
         let mut repository = Self {
             key: new_key(),
             files: BTreeMap::new(),
+            sources: String::new(),
         };
         repository.fill(packages, None);
         repository
+    }
+
+    /// Adds a source package of one archive; the index promises it from the next time that packages are put in.
+    pub fn add_source(&mut self, name: &str, version: &str) {
+        let directory = format!("pool/main/{name}");
+        let (archive, description) = (
+            format!("{name}_{version}.tar"),
+            format!("{name}_{version}.dsc"),
+        );
+        let bytes = format!("the source of {name}\n").into_bytes();
+        let listed = format!(" {} {} {archive}\n", hex(&bytes), bytes.len());
+        let dsc = format!(
+            "Format: 3.0 (native)\nSource: {name}\nVersion: {version}\nChecksums-Sha256:\n{listed}"
+        );
+        let own = format!(" {} {} {description}\n", hex(dsc.as_bytes()), dsc.len());
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            self.sources,
+            "Package: {name}\nVersion: {version}\nDirectory: {directory}\nChecksums-Sha256:\n{own}{listed}"
+        );
+        self.files.insert(format!("{directory}/{archive}"), bytes);
+        self.files
+            .insert(format!("{directory}/{description}"), dsc.into_bytes());
     }
 
     /// Puts packages in the place of those that are there, and signs the index; `valid_until` as in `Sat, 11 Jul 2026 10:16:37 UTC`.
@@ -213,14 +239,12 @@ impl DebianRepository {
                 );
                 self.files.insert(package.path(), deb);
             }
-            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
-            encoder
-                .write_all(index.as_bytes())
-                .expect("memory has room");
-            let packed = encoder.finish().expect("memory has room");
             let file = format!("main/binary-{architecture}/Packages.xz");
-            let _ = writeln!(promised, " {} {} {file}", hex(&packed), packed.len());
-            self.files.insert(format!("{directory}/{file}"), packed);
+            self.promise(&directory, &file, &index, &mut promised);
+        }
+        if !self.sources.is_empty() {
+            let index = self.sources.clone();
+            self.promise(&directory, "main/source/Sources.xz", &index, &mut promised);
         }
         let until = valid_until.map_or_else(String::new, |date| format!("Valid-Until: {date}\n"));
         let release = format!(
@@ -228,6 +252,18 @@ impl DebianRepository {
         );
         self.files
             .insert(format!("{directory}/InRelease"), self.sign(&release));
+    }
+
+    /// Packs an index, and adds it to those that the release promises.
+    fn promise(&mut self, directory: &str, file: &str, index: &str, promised: &mut String) {
+        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        encoder
+            .write_all(index.as_bytes())
+            .expect("memory has room");
+        let packed = encoder.finish().expect("memory has room");
+        // Writing to a String cannot fail.
+        let _ = writeln!(promised, " {} {} {file}", hex(&packed), packed.len());
+        self.files.insert(format!("{directory}/{file}"), packed);
     }
 
     /// The text, clear-signed by the archive's key.

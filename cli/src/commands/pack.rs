@@ -24,7 +24,7 @@ use crate::budget::check_budget;
 use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::date::claimed_time;
-use crate::debian::lock_for_all;
+use crate::debian_lock::lock_for_all;
 use crate::engine::{Engine, Loaded, load};
 use crate::error::{CommandError, ExitStatus};
 use crate::image::spec_of;

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tests::{TestEnv, is_full};
+use tests::debian_repository::{DebianPackage, DebianRepository};
+use tests::{TestEnv, is_full, run};
+
+use crate::debian::place as debian_place;
 
 #[test]
 fn a_bundle_of_sources_becomes_the_same_image_again_and_damage_is_found() {
@@ -199,4 +202,71 @@ fn the_bundle_of_a_project_has_its_own_files_and_is_the_same_wherever_it_lies() 
                 .expect_success();
         }
     }
+}
+
+/// A copyright file of a package of Debian.
+fn copyright(license: &str) -> String {
+    format!(
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: 2020 Somebody\nLicense: {license}\n"
+    )
+}
+
+#[test]
+fn a_bundle_of_packages_of_debian_has_their_lock_and_becomes_the_same_image_without_a_mirror() {
+    let app = DebianPackage::new("app", "1.0-1")
+        .field("Depends", "libfree")
+        .program("usr/bin/app", b"#!/bin/none\n")
+        .file("usr/share/doc/app/copyright", &copyright("Expat"));
+    let library = DebianPackage::new("libfree", "2:1.0-1+b1")
+        .field("Source", "free (2:1.0-1)")
+        .file("usr/lib/libfree.so", "code")
+        .file("usr/share/doc/libfree/copyright", &copyright("GPL-2+"));
+    let packages = [app, library];
+    let mut repository = DebianRepository::new(&packages);
+    repository.add_source("free", "2:1.0-1");
+    repository.fill(&packages, None);
+    let (env, server) = debian_place(&repository);
+    let packed = env.pith(&["pack", "debian:app", "-q", "-o", "app.tar", "--json"]);
+    let digest = packed.expect_success().json()["manifest"].clone();
+    let written = env.pith(&["sources", "debian:app", "-o", "bundle", "--json"]);
+    let written = written.expect_success().json();
+    assert_eq!(written["image"], digest);
+    assert_eq!(written["gaps"], Value::Array(Vec::new()));
+    let bundle = env.path("project/bundle");
+    assert!(bundle.join("project/debian.lock").is_file());
+    let manifest = fs::read(bundle.join("MANIFEST.json")).expect("it is there");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("it is JSON");
+    let components = manifest["components"].as_array().expect("there are some");
+    let licenses: Vec<(&str, usize)> = (components.iter())
+        .map(|one| {
+            let packages = one["source_packages"].as_array().map_or(0, Vec::len);
+            (one["license"].as_str().unwrap_or("none"), packages)
+        })
+        .collect();
+    // The description and the archive; the MIT license asks for no source.
+    assert_eq!(licenses, [("MIT", 0), ("GPL-2.0-or-later", 2)]);
+
+    // Nobody answers any more, and nothing of the machine's own store is needed.
+    drop(server);
+    let verify = ["sources", "--verify", "bundle", "--rebuild", "--json"];
+    let checked = run(env.command(&verify).env("PITH_ROOT", env.path("empty")));
+    assert_eq!(checked.expect_success().json()["rebuilt"], digest);
+
+    // A mirror that has lost the source of what it serves: the bundle says so, and is none.
+    let lost = "pool/main/free/free_2:1.0-1.tar";
+    assert!(repository.files.remove(lost).is_some());
+    let (env, _server) = debian_place(&repository);
+    let refused = env.pith(&["sources", "debian:app", "-o", "bundle"]);
+    refused.expect_status(3);
+    let gaps = fs::read(env.path("project/bundle/GAPS.json")).expect("it is there");
+    let gaps: Value = serde_json::from_slice(&gaps).expect("it is JSON");
+    assert_eq!(gaps[0]["component"], "libfree");
+    let reason = gaps[0]["reason"].as_str().unwrap_or_default();
+    for said in [
+        "built from free 2:1.0-1, which no mirror has",
+        "for `small` under `[mirrors]`",
+    ] {
+        assert!(reason.contains(said), "{reason}");
+    }
+    assert_eq!(gaps[1], Value::Null);
 }

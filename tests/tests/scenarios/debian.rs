@@ -32,7 +32,7 @@ fn packages() -> Vec<DebianPackage> {
 }
 
 /// A scenario's place with an archive whose key it believes.
-fn place(repository: &DebianRepository) -> (TestEnv, FileServer) {
+pub(super) fn place(repository: &DebianRepository) -> (TestEnv, FileServer) {
     let env = TestEnv::new();
     let server = repository.serve();
     settings(&env, repository, &server);

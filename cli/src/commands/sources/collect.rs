@@ -20,9 +20,12 @@ use super::binaries::{Binaries, SourceOf, fetch_sources};
 use super::components::{component, fetches, gap, is_component, is_in, is_of_project};
 use super::derivations::Derivations;
 use super::fetched::{AllFetched, Folder};
+use super::licenses::Licenses;
 use super::patches::PatchFolders;
 use super::project::{self, ProjectFiles, local_sources, placeless};
 use crate::context::Context;
+use crate::debian::LOCK_FILE;
+use crate::debian_lock::DebianLock;
 use crate::error::CommandError;
 use crate::facts::gather;
 use crate::planned::PlannedImage;
@@ -62,9 +65,21 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
         Some(platform) => context.evaluator_for(platform),
         None => context.evaluator(),
     };
-    let planned = PlannedImage::realise(context, &store, &evaluator, target)?;
+    let subject = target.parse::<Target>()?.subject;
+    let (planned, lock) = match &subject {
+        Subject::Debian(names) => {
+            let lock = DebianLock::of(context, names, evaluator.platform())?;
+            let selection = lock.select(names, evaluator.platform())?;
+            let planned = PlannedImage::of(context, &store, &evaluator, selection)?;
+            (planned, Some(lock))
+        }
+        _ => (
+            PlannedImage::realise(context, &store, &evaluator, target)?,
+            None,
+        ),
+    };
     let image = BundledImage {
-        target: match target.parse::<Target>()?.subject {
+        target: match subject {
             // Where the project lies is nothing of the image.
             Subject::Project { .. } => planned.title.clone(),
             _ => target.to_owned(),
@@ -79,14 +94,15 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
     let (software, tools): (Vec<Material>, Vec<Material>) =
         (materials.into_iter()).partition(|material| material.role == MaterialRole::Software);
 
+    let closure = store.closure(&planned.realised.paths)?;
+    let gathered = gather(context, &store, closure.infos())?;
+    let licenses = Licenses::of(&gathered, &planned.realised.paths, context)?;
     let chosen: Vec<&Arc<Derivation>> = (software.iter().map(|one| &one.derivation))
-        .filter(|one| is_component(one) && is_in(scope, one))
+        .filter(|one| is_component(one) && is_in(scope, licenses.of_step(one)))
         .collect();
     let of_tools = fetched_tools(&tools, &chosen);
     let needed = toolchain.then_some(&of_tools);
-    let (fetched, binaries) = fetch_all(context, &store, &chosen, needed)?;
-    let closure = store.closure(&planned.realised.paths)?;
-    let gathered = gather(context, &store, closure.infos())?;
+    let (fetched, binaries) = fetch_all(context, &store, &chosen, &licenses, needed)?;
     let mut parts = Parts::default();
     let mut steps = software.iter().map(|one| &one.derivation);
     // Of a package of the collection the project that somebody happens to be in says nothing.
@@ -95,7 +111,14 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
         false => ProjectFiles::default(),
     };
     parts.gaps.extend(project.gap(&planned.title));
-    parts.add_components(&chosen, &gathered, &fetched, &binaries, &own)?;
+    let made = Made {
+        gathered: &gathered,
+        licenses: &licenses,
+        fetched: &fetched,
+        binaries: &binaries,
+        own: &own,
+    };
+    parts.add_components(&chosen, &made)?;
     let toolchain_files = list_tools(&of_tools, &fetched);
     parts.add_fetched(&toolchain_files, &fetched);
     let Parts {
@@ -106,6 +129,9 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
     bundle.add("derivations.json", Content::Bytes(derivations.to_json()));
     let mut recipes = add_recipes(&mut bundle, &evaluator);
     recipes.extend_from_slice(&project.files);
+    if let Some(lock) = lock {
+        recipes.push(add_lock(&mut bundle, &lock));
+    }
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         tool: BundledTool {
@@ -146,6 +172,7 @@ fn fetch_all(
     context: &Context,
     store: &LocalStore,
     chosen: &[&Arc<Derivation>],
+    licenses: &Licenses,
     tools: Option<&BTreeSet<OutputRef>>,
 ) -> Result<(AllFetched, Binaries), CommandError> {
     let mut fetched = AllFetched::default();
@@ -154,13 +181,25 @@ fn fetch_all(
     let named = chosen.iter();
     let named = named.flat_map(|one| &one.metadata().source_packages);
     fetched.fetch(context, store, named, Folder::Sources)?;
-    let obliged = chosen.iter().filter(|one| is_in(Scope::Obliged, one));
+    let obliged = chosen
+        .iter()
+        .filter(|one| is_in(Scope::Obliged, licenses.of_step(one)));
     let obliged = obliged.flat_map(|one| fetches(one));
     let binaries = fetch_sources(context, store, obliged, &mut fetched)?;
     if let Some(tools) = tools {
         fetched.fetch(context, store, tools, Folder::Toolchain)?;
     }
     Ok((fetched, binaries))
+}
+
+/// What steps are described by.
+#[derive(Clone, Copy)]
+struct Made<'a> {
+    gathered: &'a Gathered,
+    licenses: &'a Licenses,
+    fetched: &'a AllFetched,
+    binaries: &'a Binaries,
+    own: &'a [LocalSource],
 }
 
 /// What a bundle is put together from.
@@ -176,11 +215,15 @@ impl Parts {
     fn add_components(
         &mut self,
         chosen: &[&Arc<Derivation>],
-        gathered: &Gathered,
-        fetched: &AllFetched,
-        binaries: &Binaries,
-        own: &[LocalSource],
+        made: &Made<'_>,
     ) -> Result<(), CommandError> {
+        let Made {
+            gathered,
+            licenses,
+            fetched,
+            binaries,
+            own,
+        } = *made;
         // What is in the image may have been made by a step that a cache ran; what it is called is the same.
         let shipped: BTreeSet<&StoreName> = (gathered.parts.iter().chain(&gathered.linked))
             .map(|part| part.info.path.name())
@@ -190,7 +233,7 @@ impl Parts {
         for derivation in chosen {
             let mut outputs = derivation.outputs().iter();
             let is_shipped = outputs.any(|output| shipped.contains(output.store_name()));
-            let mut one = component(derivation, is_shipped, &file);
+            let mut one = component(derivation, licenses.of_step(derivation), is_shipped, &file);
             let mut unsourced = Vec::new();
             for source in fetches(derivation) {
                 let name = source.store_name();
@@ -270,6 +313,18 @@ fn add_recipes(bundle: &mut Bundle, evaluator: &Evaluator) -> Vec<BundledRecipe>
         bundle.add(place, content);
     }
     recipes
+}
+
+/// Adds what pins packages of Debian, where a project has it.
+fn add_lock(bundle: &mut Bundle, lock: &DebianLock) -> BundledRecipe {
+    let bytes = lock.to_text().into_bytes();
+    let place = format!("{}/{LOCK_FILE}", project::FOLDER);
+    let recipe = BundledRecipe {
+        file: place.clone(),
+        sha256: Digest::of(&bytes).to_hex(),
+    };
+    bundle.add(place, Content::Bytes(bytes));
+    recipe
 }
 
 fn add_notices(

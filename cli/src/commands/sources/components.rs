@@ -19,15 +19,15 @@ pub(super) fn is_component(derivation: &Derivation) -> bool {
     )
 }
 
-/// Whether a bundle of this scope has the sources of a step: where no license is declared, of anything that may be part of something that has one.
-pub(super) fn is_in(scope: Scope, derivation: &Derivation) -> bool {
-    let license = derivation.metadata().license.as_deref();
+/// Whether a bundle of this scope has the sources of a step under a license: where none is known, of anything that may be part of something that has one.
+pub(super) fn is_in(scope: Scope, license: Option<&str>) -> bool {
     scope == Scope::All || license.is_none_or(asks_for_source)
 }
 
 /// Describes one step without its source packages and patches; `file` says what is in the bundle of a file that was fetched.
 pub(super) fn component(
     derivation: &Derivation,
+    license: Option<&str>,
     is_shipped: bool,
     file: &dyn Fn(&OutputRef) -> Option<BundledFile>,
 ) -> BundledComponent {
@@ -43,8 +43,8 @@ pub(super) fn component(
     BundledComponent {
         name,
         version: metadata.version.clone(),
-        license: metadata.license.clone(),
-        duties: (metadata.license.iter())
+        license: license.map(str::to_owned),
+        duties: (license.iter())
             .flat_map(|license| duties_of(license))
             .map(|duty| duty.name().to_owned())
             .collect(),

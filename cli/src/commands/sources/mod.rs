@@ -5,6 +5,7 @@ mod collect;
 mod components;
 mod derivations;
 mod fetched;
+mod licenses;
 mod patches;
 mod project;
 mod rebuild;

@@ -17,6 +17,8 @@ use thiserror::Error;
 use super::project::FOLDER;
 use crate::build_options::{RealiseOptions, build_options};
 use crate::context::Context;
+use crate::debian::LOCK_FILE;
+use crate::debian_lock::DebianLock;
 use crate::error::{CommandError, ExitStatus, build_failed};
 use crate::image::spec_of;
 use crate::output::BuildProgress;
@@ -27,7 +29,9 @@ use crate::target::{Subject, Target};
 /// Why a bundle cannot be built here.
 #[derive(Debug, Error)]
 enum CannotRebuild {
-    #[error("`{0}` is no package of a recipe, and only these can be built from a bundle")]
+    #[error(
+        "`{0}` is no package of a recipe or of Debian, and only these can be built from a bundle"
+    )]
     Target(String),
     #[error("the bundle is for `{0}`, which this machine does not know")]
     Platform(String),
@@ -43,20 +47,25 @@ pub(super) fn rebuild(
     let usage = |error| CommandError::new(ExitStatus::Usage, error);
     let image = &manifest.image;
     let target: Target = image.target.parse()?;
-    let (Subject::Name(name), None) = (target.subject, target.output) else {
-        return Err(usage(CannotRebuild::Target(image.target.clone())));
-    };
     let platform: Platform = (image.platform.parse())
         .map_err(|_| usage(CannotRebuild::Platform(image.platform.clone())))?;
-    let collection = Collection::directory(&root.join("recipes"));
     let project = root.join(FOLDER);
-    let project = project.is_dir().then_some(project);
-    let evaluator = Evaluator::new(collection, project.as_deref()).with_platform(platform);
-    let selection = select_image(&evaluator, project.as_deref(), &name)?;
+    let selection = match (target.subject, target.output) {
+        (Subject::Name(name), None) => {
+            let collection = Collection::directory(&root.join("recipes"));
+            let project = project.is_dir().then_some(project);
+            let evaluator = Evaluator::new(collection, project.as_deref()).with_platform(platform);
+            select_image(&evaluator, project.as_deref(), &name)?
+        }
+        (Subject::Debian(names), None) => {
+            DebianLock::read(project.join(LOCK_FILE))?.select(&names, platform)?
+        }
+        _ => return Err(usage(CannotRebuild::Target(image.target.clone()))),
+    };
     let goals = goals(std::slice::from_ref(&selection));
 
     let mut files = bundled(root, manifest);
-    if !manifest.has_toolchain {
+    if !manifest.has_toolchain && !manifest.toolchain.is_empty() {
         printer.note(
             "the toolchain is not in the bundle; its files are taken from this machine's store",
         );

@@ -63,10 +63,12 @@ impl Bundle {
 fn rebuild(manifest: &Manifest, gaps: &[Gap]) -> String {
     let image = &manifest.image;
     let mut text = format!(
-        "# Building `{}` again\n\nThis is the source of the image `{}` for {}.\n\n`./REBUILD.sh` builds it in an empty store, with the network off, from the recipes in `recipes` and the files in\n`sources`, packs it and compares the digest. It needs {} {} and Linux; nothing is installed.\n\n",
+        "# Building `{}` again\n\nThis is the source of the image `{}` for {}.\n\n`./REBUILD.sh` builds it in an empty store, with the network off, from what is in `recipes` and `project` and the files in\n`sources`, packs it and compares the digest. It needs {} {} and Linux; nothing is installed.\n\n",
         image.target, image.manifest, image.platform, manifest.tool.name, manifest.tool.version
     );
-    text.push_str(if manifest.has_toolchain {
+    text.push_str(if manifest.toolchain.is_empty() {
+        "No tools are needed: packages of Debian are unpacked and put together as the lock in `project` pins them. Nothing is built\nfrom their source packages, which are in `sources` as well.\n"
+    } else if manifest.has_toolchain {
         "The toolchain is in `toolchain`, so that nothing else is needed.\n"
     } else {
         "The toolchain is not in this bundle: `toolchain/REFERENCE` names its files by digest, and they are taken from the\nstore of the machine. The licenses do not ask for tools that are used unchanged.\n"
