@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use pack::oci::Digest;
 use serde_json::{Value, json};
@@ -59,6 +60,71 @@ fn every_byte_of_an_image_is_accounted_for_and_a_planted_file_is_not() {
     let said = env.pith(&["audit", "--bytes", "layout"]).expect_status(4);
     let expected = "B102: `/opt/dark.bin` belongs to no store path";
     assert!(said.stdout.contains(expected), "{}", said.stdout);
+}
+
+/// Reads a blob of a layout as JSON.
+fn blob(layout: &Path, digest: &Value) -> Value {
+    let digest = digest.as_str().expect("a digest").replace("sha256:", "");
+    let bytes = fs::read(layout.join("blobs/sha256").join(digest)).expect("it is in the layout");
+    serde_json::from_slice(&bytes).expect("it is JSON")
+}
+
+/// Writes a blob of a layout, and has a descriptor describe it.
+fn put_blob(layout: &Path, descriptor: &mut Value, blob: &Value) {
+    let bytes = blob.to_string().into_bytes();
+    let digest = Digest::of(&bytes);
+    descriptor["digest"] = json!(digest.to_string());
+    descriptor["size"] = json!(bytes.len());
+    fs::write(layout.join("blobs/sha256").join(digest.to_hex()), bytes).expect("it is ours");
+}
+
+#[test]
+fn a_layer_of_what_no_bill_has_is_of_unknown_origin_and_nothing_else() {
+    let env = TestEnv::with_shared_store();
+    let whole = |target: &str| {
+        let arguments = [
+            "pack", target, "-q", "-f", "oci", "--layers", "single", "-o", target,
+        ];
+        env.pith(&arguments).expect_success();
+        let layout = env.path(&format!("project/{target}"));
+        let index = fs::read(layout.join("index.json")).expect("it was written");
+        let index: Value = serde_json::from_slice(&index).expect("it is JSON");
+        let manifest = blob(&layout, &index["manifests"][0]["digest"]);
+        let config = blob(&layout, &manifest["config"]["digest"]);
+        (layout, index, manifest, config)
+    };
+    let (layout, mut index, mut manifest, mut config) = whole("hello");
+    let (other, _, of_other, config_of_other) = whole("zlib");
+    // A layer as pith writes it, of an object that is in no bill of this image.
+    let layer = of_other["layers"][0].clone();
+    let name = layer["digest"]
+        .as_str()
+        .expect("a digest")
+        .replace("sha256:", "blobs/sha256/");
+    fs::copy(other.join(&name), layout.join(&name)).expect("both are ours");
+    let add = |list: &mut Value, one: &Value| {
+        list.as_array_mut().expect("a list").push(one.clone());
+    };
+    add(&mut manifest["layers"], &layer);
+    add(
+        &mut config["rootfs"]["diff_ids"],
+        &config_of_other["rootfs"]["diff_ids"][0],
+    );
+    add(&mut config["history"], &config_of_other["history"][0]);
+    put_blob(&layout, &mut manifest["config"], &config);
+    put_blob(&layout, &mut index["manifests"][0], &manifest);
+    fs::write(layout.join("index.json"), index.to_string()).expect("it is ours");
+
+    let said = env
+        .pith(&["audit", "--bytes", "hello", "--json"])
+        .expect_status(3)
+        .json();
+    let findings = said["accounts"][0]["findings"].as_array().expect("a list");
+    let codes: BTreeSet<&str> = findings
+        .iter()
+        .filter_map(|one| one["code"].as_str())
+        .collect();
+    assert_eq!(codes, BTreeSet::from(["B102"]), "{findings:#?}");
 }
 
 #[test]

@@ -4,6 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 use tests::TestEnv;
+use tests::debian_repository::{DebianPackage, DebianRepository};
+
+use crate::debian::place as debian_place;
 
 const DAY: [&str; 2] = ["--date", "2026-11-22"];
 
@@ -296,4 +299,84 @@ fn a_difference_tells_what_was_fixed_what_came_and_what_stays() {
     let unknown = env.pith(&["audit", "--diff", "jq", "oniguruma", "--db", &empty, "-q"]);
     let said = unknown.expect_status(5).stdout;
     assert!(said.contains("undecided: V100"), "{said}");
+}
+
+#[test]
+fn packages_of_debian_are_judged_by_source_package_release_and_debians_order() {
+    let package = |name: &str, version: &str, source: Option<&str>| {
+        let package = DebianPackage::new(name, version).program(&format!("usr/bin/{name}"), b"");
+        match source {
+            Some(source) => package.field("Source", source),
+            None => package,
+        }
+    };
+    let repository = DebianRepository::new(&[
+        package("app", "2:1.0-1+deb12u1", None).field("Depends", "dmlib, again"),
+        package("dmlib", "2:1.02.185-2", Some("lvm2 (2.03.16-2)")),
+        package("again", "1.0-1+b3", Some("again (1.0-1)")),
+    ]);
+    let (env, _server) = debian_place(&repository);
+    let release = |status: &str, fixed: Option<&str>, urgency: &str| {
+        let mut release = json!({"status": status, "urgency": urgency, "repositories": {}});
+        if let Some(fixed) = fixed {
+            release["fixed_version"] = json!(fixed);
+        }
+        json!({"scope": "local", "releases": {"bookworm": release}})
+    };
+    let resolved = |fixed: &str| release("resolved", Some(fixed), "not yet assigned");
+    let tracker = json!({
+        "app": {
+            "CVE-2026-0001": resolved("2:1.0-1+deb12u1"),
+            "CVE-2026-0002": resolved("2:1.0-1+deb12u2"),
+            // What the tracker has for `<not-affected>`.
+            "CVE-2026-0003": resolved("0"),
+            "CVE-2026-0004": release("open", None, "unimportant"),
+            "CVE-2026-0005": release("undetermined", None, "not yet assigned"),
+            "CVE-2026-0006": release("open", None, "end-of-life"),
+            "CVE-2026-0007": resolved("2:1.0~rc1-1"),
+            // Without an epoch it is older than any version with one.
+            "CVE-2026-0008": resolved("3.0-1"),
+            "CVE-2026-0009": json!({"releases": {"sid":
+                {"status": "open", "urgency": "high", "repositories": {}}}}),
+        },
+        "lvm2": {"CVE-2026-0010": resolved("2.03.16-3"), "CVE-2026-0011": resolved("2.03.16-2")},
+        "dmlib": {"CVE-2026-0012": release("open", None, "high")},
+        "again": {"CVE-2026-0013": resolved("1.0-1"), "CVE-2026-0014": resolved("1.0-1+deb12u1")},
+    });
+    env.write("tracker.json", &tracker.to_string());
+    let tracker = path(&env, "tracker.json");
+    let asked = |more: &[&str]| {
+        let arguments = [
+            &["vulns", "debian:app", "--db", &tracker, "--json"][..],
+            &["--max-age", "9999d"],
+            more,
+        ];
+        env.pith(&arguments.concat()).expect_status(3).json()
+    };
+    let open = |report: &Value| {
+        let mut found = statuses(report);
+        found.retain(|line| !line.ends_with(" fixed") && !line.ends_with(" not_affected"));
+        found.sort();
+        found
+    };
+    assert_eq!(
+        open(&asked(&[])),
+        [
+            "CVE-2026-0002 app denied",
+            "CVE-2026-0004 app denied",
+            "CVE-2026-0005 app undecided",
+            "CVE-2026-0006 app denied",
+            "CVE-2026-0010 dmlib denied",
+            "CVE-2026-0014 again denied",
+        ]
+    );
+    // Only what Debian has rated is below any threshold.
+    let severe = asked(&["--fail-on", "medium"]);
+    let tolerated = open(&severe)
+        .into_iter()
+        .filter(|line| line.ends_with(" tolerated"));
+    assert_eq!(
+        tolerated.collect::<Vec<_>>(),
+        ["CVE-2026-0004 app tolerated"]
+    );
 }
