@@ -10,7 +10,9 @@ use store::{
 use super::{MissingText, Notice, NoticeComponent, NoticeError, NoticeText};
 use crate::audit::{
     GatherError, Gathered, Part,
+    inventory::Inventory,
     obligation::{Duty, duties_of},
+    reviewed_conclusions,
 };
 
 /// What is collected of a component, all outputs together.
@@ -59,6 +61,7 @@ impl Notice {
                 }
             }
         }
+        add_reviewed(&mut components, gathered);
         Ok(Self::of(subject, components, bytes))
     }
 
@@ -181,6 +184,32 @@ fn add(components: &mut Components, part: &Part) -> Vec<String> {
         }
     }
     loaded
+}
+
+/// Adds what this project has read in copyright files of Debian's packages, and to packages without such a file that of another one of their source.
+fn add_reviewed(components: &mut Components, gathered: &Gathered) {
+    let inventory = Inventory::of_closure(gathered, &[]);
+    let reviewed = reviewed_conclusions(&inventory);
+    let facts = gathered.parts.iter().filter_map(|part| part.facts.as_ref());
+    let texts = facts.flat_map(|facts| &facts.texts);
+    let by_words: BTreeMap<&str, &TextFacts> =
+        texts.map(|text| (text.normal.as_str(), text)).collect();
+    for unit in inventory.units.iter().filter(|unit| unit.is_debian()) {
+        let key = (unit.name.clone(), unit.version.clone());
+        let Some(collected) = components.get_mut(&key) else {
+            continue;
+        };
+        if let Some(license) = reviewed.get(&unit.key) {
+            collected.license = Some(license.to_string());
+        }
+        if !collected.texts.is_empty() {
+            continue;
+        }
+        let words = unit.copyright_findings();
+        let texts = words.filter_map(|finding| by_words.get(finding.notice.as_str()));
+        let texts = texts.map(|text| (text.sha256.clone(), text.path.clone()));
+        collected.texts.extend(texts);
+    }
 }
 
 /// Whether a text goes into the notices: files are there for that, and the head of a source file where its source has no such file.
