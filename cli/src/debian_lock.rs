@@ -29,6 +29,8 @@ pub(crate) struct DebianLock {
     locks: LockFile,
     /// The file it was read from; none where the index was asked.
     file: Option<PathBuf>,
+    /// Whether it was made for the names that are selected: one that others provide is locked under the provider's.
+    is_for_names: bool,
 }
 
 impl DebianLock {
@@ -39,19 +41,25 @@ impl DebianLock {
         platform: Platform,
     ) -> Result<Self, CommandError> {
         match lock_path(context).filter(|path| path.exists()) {
-            Some(path) => Self::read(path),
+            Some(path) => Ok(Self {
+                locks: read_lock(&path)?.0,
+                file: Some(path),
+                is_for_names: false,
+            }),
             None => Ok(Self {
                 locks: resolve_now(context, names, &[platform])?,
                 file: None,
+                is_for_names: true,
             }),
         }
     }
 
-    /// Reads a lock file.
-    pub(crate) fn read(path: PathBuf) -> Result<Self, CommandError> {
+    /// Reads the lock file of a bundle of sources.
+    pub(crate) fn of_bundle(path: PathBuf) -> Result<Self, CommandError> {
         Ok(Self {
             locks: read_lock(&path)?.0,
             file: Some(path),
+            is_for_names: true,
         })
     }
 
@@ -71,9 +79,8 @@ impl DebianLock {
             let path = self.file.as_deref().unwrap_or(Path::new(LOCK_FILE));
             not_for_architecture(path, locks, platform)
         })?;
-        // A name that others provide is locked under the provider's.
         let locked = |name: &String| match (lock.find(name), names.len(), lock.request.first()) {
-            (None, 1, Some(only)) if lock.request.len() == 1 => only.clone(),
+            (None, 1, Some(only)) if lock.request.len() == 1 && self.is_for_names => only.clone(),
             _ => name.clone(),
         };
         let options = SetOptions {

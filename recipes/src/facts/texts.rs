@@ -267,7 +267,8 @@ fn matches(said: Said, path: &str, text: &str) -> Vec<(Matcher, Class, Option<St
     {
         return vec![known(similar)];
     }
-    if is_about_license(text) {
+    // Whatever words such a file has, they are all that the package says of its license.
+    if is_debian || is_about_license(text) {
         vec![(Matcher::Unknown, Class::Clue, None)]
     } else {
         Vec::new()

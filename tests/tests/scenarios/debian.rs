@@ -527,3 +527,67 @@ fn eight_packages_do_their_work() {
         ""
     );
 }
+
+#[test]
+fn packages_of_debian_may_be_shipped_by_the_built_in_policy() {
+    let env = TestEnv::with_shared_store();
+    for target in ["debian:nginx", "debian:jq"] {
+        let said = env.pith(&["audit", target, "-q"]).expect_success().stdout;
+        assert!(said.contains("components: may be shipped"), "{said}");
+    }
+}
+
+#[test]
+fn a_license_that_only_people_can_read_is_undecided_until_what_is_shown_is_put_into_the_policy() {
+    let prose = "This is free. Do what you want with it.\n";
+    let repository = DebianRepository::new(&[
+        package("app", "1.0-1")
+            .field("Source", "suite")
+            .field("Depends", "suite-base, odd")
+            .program("usr/bin/app", b"app"),
+        package("suite-base", "1.0-1")
+            .field("Source", "suite")
+            .file("usr/share/doc/suite-base/copyright", prose),
+        package("odd", "1.0-1").file(
+            "usr/share/doc/odd/copyright",
+            "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nCopyright: me\nLicense: odd\n",
+        ),
+    ]);
+    let (env, _server) = place(&repository);
+    let undecided = env.pith(&["audit", "debian:app", "-q"]).expect_status(3);
+    let said = undecided.stdout;
+    for line in [
+        "undecided[L106]: `app-1.0-1` says its license in `usr/share/doc/suite-base/copyright`, in prose",
+        "error[L112]: `odd-1.0-1` is under `LicenseRef-Debian-odd`",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+    // What stands there is put into a policy, with what only a person can say.
+    let shown = said.lines().map(str::trim);
+    let pasted: Vec<&str> = shown
+        .filter(|line| {
+            let key = line.split(' ').next().unwrap_or_default();
+            ["[[clarify]]", "notice", "expression", "reason", "owner"].contains(&key)
+        })
+        .collect();
+    let pasted = pasted
+        .join("\n")
+        .replace("expression = \"…\"", "expression = \"MIT\"");
+    // `app` and `suite-base` say it in the same words.
+    let (first, rest) = pasted
+        .split_once("[[clarify]]\n")
+        .map_or(("", ""), |(_, text)| {
+            text.split_once("[[clarify]]\n").unwrap_or((text, ""))
+        });
+    let second = rest
+        .split("[[clarify]]\n")
+        .find(|text| text.lines().next() != first.lines().next());
+    let clarifications = [Some(first), second].into_iter().flatten();
+    let policy: String = clarifications
+        .map(|text| format!("[[clarify]]\n{text}\n"))
+        .collect();
+    env.write("project/policy.toml", &policy);
+    let said = env.pith(&["audit", "debian:app", "-q", "--policy", "policy.toml"]);
+    let said = said.expect_success().stdout;
+    assert!(said.contains("may be shipped"), "{said}\n{policy}");
+}

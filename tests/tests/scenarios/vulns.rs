@@ -331,6 +331,7 @@ fn packages_of_debian_are_judged_by_source_package_release_and_debians_order() {
             // What the tracker has for `<not-affected>`.
             "CVE-2026-0003": resolved("0"),
             "CVE-2026-0004": release("open", None, "unimportant"),
+            // Debian cannot tell: to look at, and nothing that anybody could wait for.
             "CVE-2026-0005": release("undetermined", None, "not yet assigned"),
             "CVE-2026-0006": release("open", None, "end-of-life"),
             "CVE-2026-0007": resolved("2:1.0~rc1-1"),
@@ -364,7 +365,7 @@ fn packages_of_debian_are_judged_by_source_package_release_and_debians_order() {
         [
             "CVE-2026-0002 app denied",
             "CVE-2026-0004 app denied",
-            "CVE-2026-0005 app undecided",
+            "CVE-2026-0005 app clue",
             "CVE-2026-0006 app denied",
             "CVE-2026-0010 dmlib denied",
             "CVE-2026-0014 again denied",

@@ -58,7 +58,7 @@ pub(super) fn rebuild(
             select_image(&evaluator, project.as_deref(), &name)?
         }
         (Subject::Debian(names), None) => {
-            DebianLock::read(project.join(LOCK_FILE))?.select(&names, platform)?
+            DebianLock::of_bundle(project.join(LOCK_FILE))?.select(&names, platform)?
         }
         _ => return Err(usage(CannotRebuild::Target(image.target.clone()))),
     };

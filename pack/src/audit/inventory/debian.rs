@@ -42,6 +42,14 @@ impl Unit {
     }
 }
 
+/// Returns where a copyright file is on a machine: of a package that has nothing but `usr`, findings are relative to that.
+pub(in crate::audit) fn copyright_place(path: &str) -> String {
+    match path.strip_prefix(DOCUMENTATION) {
+        Some(_) => format!("usr/{path}"),
+        None => path.to_owned(),
+    }
+}
+
 /// Whether a file is the copyright file of a package.
 pub(in crate::audit) fn is_copyright(path: &str) -> bool {
     let place = path.strip_prefix("usr/").unwrap_or(path);

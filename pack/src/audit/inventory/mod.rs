@@ -11,6 +11,6 @@ mod tests;
 mod unit;
 
 pub use chains::{Chains, MAX_CHAINS};
-pub(super) use debian::is_copyright;
+pub(super) use debian::{copyright_place, is_copyright};
 pub use relation::{Relation, UnknownRelation};
 pub use unit::{Edge, Inventory, Undescribed, Unit, UnitKind, UnitSource, UnitText};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::{
     Code, Diagnostic, Severity,
-    inventory::{Unit, UnitKind},
+    inventory::{Unit, UnitKind, copyright_place},
     license::{Basis, Expression, Statement, Term, choose, covers},
     policy::{Action, MissingFacts, SandboxLevel},
 };
@@ -118,7 +118,8 @@ impl Session<'_> {
             _ if unit.is_debian() => {
                 let said = match unit.copyright_findings().next() {
                     Some(finding) => {
-                        format!("`{label}` says its license in `{}`, in prose", finding.path)
+                        let place = copyright_place(&finding.path);
+                        format!("`{label}` says its license in `{place}`, in prose")
                     }
                     None if self.inventory.is_bill => format!(
                         "`{label}` says its license in `usr/share/doc/{}/copyright`, in prose",
