@@ -1,15 +1,16 @@
 //! The bill of materials that an image of this crate has in it, read again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufReader, Read},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
 use store::{ObjectId, StorePath};
 
-use super::{AnyManifest, AnyPlatform, ExistingError, ExistingImage, blob_name};
+use super::{AnyManifest, AnyPlatform, ExistingError, ExistingImage, blob_name, clean};
 use crate::{
+    attest::BillFault,
     layer::{Compression, Dialect, TarReader},
     oci::{Digest, annotation, or_default},
     rootfs::is_bill,
@@ -53,9 +54,22 @@ pub struct BillPart {
 
 #[derive(Deserialize)]
 struct Document {
+    #[serde(rename = "SPDXID")]
+    id: Option<String>,
     packages: Vec<Package>,
     #[serde(default, deserialize_with = "or_default")]
+    files: Vec<Element>,
+    #[serde(default, deserialize_with = "or_default")]
+    snippets: Vec<Element>,
+    #[serde(default, deserialize_with = "or_default")]
     relationships: Vec<Relationship>,
+}
+
+/// Something else that a relation may name.
+#[derive(Deserialize)]
+struct Element {
+    #[serde(rename = "SPDXID")]
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -86,17 +100,47 @@ struct Relationship {
     related_spdx_element: String,
 }
 
-/// Reads a bill; ascending by store path. Software without a store path of its own is in what it is part of.
+/// Reads a bill; ascending by store path. Software without a store path of its own is in what it is part of. A bill that refers to what is not in it is none.
 pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::Error> {
-    serde_json::from_slice(bytes).map(packages)
+    serde_json::from_slice(bytes).and_then(packages)
 }
 
 /// Reads a bill that was parsed already.
 pub(crate) fn packages_of(bill: serde_json::Value) -> Result<Vec<BillPackage>, serde_json::Error> {
-    serde_json::from_value(bill).map(packages)
+    serde_json::from_value(bill).and_then(packages)
 }
 
-fn packages(document: Document) -> Vec<BillPackage> {
+impl Document {
+    /// Finds the first relation of which an end is not in the document. What is said to be nothing, unknown or in another document is none of these (SPDX
+    /// 2.3, 11.1).
+    fn dangling(&self) -> Option<BillFault> {
+        let packages = self.packages.iter().map(|one| &one.id);
+        let others = self.files.iter().chain(&self.snippets);
+        let known: BTreeSet<&str> = packages
+            .chain(others.map(|one| &one.id))
+            .chain(&self.id)
+            .map(String::as_str)
+            .collect();
+        let is_there = |id: &String| {
+            let is_word = ["NONE", "NOASSERTION"].contains(&id.as_str());
+            is_word || id.starts_with("DocumentRef-") || known.contains(id.as_str())
+        };
+        self.relationships.iter().find_map(|one| {
+            let ends = [&one.spdx_element_id, &one.related_spdx_element];
+            let missing = ends.into_iter().find(|id| !is_there(id))?;
+            Some(BillFault::Dangling {
+                from: one.spdx_element_id.clone(),
+                to: missing.clone(),
+            })
+        })
+    }
+}
+
+fn packages(document: Document) -> Result<Vec<BillPackage>, serde_json::Error> {
+    if let Some(fault) = document.dangling() {
+        let code = fault.code();
+        return Err(serde_json::Error::custom(format!("{code}: {fault}")));
+    }
     let mut packages = BTreeMap::new();
     let mut parts = BTreeMap::new();
     for package in document.packages {
@@ -151,7 +195,7 @@ fn packages(document: Document) -> Vec<BillPackage> {
         package.references.sort_unstable();
     }
     packages.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    packages
+    Ok(packages)
 }
 
 /// Whether an image says that this crate made it.
@@ -249,7 +293,7 @@ impl ExistingImage<'_> {
             let mut reader = TarReader::of(BufReader::new(decoded), Dialect::Any);
             // What is no layer is found out by whoever validates.
             while let Ok(Some(member)) = reader.next_member() {
-                if is_bill(&member.path) {
+                if is_bill(&clean(&member.path)) {
                     let mut bytes = Vec::new();
                     reader
                         .by_ref()
@@ -262,5 +306,41 @@ impl ExistingImage<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_relation_leads_to_what_is_in_the_bill_or_nowhere() {
+        let read = |from: &str, to: &str| {
+            packages_of(json!({
+                "SPDXID": "SPDXRef-DOCUMENT",
+                "packages": [{"SPDXID": "SPDXRef-a", "name": "a"}],
+                "files": [{"SPDXID": "SPDXRef-a-file"}],
+                "relationships": [{"spdxElementId": from, "relationshipType": "CONTAINS", "relatedSpdxElement": to}],
+            }))
+        };
+        for to in [
+            "SPDXRef-a-file",
+            "NONE",
+            "NOASSERTION",
+            "DocumentRef-x:SPDXRef-y",
+        ] {
+            assert!(read("SPDXRef-DOCUMENT", to).is_ok(), "{to}");
+        }
+        for (from, to, missing) in [
+            ("SPDXRef-a", "SPDXRef-b", "SPDXRef-b"),
+            ("SPDXRef-c", "SPDXRef-a", "SPDXRef-c"),
+        ] {
+            let error = read(from, to).err().map(|error| error.to_string());
+            let expected =
+                format!("D102: `{from}` refers to `{missing}`, which is not in the bill");
+            assert_eq!(error, Some(expected));
+        }
     }
 }

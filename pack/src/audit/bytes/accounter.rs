@@ -31,10 +31,6 @@ const STORE: &[u8] = b"pith/store";
 const ABOVE_STORE: [&[u8]; 2] = [b"pith", STORE];
 /// No file of accounts is longer.
 const MAX_ACCOUNTS_BYTES: u64 = 1 << 20;
-/// By this an image says that its lowest layers are another's. OCI image-spec 1.1, annotations.md.
-const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
-/// What `created_by` of each layer that this crate makes begins with.
-const MADE_BY: &str = "pith pack: ";
 /// The bits that a directory has that everybody may write to.
 const STICKY: u64 = 0o1777;
 
@@ -121,19 +117,16 @@ impl<'a> Accounter<'a> {
         })
     }
 
-    /// How many of the lowest layers are somebody else's: all of an image that this crate did not make.
+    /// How many of the lowest layers are somebody else's: all of an image that this crate did not make, and else what the image says. What it says too much
+    /// is not described, which is no good answer either; an image that has no layer of its own is not on a base.
     fn count_base_layers(&self) -> usize {
+        let all = self.manifest.layers.len();
         if !is_ours(self.manifest) {
-            return self.manifest.layers.len();
+            return all;
         }
-        if !self.manifest.annotations.contains_key(BASE_DIGEST) {
-            return 0;
-        }
-        let history = self.config.history.iter().filter(|one| !one.empty_layer);
-        let made_by = history.map(|one| one.created_by.as_deref().unwrap_or_default());
-        made_by
-            .take_while(|text| !text.starts_with(MADE_BY))
-            .count()
+        let said = self.manifest.annotations.get(annotation::BASE_LAYERS);
+        let count = said.and_then(|text| text.parse().ok());
+        count.filter(|count| *count < all).unwrap_or(0)
     }
 
     fn read(&mut self, index: usize, layer: &Entry, is_base: bool) -> Result<(), BytesError> {

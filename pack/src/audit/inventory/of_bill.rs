@@ -4,9 +4,8 @@ use store::StorePath;
 
 use super::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind};
 use crate::existing::{BillPackage, BillPart, ImageFacts};
+use crate::oci::annotation;
 
-/// Says in an image how many of its lowest layers are those of another one that it was put on.
-const BASE_LAYERS: &str = "pith.pack.base-layers";
 /// What stands as evidence for all that a bill says.
 const BILL: &str = "the bill of materials";
 
@@ -18,7 +17,7 @@ impl Inventory {
     pub fn of_image(image: &ImageFacts) -> Self {
         let base = image
             .annotations
-            .get(BASE_LAYERS)
+            .get(annotation::BASE_LAYERS)
             .and_then(|count| count.parse().ok());
         let (mut inventory, undescribed) = match &image.packages {
             Some(packages) => (Self::of_bill(packages), base.unwrap_or(0)),
