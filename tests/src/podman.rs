@@ -41,7 +41,7 @@ impl TestEnv {
     pub fn pack_and_load(&self, arguments: &[&str]) {
         let archive = self.path("image.tar");
         let archive = archive.to_str().expect("temporary paths are UTF-8");
-        self.pith(&[&["pack", "-q", "-o", archive], arguments].concat())
+        self.pith_with_crates(&[&["pack", "-q", "-o", archive], arguments].concat())
             .expect_success();
         self.podman(&["load", "-q", "-i", archive]).expect_success();
     }

@@ -278,3 +278,38 @@ fn a_bundle_of_packages_of_debian_has_their_lock_and_becomes_the_same_image_with
     }
     assert_eq!(gaps[1], Value::Null);
 }
+
+#[test]
+fn a_bundle_that_becomes_another_image_is_damage() {
+    let env = TestEnv::with_shared_store();
+    project(&env, "project/here");
+    env.pith(&["sources", "./here:tool", "-q", "-o", "bundle"])
+        .expect_success();
+    let place = |name: &str| env.path("project/bundle").join(name);
+    let read = |name: &str| fs::read_to_string(place(name)).expect("it is there");
+    // Whoever changes what a bundle says of itself changes the sums, too.
+    let manifest: Value = serde_json::from_str(&read("MANIFEST.json")).expect("it is JSON");
+    let image = manifest["image"]["manifest"].as_str().expect("a digest");
+    let other = format!("sha256:{}", "0".repeat(64));
+    let changed = read("MANIFEST.json").replace(image, &other);
+    fs::write(place("MANIFEST.json"), changed).expect("it is ours");
+    let sum = |name: &str| {
+        let said = env.tool("sha256sum", &[&place(name).display().to_string()]);
+        let said = said.expect_success().stdout;
+        said.split(' ').next().unwrap_or_default().to_owned()
+    };
+    let sums: String = read("SHA256SUMS")
+        .lines()
+        .map(|line| match line.split_once("  ") {
+            Some((_, name @ "MANIFEST.json")) => format!("{}  {name}\n", sum(name)),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    fs::write(place("SHA256SUMS"), sums).expect("it is ours");
+    env.pith(&["sources", "--verify", "bundle"])
+        .expect_success();
+    let said = env.pith(&["sources", "--verify", "bundle", "--rebuild"]);
+    let said = said.expect_status(4).stdout;
+    let expected = format!("S104: `{other}` was built again and became {image}");
+    assert!(said.contains(&expected), "{said}");
+}

@@ -130,6 +130,10 @@ fn scancode_reads_the_licenses_that_people_have_read() {
     }
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "how many times faster is what is asked for"
+)]
 #[test]
 fn an_image_is_audited_a_hundred_times_faster_than_scancode_reads_it() {
     if !is_full() {
@@ -146,5 +150,9 @@ fn an_image_is_audited_a_hundred_times_faster_than_scancode_reads_it() {
     env.pith(&["audit", &image, DAY, "-q"]).expect_success();
     let ours = start.elapsed();
     let (_, theirs) = scan(&env, &["-c", "-p", "-i"], &root);
+    println!(
+        "the image of jq: {ours:.3?} to audit it, {theirs:.1?} for ScanCode to read it, {:.0} times as long",
+        theirs.as_secs_f64() / ours.as_secs_f64()
+    );
     assert!(ours * 100 < theirs, "{ours:?} against {theirs:?}");
 }

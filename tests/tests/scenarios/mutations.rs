@@ -1,0 +1,154 @@
+//! What was changed behind our back, each with its code and exit status. Of bytes in `origins`, of bundles in `bundles`, of databases in `vulns`, of policies
+//! in `audit`.
+
+use std::fs;
+
+use serde_json::Value;
+use tests::{Finished, TestEnv};
+
+const DAY: &str = "--date=2026-11-22";
+/// The head of a file under the GPL, in which `main.c` stands for its name.
+const GPL: &str = "/* main.c - nothing\n *\n\
+     \x20* This program is free software; you can redistribute it and/or modify\n\
+     \x20* it under the terms of the GNU General Public License as published by\n\
+     \x20* the Free Software Foundation; either version 2 of the License, or\n\
+     \x20* (at your option) any later version.\n */\n";
+
+/// A package of its own sources that says to be under `license`.
+fn write_tool(env: &TestEnv, license: &str) {
+    env.write(
+        "project/pith.star",
+        &format!(
+            "load(\"//lib/stdenv.star\", \"stdenv\")\n\
+             tool = stdenv(\n    name = \"tool\", version = \"1\", source = source(\"src\"), license = \"{license}\",\n    \
+             commands = {{\"build\": \"\", \"install\": 'mkdir -p \"$out/share\"; cp -r . \"$out/share/tool\"'}},\n)\n"
+        ),
+    );
+}
+
+/// Audits `tool` by a policy that allows what is permissive, and what `policy` says.
+fn audit(env: &TestEnv, policy: &str) -> Finished {
+    env.write(
+        "project/policy.toml",
+        &format!("[licenses]\nallow = ['category:permissive']\n{policy}"),
+    );
+    let command = ["audit", "tool", DAY, "--policy", "policy.toml"];
+    env.pith(&[&command[..], &["--format", "json"]].concat())
+}
+
+/// The codes of a report.
+fn codes(report: &Value) -> Vec<&str> {
+    let found = report["diagnostics"].as_array().expect("a list").iter();
+    found
+        .map(|one| one["code"].as_str().expect("a code"))
+        .collect()
+}
+
+#[test]
+fn a_clarification_holds_until_the_text_that_it_is_about_changes() {
+    let env = TestEnv::with_shared_store();
+    write_tool(&env, "MIT");
+    env.write("project/src/main.c", &format!("{GPL}int first;\n"));
+    let contradicted = audit(&env, "").expect_status(5).json();
+    assert_eq!(codes(&contradicted), ["L103"]);
+    let evidence = &contradicted["diagnostics"][0]["evidence"][0];
+    let evidence = evidence.as_str().expect("a line");
+    let notice = evidence.strip_prefix("main.c, notice ").expect(evidence);
+
+    let clarify = format!(
+        "[[clarify]]\nnotice = '{notice}'\nexpression = 'MIT'\nreason = 'r'\nowner = 'o'\n"
+    );
+    assert_eq!(
+        codes(&audit(&env, &clarify).expect_success().json()),
+        [""; 0]
+    );
+    let other = GPL.replace("version 2 of", "version 3 of");
+    env.write("project/src/main.c", &format!("{other}int second;\n"));
+    let changed = audit(&env, &clarify).expect_status(3).json();
+    assert_eq!(codes(&changed), ["P105", "L103"]);
+}
+
+#[test]
+fn a_license_whose_text_was_deleted_cannot_be_passed_on() {
+    let env = TestEnv::with_shared_store();
+    write_tool(&env, "ISC");
+    env.write("project/src/first.c", "int first;\n");
+    let text = "ISC License\n\nCopyright (c) 2024 Some Body\n\n\
+        Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is hereby granted, provided that the above \
+        copyright notice and this permission notice appear in all copies.\n";
+    env.write("project/src/LICENSE", text);
+    let policy = "[[licenses.rule]]\nlicense = 'ISC'\nthen = 'allow'\nrequire = ['text']\n";
+    let whole = audit(&env, policy).expect_success().json();
+    assert_eq!(codes(&whole), [""; 0]);
+    env.pith(&["notice", "tool", "-q"]).expect_success();
+
+    fs::remove_file(env.path("project/src/LICENSE")).expect("it is ours");
+    let bare = audit(&env, policy).expect_status(3).json();
+    assert_eq!(codes(&bare), ["N101"]);
+    let said = env.pith(&["notice", "tool"]).expect_status(3).stderr;
+    assert!(said.contains("N101: `tool` has no text"), "{said}");
+}
+
+/// Puts what lies in `tree` over an image in a layout, as a layer of another program.
+fn add_layer(env: &TestEnv) {
+    env.tool("tar", &["-cf", "layer.tar", "-C", "tree", "."])
+        .expect_success();
+    let image = ["--image", "project/layout:latest"];
+    env.tool(
+        "umoci",
+        &[&["raw", "add-layer"], &image[..], &["layer.tar"]].concat(),
+    )
+    .expect_success();
+}
+
+#[test]
+fn a_bill_in_an_image_that_refers_to_nothing_is_damage_to_whoever_reads_it() {
+    let env = TestEnv::with_shared_store();
+    env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
+        .expect_success();
+    env.pith(&["audit", "layout", DAY, "-q"]).expect_success();
+    let bill = env.pith(&["sbom", "layout", "-f", "spdx", "-q"]);
+    let mut bill = bill.expect_success().json();
+    let relations = bill["relationships"].as_array_mut().expect("a list");
+    let is_reference = |one: &&mut Value| one["relationshipType"] == "DEPENDS_ON";
+    let reference = relations.iter_mut().find(is_reference);
+    let reference = reference.expect("hello refers to the C library");
+    reference["relatedSpdxElement"] = "SPDXRef-gone".into();
+    env.write("tree/usr/share/sbom/hello.spdx.json", &bill.to_string());
+    add_layer(&env);
+    let asked: [&[&str]; 2] = [&["audit"], &["image", "inspect"]];
+    for command in asked {
+        let said = env.pith(&[command, &["layout"]].concat());
+        let said = said.expect_status(4);
+        let said = said.stdout + &said.stderr;
+        let expected = "refers to `SPDXRef-gone`, which is not in the bill";
+        assert!(said.contains("D102: ") && said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn an_image_on_layers_that_nobody_describes_is_undecided() {
+    let env = TestEnv::with_shared_store();
+    env.write("tree/srv/page", "whatever\n");
+    env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
+        .expect_success();
+    // What another program has put there: a base of which no bill speaks.
+    add_layer(&env);
+    env.pith(&[
+        "pack", "jq", "-q", "--base", "layout", "-o", "on.tar", "-n", "on",
+    ])
+    .expect_success();
+    let report = env
+        .pith(&["audit", "on.tar", DAY, "--format", "json"])
+        .expect_status(5)
+        .json();
+    assert_eq!(report["verdict"], "undecided");
+    let found = codes(&report);
+    assert!(!found.is_empty() && found.iter().all(|code| *code == "B120"));
+    let said = env.pith(&["audit", "--bytes", "on.tar"]).expect_status(5);
+    assert!(said.stderr.contains("nobody describes "), "{}", said.stderr);
+    fs::create_dir(env.path("empty")).expect("the place is ours");
+    let said = env.pith(&["vulns", "on.tar", "--db", "../empty"]);
+    let said = said.expect_status(5).stderr;
+    assert!(said.contains("undecided[V106]"), "{said}");
+}
