@@ -65,28 +65,11 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
         Some(platform) => context.evaluator_for(platform),
         None => context.evaluator(),
     };
-    let subject = target.parse::<Target>()?.subject;
-    let (planned, lock) = match &subject {
-        Subject::Debian(names) => {
-            let lock = DebianLock::of(context, names, evaluator.platform())?;
-            let selection = lock.select(names, evaluator.platform())?;
-            let planned = PlannedImage::of(context, &store, &evaluator, selection)?;
-            (planned, Some(lock))
-        }
-        _ => (
-            PlannedImage::realise(context, &store, &evaluator, target)?,
-            None,
-        ),
-    };
-    let image = BundledImage {
-        target: match subject {
-            // Where the project lies is nothing of the image.
-            Subject::Project { .. } => planned.title.clone(),
-            _ => target.to_owned(),
-        },
-        platform: evaluator.platform().system().to_owned(),
-        manifest: planned.image(&store)?.manifest_digest()?.to_string(),
-    };
+    let Asked {
+        planned,
+        image,
+        lock,
+    } = Asked::build(context, &store, &evaluator, target)?;
     let goals = goals(std::slice::from_ref(&planned.selection));
     let own = local_sources(&goals)?;
     let materials = materials(&placeless(&goals)?).map_err(CommandError::failed)?;
@@ -129,16 +112,10 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
     bundle.add("derivations.json", Content::Bytes(derivations.to_json()));
     let mut recipes = add_recipes(&mut bundle, &evaluator);
     recipes.extend_from_slice(&project.files);
-    if let Some(lock) = lock {
-        recipes.push(add_lock(&mut bundle, &lock));
-    }
+    recipes.extend(lock.map(|lock| add_lock(&mut bundle, &lock)));
     let manifest = Manifest {
         version: MANIFEST_VERSION,
-        tool: BundledTool {
-            name: "pith".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            format: FORMAT_VERSION,
-        },
+        tool: this_tool(),
         image,
         scope,
         has_toolchain: toolchain,
@@ -155,6 +132,60 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
         gaps,
         _kept: (planned, fetched, project),
     })
+}
+
+/// What was asked for, built.
+struct Asked {
+    planned: PlannedImage,
+    image: BundledImage,
+    /// What pins it, where it is packages of Debian.
+    lock: Option<DebianLock>,
+}
+
+impl Asked {
+    fn build(
+        context: &Context,
+        store: &LocalStore,
+        evaluator: &Evaluator,
+        target: &str,
+    ) -> Result<Self, CommandError> {
+        let platform = evaluator.platform();
+        let subject = target.parse::<Target>()?.subject;
+        let (planned, lock) = match &subject {
+            Subject::Debian(names) => {
+                let lock = DebianLock::of(context, names, platform)?;
+                let selection = lock.select(names, platform)?;
+                let planned = PlannedImage::of(context, store, evaluator, selection)?;
+                (planned, Some(lock))
+            }
+            _ => {
+                let planned = PlannedImage::realise(context, store, evaluator, target)?;
+                (planned, None)
+            }
+        };
+        let image = BundledImage {
+            target: match subject {
+                // Where the project lies is nothing of the image.
+                Subject::Project { .. } => planned.title.clone(),
+                _ => target.to_owned(),
+            },
+            platform: platform.system().to_owned(),
+            manifest: planned.image(store)?.manifest_digest()?.to_string(),
+        };
+        Ok(Self {
+            planned,
+            image,
+            lock,
+        })
+    }
+}
+
+fn this_tool() -> BundledTool {
+    BundledTool {
+        name: "pith".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        format: FORMAT_VERSION,
+    }
 }
 
 /// The files that only tools are made of.
