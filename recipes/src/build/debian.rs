@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use store::{AddSource, Component, LocalStore, StorePath};
+use store::{AddSource, Component, ContainedComponent, LocalStore, StorePath};
 
 use super::component::component;
 use super::error::StepError;
@@ -14,7 +14,7 @@ use super::files::at;
 use super::perform::{Job, globs};
 use super::register::{Made, Rules, register_as};
 use crate::composition::{Composition, MemberObject, Shape};
-use crate::debian::with_source_version;
+use crate::debian::{built_using, with_source_version};
 use crate::facts::find_license;
 use crate::model::{Deb, DebSet, ResolvedDerivation};
 use crate::plan::Outputs;
@@ -57,7 +57,9 @@ impl Job<'_> {
                 unpack_control(file, control.as_fd())?;
             }
             let mut facts = component(self.derivation);
-            add_source_version(&mut facts, &out);
+            let control = fs::read_to_string(out.join("control/control")).unwrap_or_default();
+            add_source_version(&mut facts, &control);
+            facts.contains = built_in(&control);
             add_license(&mut facts, &root);
             let outputs =
                 self.register_out(facts, Rules::default(), resolved, started, directory.fd())?;
@@ -131,13 +133,24 @@ impl Job<'_> {
 }
 
 /// Has the package URL say which version of its source package it was built from, where that is another one than its own.
-fn add_source_version(facts: &mut Component, out: &Path) {
-    let control = fs::read_to_string(out.join("control/control")).unwrap_or_default();
+fn add_source_version(facts: &mut Component, control: &str) {
     if let Some(purl) = facts.purl.as_deref()
-        && let Some(purl) = with_source_version(purl, &control)
+        && let Some(purl) = with_source_version(purl, control)
     {
         facts.purl = Some(purl);
     }
+}
+
+/// The source packages of which something is in a package, such as those of static libraries.
+fn built_in(control: &str) -> Vec<ContainedComponent> {
+    let sources = built_using(control).into_iter();
+    let contained = sources.map(|source| ContainedComponent {
+        purl: source.purl(),
+        name: source.name,
+        version: Some(source.version),
+        ..ContainedComponent::default()
+    });
+    contained.collect()
 }
 
 /// Reads again what packages say of their license, of which a version of this program before this one could read nothing or not all.

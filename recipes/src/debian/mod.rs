@@ -35,7 +35,7 @@ pub use release::{IndexEntry, Release, ReleaseError};
 pub use resolve::{Request, ResolutionError, resolve};
 pub use signature::{Keyring, SignatureError};
 pub use source_package::{
-    SourceFile, SourceName, SourcePackage, find_sources, source_of, source_package,
+    SourceFile, SourceName, SourcePackage, built_using, find_sources, source_of, source_package,
 };
 pub use store::{DebVersion, VersionError};
 pub use universe::{IndexError, IndexText, Universe};

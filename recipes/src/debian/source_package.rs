@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::control::{Stanza, stanzas};
-use super::packages::{plain, store_name};
+use super::packages::{encode, plain, store_name};
 use super::universe::IndexText;
 use crate::model::{
     Builder, ContentDigest, DEFAULT_OUTPUT, Derivation, DerivationSpec, Fetch, Limits, Location,
@@ -70,6 +70,27 @@ pub fn source_of(control: &str) -> Option<SourceName> {
     })
 }
 
+/// Returns the source packages of which something is in a package of binaries, beside its own: `Built-Using` and `Static-Built-Using` of its `control` (Debian
+/// Policy 7.8). Sorted, without duplicates.
+#[must_use]
+pub fn built_using(control: &str) -> BTreeSet<SourceName> {
+    let Some(stanza) = stanzas(control).next() else {
+        return BTreeSet::new();
+    };
+    let fields = ["Built-Using", "Static-Built-Using"].into_iter();
+    let all = fields.filter_map(|name| stanza.field(name));
+    let all = all.flat_map(|value| value.split(','));
+    let named = all.filter_map(|one| {
+        let (name, version) = one.trim().split_once('(')?;
+        let version = version.trim_end().strip_suffix(')')?.trim();
+        Some(SourceName {
+            name: name.trim().to_owned(),
+            version: version.strip_prefix('=')?.trim().to_owned(),
+        })
+    });
+    named.collect()
+}
+
 /// Reads a `.dsc`, signed or not; `None` where the text is none. Whose signature it is does not matter: the caller knows its digest.
 #[must_use]
 pub fn source_package(dsc: &str) -> Option<SourcePackage> {
@@ -127,6 +148,15 @@ fn file(line: &str) -> Option<SourceFile> {
 
 fn is_plain(path: &str) -> bool {
     !path.split('/').any(|part| matches!(part, "" | "." | ".."))
+}
+
+impl SourceName {
+    /// Returns its package URL, `pkg:deb/debian/glibc@2.36-9?arch=source` (purl-spec, type `deb`).
+    #[must_use]
+    pub fn purl(&self) -> String {
+        let (name, version) = (encode(&self.name), encode(&self.version));
+        format!("pkg:deb/debian/{name}@{version}?arch=source")
+    }
 }
 
 impl SourcePackage {
@@ -257,6 +287,17 @@ mod tests {
             panic!("it is a fetch");
         };
         assert_eq!(fetch.urls, ["mirror://debian/pool/a/a_2.dsc"]);
+    }
+
+    #[test]
+    fn what_is_built_in_is_named_with_its_version() {
+        let control = "Package: busybox-static\nBuilt-Using: glibc (= 2.36-9+deb12u3),\n libxcrypt (= 1:4.4.33-2)\nStatic-Built-Using: glibc (= 2.36-9+deb12u3), odd, vague (>= 1)\n";
+        let found: Vec<String> = built_using(control)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found, ["glibc 2.36-9+deb12u3", "libxcrypt 1:4.4.33-2"]);
+        assert_eq!(built_using("Package: jq\n"), BTreeSet::new());
     }
 
     #[test]

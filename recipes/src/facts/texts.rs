@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use serde::{Deserialize, Serialize};
 use store::facts::{Class, Matcher, TextKind};
 
-use super::copyright::find_license;
+use super::copyright::{find_holders, find_license};
 use super::digests::sha256;
 use super::heads::{is_about_license, notice, statements, tags};
 use super::license::{Match, find_licenses, is_expression, similar_license};
@@ -108,7 +108,8 @@ impl Gatherer {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&head).into_owned();
-        self.add_statements(&text);
+        let holders = find_holders(&text).filter(|_| is_debian(path));
+        self.add_statements(holders.unwrap_or_else(|| statements(&text)));
         match kind {
             Some(kind) => self.add_text(path, kind, head, &text),
             None => self.add_head(path, &text),
@@ -116,8 +117,8 @@ impl Gatherer {
         Ok(())
     }
 
-    fn add_statements(&mut self, text: &str) {
-        let found: BTreeSet<String> = statements(text).into_iter().collect();
+    fn add_statements(&mut self, found: Vec<String>) {
+        let found: BTreeSet<String> = found.into_iter().collect();
         for statement in found {
             if self.statements.len() >= MAX_STATEMENTS && !self.statements.contains_key(&statement)
             {
@@ -253,7 +254,7 @@ fn matches(said: Said, path: &str, text: &str) -> Vec<(Matcher, Class, Option<St
             (Matcher::Unknown, Class::Clue, None)
         }];
     }
-    let is_debian = path == "copyright" || path.ends_with("/copyright");
+    let is_debian = is_debian(path);
     if is_debian && let Some(license) = find_license(text) {
         return vec![(Matcher::Dep5, Class::Approximate, Some(license))];
     }
@@ -273,6 +274,11 @@ fn matches(said: Said, path: &str, text: &str) -> Vec<(Matcher, Class, Option<St
     } else {
         Vec::new()
     }
+}
+
+/// Whether a file may be one that Debian's packages have about their copyright.
+fn is_debian(path: &str) -> bool {
+    path == "copyright" || path.ends_with("/copyright")
 }
 
 /// The digest of a text's words.

@@ -14,24 +14,10 @@ const MAX_LICENSES: usize = 60;
 ///
 /// The packaging's own license (`debian/*`) does not count: none of it is in the package.
 pub(crate) fn find_license(text: &str) -> Option<String> {
-    let mut stanzas = stanzas(text);
-    let format = stanzas.next()?.field("Format")?;
-    if !format.contains(FORMAT) {
-        return None;
-    }
-    let stanzas: Vec<Stanza<'_>> = stanzas.collect();
+    let stanzas = paragraphs(text)?;
     let texts = Texts::of(&stanzas);
     let mut licenses = BTreeSet::new();
-    for stanza in &stanzas {
-        let Some(files) = stanza.field("Files") else {
-            continue;
-        };
-        if files
-            .split_whitespace()
-            .all(|pattern| pattern.starts_with("debian/"))
-        {
-            continue;
-        }
+    for stanza in stanzas.iter().filter(|stanza| is_of_package(stanza)) {
         let (synopsis, own) = split(stanza.field("License")?);
         licenses.insert(expression(synopsis, &|name| {
             // A text below the names of several is not that of one of them.
@@ -57,6 +43,48 @@ pub(crate) fn find_license(text: &str) -> Option<String> {
         })
         .collect();
     Some(parts.join(" AND "))
+}
+
+/// Returns who holds the copyright of the package's files, a statement each; `None` where no machine can read them.
+pub(in crate::facts) fn find_holders(text: &str) -> Option<Vec<String>> {
+    let stanzas = paragraphs(text)?;
+    let own = stanzas.iter().filter(|stanza| is_of_package(stanza));
+    let lines = own.flat_map(|stanza| stanza.field("Copyright").unwrap_or_default().lines());
+    Some(lines.filter_map(statement).collect())
+}
+
+/// One line of a field `Copyright`, which may leave the word itself out; none where it says that nobody holds any.
+fn statement(line: &str) -> Option<String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let first = words.first()?.to_lowercase();
+    let names_nobody = ["none", "none,", "n/a", "no", "public", "public-domain", "."];
+    if names_nobody.contains(&first.as_str()) {
+        return None;
+    }
+    let line = words.join(" ");
+    let says_so = ["copyright", "(c)", "©"]
+        .iter()
+        .any(|word| first.starts_with(word));
+    Some(if says_so {
+        line
+    } else {
+        format!("Copyright {line}")
+    })
+}
+
+/// The paragraphs behind the first one of a file that a machine can read.
+fn paragraphs(text: &str) -> Option<Vec<Stanza<'_>>> {
+    let mut stanzas = stanzas(text);
+    let format = stanzas.next()?.field("Format")?;
+    format.contains(FORMAT).then(|| stanzas.collect())
+}
+
+/// Whether a paragraph is about files that may be in the package: not about the packaging.
+fn is_of_package(stanza: &Stanza<'_>) -> bool {
+    stanza.field("Files").is_some_and(|files| {
+        let mut patterns = files.split_whitespace();
+        !patterns.all(|pattern| pattern.starts_with("debian/"))
+    })
 }
 
 /// The texts of licenses that stand in paragraphs of their own, by their names in lower case.
@@ -117,6 +145,25 @@ mod tests {
             of(&[&files("*", "GPL-2+ or Artistic")]).as_deref(),
             Some("GPL-2.0-or-later OR Artistic-1.0-Perl")
         );
+    }
+
+    #[test]
+    fn every_line_names_a_holder_but_those_of_the_packaging() {
+        let paragraphs = [
+            "Files: *\nCopyright: 2001  One <one@example.org>\n © 2002 Two\n           Copyright (C) 2003 Three\nLicense: Expat\n\n",
+            "Files: testdata\nCopyright: None (public-domain)\nLicense: public-domain\n\n",
+            "Files: debian/*\nCopyright: 2004 Packager\nLicense: Expat\n\n",
+        ];
+        let text = format!("Format: https://{FORMAT}/\n\n{}", paragraphs.concat());
+        assert_eq!(
+            find_holders(&text).unwrap_or_default(),
+            [
+                "Copyright 2001 One <one@example.org>",
+                "© 2002 Two",
+                "Copyright (C) 2003 Three"
+            ]
+        );
+        assert_eq!(find_holders("Copyright 2001 One\n"), None);
     }
 
     #[test]
