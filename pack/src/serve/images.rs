@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::Value;
-use store::serve::{Denied, WAITING_THREADS};
+use store::{
+    serve::{Denied, WAITING_THREADS},
+    trust::SecretKey,
+};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -25,6 +28,8 @@ const REMEMBERED: usize = 256;
 /// The images that are being served.
 pub(super) struct Images {
     source: Box<dyn ImageSource>,
+    /// Who signs what is made.
+    key: Option<SecretKey>,
     /// Given to those who wait for the source, so that what is there is answered meanwhile.
     asks: Semaphore,
     state: Mutex<State>,
@@ -47,9 +52,10 @@ struct Asking {
 }
 
 impl Images {
-    pub(super) fn new(source: Box<dyn ImageSource>) -> Self {
+    pub(super) fn new(source: Box<dyn ImageSource>, key: Option<SecretKey>) -> Self {
         Self {
             source,
+            key,
             asks: Semaphore::new(WAITING_THREADS),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -134,18 +140,21 @@ impl Images {
         let Some(packed) = self.with(name, subject, Packed::has_manifest)? else {
             return Ok(Vec::new());
         };
-        let Some(one) = packed.find_image(subject) else {
+        let Some(about) = packed.about(subject) else {
             return Ok(Vec::new());
         };
-        if one.documents.get().is_none() {
+        if about.documents.get().is_none() {
             let _ask = self.asks.try_acquire().map_err(|_| Denied::Busy)?;
-            let attachments = self.source.documents(name, one.manifest().digest)?;
+            let attachments = match about.is_index {
+                // All that is said is said about the images in it.
+                true => Vec::new(),
+                false => self.source.documents(name, about.manifest.digest)?,
+            };
+            let made = documents_about(about.manifest, &attachments, self.key.as_ref());
             // Who was faster has made the same.
-            one.documents
-                .set(documents_about(one.manifest(), &attachments))
-                .ok();
+            about.documents.set(made).ok();
         }
-        let documents = one.documents.get().into_iter().flatten();
+        let documents = about.documents.get().into_iter().flatten();
         Ok(documents
             .map(|document| serde_json::json!(document.listed))
             .collect())

@@ -19,9 +19,23 @@ use crate::{
 pub(super) struct Packed {
     images: Vec<One>,
     /// Where there is more than one image.
-    index: Option<Document>,
+    index: Option<Whole>,
     /// What there is besides `latest`.
     version: Option<String>,
+}
+
+/// An index.
+struct Whole {
+    document: Document,
+    manifest: Descriptor,
+    documents: OnceLock<Vec<AttachedDocument>>,
+}
+
+/// A manifest, and what there is about it, once somebody has asked.
+pub(super) struct About<'a> {
+    pub(super) manifest: &'a Descriptor,
+    pub(super) is_index: bool,
+    pub(super) documents: &'a OnceLock<Vec<AttachedDocument>>,
 }
 
 /// One image and what its layers are.
@@ -31,7 +45,7 @@ pub(super) struct One {
     pub(super) layers: KnownLayers,
     assembled: Assembled,
     /// What there is about it, once somebody has asked.
-    pub(super) documents: OnceLock<Vec<AttachedDocument>>,
+    documents: OnceLock<Vec<AttachedDocument>>,
 }
 
 /// Where the bytes of a blob are.
@@ -73,7 +87,12 @@ impl Packed {
             .map(|one| one.image.index_entry(&one.assembled.manifest_descriptor));
         let index = (images.len() > 1).then(|| {
             let bytes = to_canonical_json(&Index::new(entries.collect()));
-            Document::new(&Descriptor::of(media_type::INDEX, &bytes), &bytes)
+            let manifest = Descriptor::of(media_type::INDEX, &bytes);
+            Whole {
+                document: Document::new(&manifest, &bytes),
+                manifest,
+                documents: OnceLock::new(),
+            }
         });
         let version = images.first().and_then(|one| one.image.version());
         let version = version.filter(|version| is_tag(version)).map(str::to_owned);
@@ -92,7 +111,8 @@ impl Packed {
     /// Returns what the tags stand for: the index, or the only manifest.
     pub(super) fn top(&self) -> Option<Document> {
         let only = || self.images.first().map(One::document);
-        self.index.clone().or_else(only)
+        let index = self.index.as_ref().map(|index| index.document.clone());
+        index.or_else(only)
     }
 
     /// Returns the tags, sorted.
@@ -106,15 +126,25 @@ impl Packed {
 
     /// Returns what was made about the images.
     fn documents(&self) -> impl Iterator<Item = &AttachedDocument> {
-        self.images
-            .iter()
-            .flat_map(|one| one.documents.get().into_iter().flatten())
+        let of_index = self.index.iter().map(|index| &index.documents);
+        let all = self.images.iter().map(|one| &one.documents).chain(of_index);
+        all.flat_map(|documents| documents.get().into_iter().flatten())
     }
 
-    /// Returns the image with this manifest.
-    pub(super) fn find_image(&self, manifest: &AnyDigest) -> Option<&One> {
-        let mut images = self.images.iter();
-        images.find(|one| AnyDigest::from(one.manifest().digest) == *manifest)
+    /// Returns the image or the index with this digest.
+    pub(super) fn about(&self, digest: &AnyDigest) -> Option<About<'_>> {
+        let images = self.images.iter().map(|one| About {
+            manifest: one.manifest(),
+            is_index: false,
+            documents: &one.documents,
+        });
+        let index = self.index.iter().map(|index| About {
+            manifest: &index.manifest,
+            is_index: true,
+            documents: &index.documents,
+        });
+        let mut all = images.chain(index);
+        all.find(|about| AnyDigest::from(about.manifest.digest) == *digest)
     }
 
     /// Returns the manifest with this digest, or the index, or the manifest of something about an image.
@@ -125,9 +155,8 @@ impl Packed {
             digest: document.listed.digest.into(),
             bytes: document.manifest.clone(),
         });
-        self.index
-            .iter()
-            .cloned()
+        let index = self.index.iter().map(|index| index.document.clone());
+        index
             .chain(manifests)
             .chain(about)
             .find(|document| document.digest == *digest)
@@ -170,7 +199,7 @@ impl Packed {
 
 impl One {
     /// Returns the descriptor of its manifest.
-    pub(super) const fn manifest(&self) -> &Descriptor {
+    const fn manifest(&self) -> &Descriptor {
         &self.assembled.manifest_descriptor
     }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use store::{
     net::chain,
     serve::{self, Body, Denied, Gate, GateOptions, Question, Reply, Service, blocking, cut},
+    trust::SecretKey,
 };
 
 use super::{
@@ -45,6 +46,8 @@ pub struct RegistryServiceOptions {
     pub gate: GateOptions,
     /// Where what is pushed goes; without it nothing is taken.
     pub depot: Option<Depot>,
+    /// Who signs images that are made, and what there is about them.
+    pub key: Option<SecretKey>,
 }
 
 /// A registry.
@@ -71,7 +74,7 @@ impl RegistryService {
     ) -> Result<Self, serve::TokenError> {
         Ok(Self {
             gate: Gate::new(options.gate)?,
-            images: Images::new(source),
+            images: Images::new(source, options.key),
             depot: options.depot,
             layers: LayerTurns::default(),
         })

@@ -155,16 +155,19 @@ impl Image<'_> {
     }
 }
 
-/// Makes documents about the manifest with this descriptor, to be answered rather than kept: nobody signs them.
+/// Makes documents about the manifest with this descriptor, to be answered rather than kept. With a key they are signed, and so is the manifest.
 pub(crate) fn documents_about(
     manifest: &Descriptor,
     attachments: &[Attachment],
+    key: Option<&SecretKey>,
 ) -> Vec<AttachedDocument> {
     let subject = subject_of(manifest);
+    let signature = key.map(|key| Referrer::bundle(bundle::sign(key, subject.digest), SIGNED));
     let referrers = attachments
         .iter()
-        .flat_map(|attachment| referrers_of(attachment, subject.digest, None));
+        .flat_map(|attachment| referrers_of(attachment, subject.digest, key));
     referrers
+        .chain(signature)
         .map(|referrer| about(&subject, referrer))
         .collect()
 }

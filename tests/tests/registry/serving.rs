@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     fs,
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
@@ -16,7 +17,9 @@ use std::{
 use pack::{
     Image, ImageSpec, PackOptions,
     attest::{Parameters, Provenance},
+    existing::{ExistingImage, ImageReference},
     oci::Digest,
+    registry::open_repository,
     serve::{
         Depot, DepotError, ImageSource, Offer, RegistryService, RegistryServiceOptions, SourceError,
     },
@@ -24,11 +27,15 @@ use pack::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
-use store::serve::{
-    GateOptions, ListenError, ReadAccess, Scopes, Server, ServerHandle, ServerLimits, TokenEntry,
+use store::{
+    serve::{
+        GateOptions, ListenError, ReadAccess, Scopes, Server, ServerHandle, ServerLimits,
+        TokenEntry,
+    },
+    trust::SecretKey,
 };
 
-use crate::{Fixture, TestResult, noise};
+use crate::{Fixture, TestResult, noise, registry_options};
 
 /// Has one name, `hello`, and counts how often it is asked.
 pub(crate) struct Source {
@@ -132,12 +139,17 @@ impl Registry {
         Self::with(source, depot, |_| ())
     }
 
+    /// One that signs what it makes.
+    fn signing(source: &Arc<Source>, key: SecretKey) -> TestResult<Self> {
+        Self::with(source, None, |options| options.key = Some(key))
+    }
+
     fn with(
         source: &Arc<Source>,
         depot: Option<&Path>,
-        change: impl FnOnce(&mut GateOptions),
+        change: impl FnOnce(&mut RegistryServiceOptions),
     ) -> TestResult<Self> {
-        let mut gate = GateOptions {
+        let gate = GateOptions {
             read: ReadAccess::Public,
             public_write: depot.is_some(),
             tokens: None,
@@ -148,11 +160,12 @@ impl Registry {
             on_event: None,
             counters: "registry",
         };
-        change(&mut gate);
-        let options = RegistryServiceOptions {
+        let mut options = RegistryServiceOptions {
             gate,
             depot: depot.map(Depot::open).transpose()?,
+            key: None,
         };
+        change(&mut options);
         let service = RegistryService::new(Box::new(Shared(Arc::clone(source))), options)?;
         let server = Server::bind("127.0.0.1:0".parse()?, service)?;
         Ok(Self {
@@ -395,6 +408,30 @@ fn documents_about_what_is_made_are_made_once_and_when_somebody_asks() -> TestRe
     assert_eq!(source.documents.load(Ordering::Relaxed), 2);
     let unknown = registry.get(&format!("/v2/nobody/referrers/{index_digest}"))?;
     assert_eq!(unknown.json()?["manifests"], json!([]));
+    Ok(())
+}
+
+#[test]
+fn what_is_made_is_signed_by_the_key_of_the_registry() -> TestResult {
+    let key = |seed| Ok::<_, Box<dyn Error>>(SecretKey::from_seed("test".parse()?, &[seed; 32]));
+    let (own, other) = (key(1)?, key(2)?);
+    for platforms in [&["linux/amd64"][..], &["linux/amd64", "linux/arm64"]] {
+        let source = Source::new(platforms)?;
+        source.is_documented.store(true, Ordering::Relaxed);
+        let registry = Registry::signing(&source, key(1)?)?;
+        let reference: ImageReference = format!("{}/hello:latest", registry.address).parse()?;
+        let repository = open_repository(reference.name(), &registry_options())?;
+        let image = ExistingImage::fetch(&reference, &repository)?;
+        let check = |key: &SecretKey| {
+            let key = key.public().into();
+            let signature = image.check_signatures(&repository, &key)?.result;
+            let attested = image.check_attestations(&repository, Some(&key))?;
+            Ok::<_, Box<dyn Error>>((signature.is_ok(), attested.provenances, attested.signed))
+        };
+        let count = platforms.len();
+        assert_eq!(check(&own)?, (true, count, count));
+        assert_eq!(check(&other)?, (false, 0, 0));
+    }
     Ok(())
 }
 
@@ -714,11 +751,8 @@ fn manifests_have_tags_and_referrers() -> TestResult {
 
     let forget = |what: &str| registry.ask(&format!("DELETE /v2/app/manifests/{what}"));
     assert_eq!(forget("v1")?.status, 202);
-    let tags = || {
-        Ok::<_, Box<dyn std::error::Error>>(
-            registry.get("/v2/app/tags/list")?.json()?["tags"].clone(),
-        )
-    };
+    let tags =
+        || Ok::<_, Box<dyn Error>>(registry.get("/v2/app/tags/list")?.json()?["tags"].clone());
     assert_eq!(tags()?, json!(["v10", "v2"]));
     assert_eq!(forget(&name)?.status, 202);
     assert_eq!(registry.get(&path)?.json()?["manifests"], json!([]));
@@ -781,10 +815,10 @@ fn a_token_says_who_may_do_what() -> TestResult {
     let tokens = directory.path().join("tokens");
     fs::write(&tokens, format!("{reader}\n{writer}\n"))?;
     let depot = directory.path().join("depot");
-    let registry = Registry::with(&source, Some(&depot), |gate| {
-        gate.read = ReadAccess::Tokens;
-        gate.public_write = false;
-        gate.tokens = Some(tokens);
+    let registry = Registry::with(&source, Some(&depot), |options| {
+        options.gate.read = ReadAccess::Tokens;
+        options.gate.public_write = false;
+        options.gate.tokens = Some(tokens);
     })?;
     let as_who = |request: &str, token: &str| -> TestResult<u16> {
         let bearer = format!("Bearer {token}");

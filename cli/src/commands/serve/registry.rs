@@ -17,6 +17,7 @@ use super::listen::{ListenArgs, teller};
 use super::offers::{Asked, Channel, Offers};
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
+use crate::key_file::read_secret;
 use crate::platform::asked_platforms;
 use crate::size::Size;
 
@@ -50,6 +51,9 @@ pub(super) struct RegistryArgs {
         requires = "registry"
     )]
     compression: Compression,
+    /// Sign images and what is attached to them with the secret key in FILE, so that `pith image verify --key` and `cosign verify` can tell whose they are
+    #[arg(long = "attest-key", value_name = "FILE", requires = "registry")]
+    key: Option<PathBuf>,
 }
 
 /// Whoever reaches the registry could replace what is in it.
@@ -107,6 +111,8 @@ fn options(
 ) -> Result<RegistryServiceOptions, CommandError> {
     let depot = args.allow_push.as_ref();
     let depot = depot.map(|directory| Depot::open(&context.directory().join(directory)));
+    let key = args.key.as_ref();
+    let key = key.map(|file| read_secret(&context.directory().join(file)));
     let is_open = listen.tokens.is_none();
     Ok(RegistryServiceOptions {
         gate: GateOptions {
@@ -126,6 +132,7 @@ fn options(
         depot: depot
             .transpose()
             .map_err(|error: DepotError| CommandError::failed(error))?,
+        key: key.transpose()?,
     })
 }
 
