@@ -19,7 +19,8 @@ use std::{
 };
 
 use pack::{
-    Compression, Format, Image, ImageName, ImageSpec, PackOptions,
+    Base, Compression, Format, Image, ImageName, ImageSpec, PackOptions,
+    existing::ExistingImage,
     registry::{PushOptions, open_repository},
 };
 use store::{
@@ -44,7 +45,10 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["--pack", store, path, compression, output] => one_pack(store, path, compression, output),
-        ["--push", store, path, reference] => one_push(store, path, reference),
+        ["--pack-on", store, path, base, output] => one_pack_on(store, path, base, output),
+        ["--push", store, path, compression, reference] => {
+            one_push(store, path, compression, reference);
+        }
         // `cargo test` runs benchmarks too, to see that they start.
         ["--bench", ..] => {
             measure(60, 400_000_000);
@@ -56,14 +60,18 @@ fn main() {
     }
 }
 
-/// An image of everything that `path` refers to.
-fn image(store: &LocalStore, path: &str, compression: Compression) -> Image<'static> {
-    let options = PackOptions {
+fn options(compression: Compression) -> PackOptions {
+    PackOptions {
         compression,
         // The files are no programs of one platform.
         check_start: false,
         ..PackOptions::default()
-    };
+    }
+}
+
+/// An image of everything that `path` refers to.
+fn image(store: &LocalStore, path: &str, compression: Compression) -> Image<'static> {
+    let options = options(compression);
     let spec = ImageSpec::new("app".parse().unwrap());
     Image::new(store, &[path.parse().unwrap()], &spec, &options, &|_| ()).unwrap()
 }
@@ -83,11 +91,30 @@ fn one_pack(store: &str, path: &str, compression: &str, output: &str) {
     );
 }
 
-/// Pushes in a process of its own.
-fn one_push(store: &str, path: &str, reference: &str) {
+/// Packs on another image.
+fn one_pack_on(store: &str, path: &str, base: &str, output: &str) {
     let store = open(Path::new(store)).unwrap();
     let start = Instant::now();
-    let image = image(&store, path, Compression::Gzip);
+    let spec = ImageSpec::new("app".parse().unwrap());
+    let base = ExistingImage::open(Path::new(base), None).unwrap();
+    let base = Base::recall(&base, &spec.platform, &store).unwrap();
+    let roots = [path.parse().unwrap()];
+    let options = options(Compression::Gzip);
+    let image = Image::on_base(&store, &roots, &spec, &options, &|_| (), base).unwrap();
+    let written = image.write(Format::Archive, Path::new(output)).unwrap();
+    println!(
+        "{} {} {}",
+        start.elapsed().as_micros(),
+        written.encoded_bytes,
+        peak_memory()
+    );
+}
+
+/// Pushes in a process of its own.
+fn one_push(store: &str, path: &str, compression: &str, reference: &str) {
+    let store = open(Path::new(store)).unwrap();
+    let start = Instant::now();
+    let image = image(&store, path, compression.parse().unwrap());
     let name: ImageName = reference.parse().unwrap();
     let repository = open_repository(&name, &RegistryOptions::default()).unwrap();
     let pushed = image
@@ -180,14 +207,19 @@ impl Bench {
                 fs::remove_dir_all(layers).unwrap();
             }
         }
-        let output = self.file(&format!("image-{}.tar", self.outputs.get()));
+        let output = self.image();
         let store = self.store.path().to_str().unwrap();
         run_self(&["--pack", store, app, compression, output.to_str().unwrap()])
     }
 
-    fn push(&self, app: &str, reference: &str) -> Outcome {
+    /// Where the last image was packed to.
+    fn image(&self) -> PathBuf {
+        self.file(&format!("image-{}.tar", self.outputs.get()))
+    }
+
+    fn push(&self, app: &str, compression: &str, reference: &str) -> Outcome {
         let store = self.store.path().to_str().unwrap();
-        run_self(&["--push", store, app, reference])
+        run_self(&["--push", store, app, compression, reference])
     }
 }
 
@@ -215,6 +247,7 @@ fn measure(objects: usize, bytes: u64) {
     let gzip = measure_pack(&bench, &app, "gzip", "pigz -6 -p2");
     measure_pack(&bench, &app, "zstd", "zstd -3 -T2");
     measure_again(&bench, &app, gzip);
+    measure_on_base(&bench, &app);
     measure_peers(&bench, gzip);
     measure_push(&bench, &app);
     measure_load(&bench, &app);
@@ -258,6 +291,30 @@ fn measure_again(bench: &Bench, app: &str, cold: Duration) {
     report("pack again (goal 15 ms)", middle(times), "cold", Some(cold));
 }
 
+/// The app once more, on an image of the same files, whose entries are remembered.
+fn measure_on_base(bench: &Bench, app: &str) {
+    let (base, output) = (bench.image(), bench.file("on-base.tar"));
+    let pack = || {
+        let [store, base, output] = [bench.store.path(), &base, &output]
+            .map(|path| path.to_str().expect("paths here are UTF-8"));
+        run_self(&["--pack-on", store, app, base, output])
+    };
+    let first = pack();
+    let mut times = Vec::new();
+    for _ in 0..ROUNDS {
+        let outcome = pack();
+        assert_eq!(outcome.bytes, 0, "nothing is made again");
+        times.push(outcome.took);
+    }
+    report(
+        "pack again on a base (goal 15 ms)",
+        middle(times),
+        "the first time",
+        Some(first.took),
+    );
+    fs::remove_file(output).unwrap();
+}
+
 /// What others do with the same files; once each, since they take long.
 fn measure_peers(bench: &Bench, gzip: Duration) {
     let trees = bench.file("trees");
@@ -298,6 +355,14 @@ fn measure_peers(bench: &Bench, gzip: Duration) {
         "buildah copy, commit and push",
         buildah,
     );
+    if buildah.is_some() {
+        let megabytes = |path: &Path| fs::metadata(path).unwrap().len() as f64 / 1e6;
+        let theirs = megabytes(&bench.file("buildah-image.tar"));
+        println!(
+            "  {:.1} MB; buildah {theirs:.1} MB",
+            megabytes(&bench.image())
+        );
+    }
 }
 
 /// To Debian's registry on this machine: everything, nothing, and what a change of one file takes.
@@ -307,10 +372,10 @@ fn measure_push(bench: &Bench, app: &str) {
         return;
     };
     let reference = format!("{}/app:1", registry.address);
-    let first = bench.push(app, &reference);
+    let first = bench.push(app, "gzip", &reference);
     let again = middle(
         (0..ROUNDS)
-            .map(|_| bench.push(app, &reference).took)
+            .map(|_| bench.push(app, "gzip", &reference).took)
             .collect(),
     );
     report(
@@ -319,12 +384,15 @@ fn measure_push(bench: &Bench, app: &str) {
         "the first push",
         Some(first.took),
     );
-    println!("  {} MB of memory", first.memory_bytes / 1_000_000);
+    println!(
+        "  {} MB of memory (goal 100)",
+        first.memory_bytes / 1_000_000
+    );
     let mut times = Vec::new();
     let mut sent = 0;
     for version in 1..=ROUNDS as u64 {
         let changed = bench.app(version);
-        let outcome = bench.push(&changed, &reference);
+        let outcome = bench.push(&changed, "gzip", &reference);
         times.push(outcome.took);
         sent = sent.max(outcome.bytes);
     }
@@ -341,25 +409,46 @@ fn measure_push(bench: &Bench, app: &str) {
     );
 }
 
-/// How long podman takes to load what `--load` hands to it, beside an archive.
+/// How long podman takes to load what `--load` hands to it, beside other ways to the same layers: what these take, podman takes for itself.
 fn measure_load(bench: &Bench, app: &str) {
-    let load = |compression: &str| {
-        bench.pack(app, compression, true);
-        let archive = bench.file(&format!("image-{}.tar", bench.outputs.get()));
-        let root = bench.file("podman");
-        let storage = format!("--root {0}/root --runroot {0}/run", root.display());
-        let load = format!("podman {storage} load -q < {}", archive.display());
-        let took = time(|| shell(&load));
-        shell(&format!("podman {storage} rmi -a -f"));
-        took
-    };
     if !is_there("podman") {
         return;
     }
+    let root = bench.file("podman");
+    let storage = format!("--root {0}/root --runroot {0}/run", root.display());
+    let podman = |what: &str| {
+        // It takes the name of an image from the path of a layout, and not every path is one.
+        let place = bench.place.path().display();
+        let took = time(|| shell(&format!("cd {place} && podman {storage} {what}")));
+        shell(&format!("podman {storage} rmi -a -f"));
+        took
+    };
+    let load = |compression: &str| {
+        bench.pack(app, compression, true);
+        podman(&format!("load -q < {}", bench.image().display()))
+    };
     let archive = load("gzip");
+    let loaded = load("none");
     let megabytes = bench.bytes / 1_000_000;
     let what = format!("podman loads {megabytes} MB (goal 3 s)");
-    report(&what, load("none"), "with layers in gzip", Some(archive));
+    report(&what, loaded, "with layers in gzip", Some(archive));
+    let pulled = Registry::start("").ok().map(|registry| {
+        let reference = format!("{}/app:1", registry.address);
+        bench.push(app, "none", &reference);
+        podman(&format!("pull -q --tls-verify=false {reference}"))
+    });
+    report(&what, loaded, "podman pull from here", pulled);
+    let layout = bench.file("layout");
+    fs::create_dir(&layout).unwrap();
+    let unpack = |archive: &Path| {
+        let (archive, layout) = (archive.display(), layout.display());
+        shell(&format!("tar -C {layout} -xf {archive}"));
+    };
+    unpack(&bench.image());
+    let copied = podman("pull -q oci:layout");
+    report(&what, loaded, "podman pull of a layout", Some(copied));
+    let unpacked = time(|| unpack(&bench.image()));
+    report(&what, loaded, "tar -x of the archive", Some(unpacked));
 }
 
 fn is_there(program: &str) -> bool {
