@@ -531,7 +531,7 @@ fn eight_packages_do_their_work() {
 #[test]
 fn packages_of_debian_may_be_shipped_by_the_built_in_policy() {
     let env = TestEnv::with_shared_store();
-    for target in ["debian:nginx", "debian:jq"] {
+    for target in ["debian:nginx", "debian:jq", "debian:redis-server"] {
         let said = env.pith(&["audit", target, "-q"]).expect_success().stdout;
         assert!(said.contains("components: may be shipped"), "{said}");
     }
