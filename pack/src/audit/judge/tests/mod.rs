@@ -697,6 +697,46 @@ fn licenses_in_the_names_of_debian_are_judged_as_they_were_read() {
 }
 
 #[test]
+fn what_this_project_has_read_counts_until_a_policy_says_otherwise() {
+    // The copyright file of libcrypt1 in Debian 12.
+    let notice = "8252791ab56bf657d83e093a047570f1417cf5237298987c2a331b51ce574d42";
+    let library = |name: &str| Unit {
+        recipe: None,
+        purl: Some(format!(
+            "pkg:deb/debian/{name}@1%3A4.4.33-2?upstream=libxcrypt"
+        )),
+        findings: Some(vec![Finding {
+            notice: notice.to_owned(),
+            class: Class::Clue,
+            matcher: Matcher::Unknown,
+            expression: None,
+            ..exact(&format!("usr/share/doc/{name}/copyright"), "MIT")
+        }]),
+        ..unit(name, None)
+    };
+    let effective = |audit: &Audit, name: &str| {
+        let found = audit.components.iter().find(|one| one.name == name);
+        found.and_then(|one| one.effective.as_ref().map(ToString::to_string))
+    };
+    let inventory = with("MIT", vec![(Relation::Reference, library("libcrypt1"))]);
+    let audit = built_in(&inventory);
+    is(&audit, Verdict::Clean, &[]);
+    let license = effective(&audit, "libcrypt1").unwrap_or_default();
+    assert!(license.starts_with("LGPL-2.1-or-later AND "), "{license}");
+
+    let said = format!(
+        "{}\n[[clarify]]\nnotice = 'sha256:{notice}'\nexpression = 'ISC'\nreason = 'r'\nowner = 'o'\n",
+        Policy::default_text()
+    );
+    let audit = by(&inventory, &said);
+    assert_eq!(effective(&audit, "libcrypt1").as_deref(), Some("ISC"));
+
+    // The same words about a package of which nobody has read them.
+    let other = with("MIT", vec![(Relation::Reference, library("libother"))]);
+    is(&built_in(&other), Verdict::Undecided, &[(L106, Undecided)]);
+}
+
+#[test]
 fn the_order_of_what_is_judged_does_not_change_what_is_said() {
     let audit = built_in(&pair(
         "MIT",
