@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use pack::attest::AttestError;
 use pack::audit::GatherError;
 use pack::existing::ExistingError;
+use pack::layer::LayerError;
 use recipes::build::{BuildError, FailureKind, StepError};
 use recipes::plan::Goal;
 
@@ -127,10 +128,7 @@ macro_rules! statuses {
 statuses! {
     crate::output::OutputError => Failed,
     pack::BaseError => Failed,
-    pack::ImageError => Failed,
-    pack::SinkError => Failed,
     pack::existing::SourceError => Failed,
-    pack::registry::PushError => Failed,
     pack::oci::OciError => Usage,
     pack::sign::SignError => Failed,
     crate::select::SelectError => Failed,
@@ -160,6 +158,46 @@ impl From<CredentialError> for CommandError {
             _ => return Self::failed(error),
         };
         Self::failed(error).hint(hint)
+    }
+}
+
+impl From<LayerError> for CommandError {
+    /// Layers are made of store objects, which may be damaged.
+    fn from(error: LayerError) -> Self {
+        match error {
+            LayerError::Damaged { .. } | LayerError::Changed { .. } => {
+                let error = Self::new(ExitStatus::Damaged, error);
+                error.hint("`pith store repair` puts right what is damaged")
+            }
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<pack::ImageError> for CommandError {
+    fn from(error: pack::ImageError) -> Self {
+        match error {
+            pack::ImageError::Layer(error) => error.into(),
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<pack::SinkError> for CommandError {
+    fn from(error: pack::SinkError) -> Self {
+        match error {
+            pack::SinkError::Layer(error) => error.into(),
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<pack::registry::PushError> for CommandError {
+    fn from(error: pack::registry::PushError) -> Self {
+        match error {
+            pack::registry::PushError::Layer(error) => error.into(),
+            error => Self::failed(error),
+        }
     }
 }
 

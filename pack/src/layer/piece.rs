@@ -13,7 +13,6 @@ use super::{
     append_end, append_entry, padding,
     recipe::store_parents,
     slots::{Patches, patch},
-    walk,
 };
 
 /// The mode of the directories above the store in an image.
@@ -84,17 +83,12 @@ impl<'a> PieceWriter<'a> {
 
     /// Writes a store object, and compares it with what is registered about it.
     fn write_object(&mut self, object: &StoredObject) -> Result<(), Halt> {
-        let (mut found_bytes, mut found_nodes) = (0, 0);
-        walk(&object.real, &object.image_path(), &mut |entry| {
-            found_nodes += 1;
+        object.walk(&mut |entry| {
             let mode = object.mode(&entry);
             let is_shared =
                 object.place != ObjectPlace::Store && matches!(entry.kind, WalkKind::Directory);
             let path = object.path_in_image(&entry.path).filter(|_| !is_shared);
             let Some(path) = path else {
-                if let WalkKind::File { size_bytes, .. } = entry.kind {
-                    found_bytes += size_bytes;
-                }
                 return Ok(());
             };
             if entry.real.file_name().is_some_and(is_whiteout) {
@@ -113,24 +107,11 @@ impl<'a> PieceWriter<'a> {
             };
             self.write_entry(&Entry { path, mode, kind })?;
             if let WalkKind::File { size_bytes, .. } = entry.kind {
-                found_bytes += size_bytes;
                 let patches = object.patches_of(&entry.real)?;
                 self.write_file(&entry.real, size_bytes, &patches)?;
             }
             Ok::<_, Halt>(())
-        })?;
-        if (found_bytes, found_nodes) == (object.size_bytes, object.nodes) {
-            Ok(())
-        } else {
-            Err(LayerError::Damaged {
-                path: Box::new(object.path.clone()),
-                expected_bytes: object.size_bytes,
-                expected_nodes: object.nodes,
-                found_bytes,
-                found_nodes,
-            }
-            .into())
-        }
+        })
     }
 
     fn write_entry(&mut self, entry: &Entry<'_>) -> Result<(), Halt> {

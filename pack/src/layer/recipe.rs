@@ -12,7 +12,7 @@ use store::{STORE_DIR, StorePath};
 
 use super::{
     Entry, EntryKind, FORMAT_VERSION, LayerError, Rewrite, WalkEntry, WalkKind, append_entry,
-    slots::Patches,
+    slots::Patches, walk,
 };
 
 use crate::rootfs::{ROOT_DIRECTORY, RootEntry, RootTree};
@@ -86,6 +86,33 @@ impl Slot {
 }
 
 impl StoredObject {
+    /// Calls `visit` for the object and everything in it, as [`walk`] does, and compares their number and the sizes of files with what is registered: an image
+    /// never lacks what a damaged object has lost.
+    pub(crate) fn walk<E: From<LayerError>>(
+        &self,
+        visit: &mut dyn FnMut(WalkEntry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (mut found_bytes, mut found_nodes) = (0, 0);
+        walk(&self.real, &self.image_path(), &mut |entry| {
+            found_nodes += 1;
+            if let WalkKind::File { size_bytes, .. } = entry.kind {
+                found_bytes += size_bytes;
+            }
+            visit(entry)
+        })?;
+        if (found_bytes, found_nodes) == (self.size_bytes, self.nodes) {
+            return Ok(());
+        }
+        let damaged = LayerError::Damaged {
+            path: Box::new(self.path.clone()),
+            expected_bytes: self.size_bytes,
+            expected_nodes: self.nodes,
+            found_bytes,
+            found_nodes,
+        };
+        Err(damaged.into())
+    }
+
     /// Returns where an entry of the object lies in the image, given its path as [`walk`](super::walk) says it; `None` for what images do not show.
     pub(crate) fn path_in_image<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         match &self.place {

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     Image,
-    layer::{ObjectPlace, WalkKind, store_parents, walk},
+    layer::{ObjectPlace, WalkKind, store_parents},
     rootfs::RootEntry,
 };
 
@@ -120,7 +120,7 @@ pub(super) fn wanted<'a>(image: &'a Image<'_>) -> Result<BTreeMap<Vec<u8>, Wante
         }
     }
     for object in &image.objects {
-        walk(&object.real, &object.image_path(), &mut |entry| {
+        object.walk(&mut |entry| {
             let mode = object.mode(&entry);
             let Some(path) = object.path_in_image(&entry.path).map(<[u8]>::to_vec) else {
                 return Ok::<_, SinkError>(());
