@@ -3,6 +3,7 @@
 mod apps;
 mod audit;
 mod bad_builders;
+mod bad_images;
 mod bad_recipes;
 mod bad_sources;
 mod base;
