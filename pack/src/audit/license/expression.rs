@@ -67,6 +67,12 @@ impl Expression {
         Ok(Self::of_postfix(&parsed).unwrap_or_else(|| Self::All(Vec::new())))
     }
 
+    /// Reads an expression, and does not ask what else may have been meant.
+    pub(super) fn parse_quietly(text: &str) -> Option<Self> {
+        let parsed = spdx::Expression::parse_mode(text, ParseMode::STRICT).ok()?;
+        Self::of_postfix(&parsed)
+    }
+
     /// The parser has counted operands and operators, so that each operator has its two.
     fn of_postfix(parsed: &spdx::Expression) -> Option<Self> {
         let mut stack: Vec<Self> = Vec::new();
@@ -274,6 +280,7 @@ mod tests {
             ("MIT/Apache-2.0", Some("MIT OR Apache-2.0")),
             ("Apache 2.0", Some("Apache-2.0")),
             ("BSD-3-clause", Some("BSD-3-Clause")),
+            ("BSD (3 clause)", None),
             ("see COPYING", None),
         ] {
             let error = Expression::parse(text).unwrap_err();

@@ -51,9 +51,7 @@ pub(super) fn what_was_meant(text: &str) -> Option<String> {
         }
     }
     let meant = drop_loose_ends(&words);
-    Expression::parse(&meant)
-        .ok()
-        .map(|expression| expression.to_string())
+    Expression::parse_quietly(&meant).map(|expression| expression.to_string())
 }
 
 /// Removes operators that have lost a side.
@@ -79,7 +77,7 @@ fn find_name(word: &str) -> Option<String> {
     if let Some((_, name)) = NAMES.iter().find(|(known, _)| *known == lower) {
         return Some((*name).to_owned());
     }
-    if word.starts_with("LicenseRef-") && Expression::parse_quietly(word) {
+    if word.starts_with("LicenseRef-") && Expression::parse_quietly(word).is_some() {
         return Some(word.to_owned());
     }
     if let Some(gnu) = find_gnu(&lower) {
@@ -122,10 +120,4 @@ fn find_gnu(lower: &str) -> Option<String> {
         return spdx::license_id(&name).map(|id| id.name.to_owned());
     }
     None
-}
-
-impl Expression {
-    fn parse_quietly(text: &str) -> bool {
-        spdx::Expression::parse_mode(text, spdx::ParseMode::STRICT).is_ok()
-    }
 }
