@@ -37,6 +37,7 @@ pub(super) fn component(derivation: &Derivation) -> Component {
         sources,
         recipe: (!origin.file.is_empty()).then(|| format!("{}:{}", origin.file, origin.line)),
         deprecated: metadata.deprecated.clone(),
+        unshipped: metadata.unshipped.clone(),
         contains: Vec::new(),
         facts: None,
     }

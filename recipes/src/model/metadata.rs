@@ -36,6 +36,8 @@ pub struct Metadata {
     /// The files of the source packages that binaries among the sources were built from, in the recipe's order. Nothing is built
     /// from them: they are fetched where the source has to be passed on.
     pub source_packages: Vec<OutputRef>,
+    /// What of the sources is in nothing that is shipped: what paths in them begin with → reason. What is said of licenses there is none of the package's.
+    pub unshipped: BTreeMap<String, String>,
     /// What the package must run well once it is built, in the recipe's order.
     pub smoke: Vec<SmokeCommand>,
     /// The rules of the lint that the package need not keep: code → reason.

@@ -1,5 +1,7 @@
 //! Where an object comes from: facts for people, audits and SBOMs. Never part of an identity.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::facts::FactsObject;
@@ -42,6 +44,9 @@ pub struct Component {
     /// Why it should not be used any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecated: Option<String>,
+    /// What of its sources is in nothing that is shipped, as somebody has read: what paths in them begin with, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unshipped: BTreeMap<String, String>,
     /// The software of others that is part of it, such as the crates that were compiled into a program; sorted, no duplicates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<ContainedComponent>,

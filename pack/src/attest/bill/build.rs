@@ -122,7 +122,7 @@ impl<'a> Builder<'a> {
         let conclusion = self.options.concluded.get(&info.path).cloned();
         let concluded = conclusion.or_else(|| {
             let findings = findings_of_main_sources(facts);
-            conclude(declared.as_deref()?, &findings)
+            conclude(declared.as_deref()?, &findings, &recorded.unshipped)
         });
         let (checksums, checksum_of) = match facts.files.as_slice() {
             [only] if only.path.is_empty() => (checksums_of(only).to_vec(), None),

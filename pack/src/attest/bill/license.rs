@@ -1,12 +1,12 @@
 //! License expressions in a bill: SPDX 3.0.1, annex B.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 use spdx::{Expression, ParseMode};
 use store::facts::Finding;
 
-use crate::audit::license::{Basis, Evidence, assess};
+use crate::audit::license::{Basis, Evidence, assess, meaning_of_place};
 
 /// Nothing tolerated but names that were right once: others' metadata has them, and they stand in SPDX's list.
 const MODE: ParseMode = ParseMode {
@@ -56,13 +56,18 @@ pub(super) fn read_stated(text: &str) -> Stated {
     )
 }
 
-/// Returns under which license something is passed on: what is declared, unless an exact finding in what is shipped contradicts it.
-pub(super) fn conclude(declared: &str, findings: &[Finding]) -> Option<String> {
+/// Returns under which license something is passed on: what is declared, unless an exact finding in what is shipped contradicts it. `unshipped` has what paths
+/// begin with that are not.
+pub(super) fn conclude(
+    declared: &str,
+    findings: &[Finding],
+    unshipped: &BTreeMap<String, String>,
+) -> Option<String> {
     let assessment = assess(&Evidence {
         declared: Some(declared),
         findings: Some(findings),
         concluded: None,
-        meaning: &|_| None,
+        meaning: &|finding| meaning_of_place(unshipped, finding),
     });
     (assessment.basis == Basis::Covered).then(|| declared.to_owned())
 }
@@ -132,10 +137,13 @@ mod tests {
             ("MIT", Class::Exact, "GPL-2.0-only", false),
             ("MIT", Class::Approximate, "GPL-2.0-only", true),
         ] {
-            let concluded = conclude(declared, &[finding(class, found)]);
+            let concluded = conclude(declared, &[finding(class, found)], &BTreeMap::new());
             assert_eq!(concluded.is_some(), expected, "{declared} {found}");
         }
-        assert_eq!(conclude("MIT", &[]), Some("MIT".to_owned()));
+        assert_eq!(
+            conclude("MIT", &[], &BTreeMap::new()),
+            Some("MIT".to_owned())
+        );
     }
 
     #[test]

@@ -278,6 +278,7 @@ fn unit_of(component: &Component, facts: Option<&Facts>) -> Unit {
         sources: sources.collect(),
         ..Unit::default()
     };
+        unshipped: component.unshipped.clone(),
     if let Some(facts) = facts {
         Vendored::of(&component.contains).observe_main(&mut unit, facts);
     }

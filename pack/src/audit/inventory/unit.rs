@@ -1,6 +1,6 @@
 //! The components of a closure or an image, and how they use each other.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
 use store::facts::Finding;
@@ -44,6 +44,8 @@ pub struct Unit {
     pub recipe: Option<String>,
     /// Why it should not be used any more.
     pub deprecated: Option<String>,
+    /// What of its sources is in nothing that is shipped, as its recipe says: what paths begin with, and why.
+    pub unshipped: BTreeMap<String, String>,
     /// How tightly its builds were confined, each level once.
     pub sandboxes: Vec<String>,
     /// The archives that it is made of.

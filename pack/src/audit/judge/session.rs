@@ -10,7 +10,10 @@ use store::facts::Finding;
 use crate::audit::{
     Code, Diagnostic, Severity, Verdict,
     inventory::{Edge, Inventory, Relation, Unit, is_copyright},
-    license::{Assessment, Category, Chosen, Concluded, Evidence, Meaning, Term, assess, choose},
+    license::{
+        Assessment, Category, Chosen, Concluded, Evidence, Meaning, Term, assess, choose,
+        meaning_of_place,
+    },
     policy::{Action, Clarification, Day, Exception, LicensePattern, Policy, Subject},
     reviewed,
 };
@@ -356,12 +359,15 @@ pub(super) fn assess_unit(
         let is_whole = unit.is_debian() && is_copyright(&finding.path);
         let is_it = |one: &Clarification| matches!(&one.subject, Subject::Notice(digest) if *digest == finding.notice);
         let Some((at, one)) = numbered().find(|(_, one)| is_it(one)) else {
-            let reviewed = is_whole.then(|| reviewed::find(&finding.notice, &unit.name))??;
-            return Some(Meaning {
-                expression: Some(&reviewed.expression),
-                reason: &reviewed.reason,
-                is_whole,
-            });
+            let reviewed = is_whole.then(|| reviewed::find(&finding.notice, &unit.name));
+            return match reviewed.flatten() {
+                Some(reviewed) => Some(Meaning {
+                    expression: Some(&reviewed.expression),
+                    reason: &reviewed.reason,
+                    is_whole,
+                }),
+                None => meaning_of_place(&unit.unshipped, finding),
+            };
         };
         let mut so_far = seen.take();
         so_far.insert(at);

@@ -1,5 +1,7 @@
 //! The license of one component: what it declares, what was found, what somebody concluded, and what counts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use store::facts::{Class, Finding, Matcher};
 
@@ -72,7 +74,7 @@ pub struct Concluded {
     pub reason: String,
 }
 
-/// What a policy says of a notice.
+/// What somebody says of words that were found.
 #[derive(Debug, Clone, Copy)]
 pub struct Meaning<'a> {
     /// The license; none where the words do not concern what is shipped.
@@ -92,7 +94,7 @@ pub struct Evidence<'a> {
     pub findings: Option<&'a [Finding]>,
     /// What the policy says that the component is.
     pub concluded: Option<Concluded>,
-    /// What somebody says of the notice of a finding.
+    /// What somebody who has read it says of a finding: the policy of its notice, the recipe of its place.
     pub meaning: &'a dyn Fn(&Finding) -> Option<Meaning<'a>>,
 }
 
@@ -145,6 +147,20 @@ pub fn assess(evidence: &Evidence<'_>) -> Assessment {
         basis,
         uncovered,
     }
+}
+
+/// What a recipe says of the place of a finding: `unshipped` has what paths in the sources begin with that are in nothing that is shipped, and why.
+pub fn meaning_of_place<'a>(
+    unshipped: &'a BTreeMap<String, String>,
+    finding: &Finding,
+) -> Option<Meaning<'a>> {
+    let is_below = |(place, _): &(&String, &String)| finding.path.starts_with(place.as_str());
+    let (_, reason) = unshipped.iter().find(is_below)?;
+    Some(Meaning {
+        expression: None,
+        reason,
+        is_whole: false,
+    })
 }
 
 /// What is declared, or what somebody has read where that stands, and what somebody has read in the sources beside it.
@@ -260,6 +276,25 @@ mod tests {
                 basis,
                 "{declared:?} {findings:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_not_shipped_contradicts_nothing() {
+        let reason = "a module of perl that only builds use".to_owned();
+        let unshipped = BTreeMap::from([("external/perl/".to_owned(), reason)]);
+        for (path, basis) in [
+            ("external/perl/LICENSE", Basis::Covered),
+            ("external/perl5/LICENSE", Basis::Contradicted),
+        ] {
+            let findings = [finding(path, "Artistic-1.0", Class::Exact)];
+            let assessment = assess(&Evidence {
+                declared: Some("Apache-2.0"),
+                findings: Some(&findings),
+                concluded: None,
+                meaning: &|finding| meaning_of_place(&unshipped, finding),
+            });
+            assert_eq!(assessment.basis, basis, "{path}");
         }
     }
 

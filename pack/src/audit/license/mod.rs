@@ -11,7 +11,9 @@ mod scope;
 use meant::what_was_meant;
 use thiserror::Error;
 
-pub use assess::{Assessment, Basis, Concluded, Detected, Evidence, Meaning, assess};
+pub use assess::{
+    Assessment, Basis, Concluded, Detected, Evidence, Meaning, assess, meaning_of_place,
+};
 pub use category::{Category, UnknownCategory};
 pub use choice::{Choice, Chosen, choose};
 pub use covers::{Statement, covers};

@@ -43,6 +43,7 @@ const FIELDS: &[&str] = &[
     "deprecated",
     "sources",
     "source_packages",
+    "unshipped",
     "smoke",
     "accept",
 ];

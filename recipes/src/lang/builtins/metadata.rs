@@ -25,11 +25,26 @@ pub(super) fn metadata(
         deprecated: fields.optional_string("deprecated")?,
         sources: fields.outputs("sources", context)?,
         source_packages: fields.outputs("source_packages", context)?,
+        unshipped: fields
+            .optional("unshipped")
+            .map_or_else(|| Ok(BTreeMap::new()), unshipped)?,
         smoke: Vec::new(),
         accepted: fields
             .optional("accept")
             .map_or_else(|| Ok(BTreeMap::new()), Field::string_dict)?,
     })
+}
+
+/// Reads what of the sources is in nothing that is shipped: no place stands for all of them, and none goes without a reason.
+fn unshipped(field: Field<'_>) -> Result<BTreeMap<String, String>, LangError> {
+    let places = field.string_dict()?;
+    if places
+        .iter()
+        .any(|(place, reason)| place.is_empty() || reason.is_empty())
+    {
+        return Err(field.bad_value("has a place without a name or without a reason"));
+    }
+    Ok(places)
 }
 
 /// Returns the store name of the default output, `<name>-<version>`.
