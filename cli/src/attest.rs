@@ -8,6 +8,7 @@ use clap::Args;
 use pack::attest::{
     AttestError, Bill, BillOptions, DocumentFormat, FileDetail, Parameters, Provenance,
 };
+use pack::audit::policy::Policy;
 use pack::oci::{Digest, Timestamp};
 use pack::sign::Attachment;
 use pack::vulns::VexError;
@@ -18,6 +19,7 @@ use store::trust::SecretKey;
 use store::{LocalStore, StorePath};
 use thiserror::Error;
 
+use crate::commands::audit::load_policy;
 use crate::commands::sources::write_sources;
 use crate::context::Context;
 use crate::documents::configured;
@@ -28,7 +30,7 @@ use crate::key_file::read_secret;
 /// The formats of bills that are attached: the two that scanners look for.
 const FORMATS: [DocumentFormat; 2] = [DocumentFormat::CycloneDx17, DocumentFormat::Spdx2];
 /// Changes when the documents say something else of the same image: what was attached before is attached anew then.
-const DOCUMENTS_VERSION: u32 = 2;
+const DOCUMENTS_VERSION: u32 = 3;
 /// Who made an image where nobody signs for it.
 const UNNAMED_BUILDER: &str = "urn:pith:builder:unnamed";
 
@@ -82,6 +84,8 @@ pub(crate) struct Attester {
     /// What the sources are of, where they are attached.
     sources: Option<(String, Platform)>,
     options: BillOptions,
+    /// What concludes licenses, as in an audit.
+    policy: Policy,
     parameters: Parameters,
     is_on: bool,
 }
@@ -109,6 +113,7 @@ impl AttestArgs {
             vex: vex.collect::<Result<_, _>>()?,
             sources,
             options: configured(context, FileDetail::None, Some(created))?,
+            policy: load_policy(None, context)?,
             parameters,
             is_on: !self.no_attest,
         })
@@ -127,6 +132,7 @@ impl Attester {
             vex: Vec::new(),
             sources: None,
             options: configured(context, FileDetail::None, Some(created))?,
+            policy: load_policy(None, context)?,
             parameters,
             is_on: true,
         })
@@ -170,7 +176,9 @@ impl Attester {
         };
         let provenance = Provenance::new(&gathered, self.parameters.clone(), &builder);
         let subject = image.subject(place)?;
-        let bill = Bill::load(store, gathered, &subject, paths, &self.options)?;
+        let mut options = self.options.clone();
+        options.conclude(&gathered, paths, &self.policy);
+        let bill = Bill::load(store, gathered, &subject, paths, &options)?;
         let mut attachments = vec![Attachment::provenance(&provenance)];
         for format in FORMATS {
             attachments.push(Attachment::bill(&bill, format).map_err(AttestError::from)?);
@@ -214,7 +222,9 @@ impl Attester {
         let closure = store.closure(paths)?;
         let gathered = gather(context, store, closure.infos())?;
         let subject = image.subject(None)?;
-        let bill = Bill::load(store, gathered, &subject, paths, &self.options)?;
+        let mut options = self.options.clone();
+        options.conclude(&gathered, paths, &self.policy);
+        let bill = Bill::load(store, gathered, &subject, paths, &options)?;
         Ok(bill.write(format).map_err(AttestError::from)?)
     }
 
@@ -235,7 +245,7 @@ impl Attester {
         let key = self.key.as_ref().map(SecretKey::public);
         let said = (
             DOCUMENTS_VERSION,
-            &self.options,
+            (&self.options, &self.policy),
             &self.parameters,
             key,
             FORMATS,

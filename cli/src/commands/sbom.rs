@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use pack::attest::{AttestError, Bill, DocumentFormat, Subject};
-use pack::audit::{conclusions, inventory::Inventory};
-use store::StorePath;
 
 use super::audit::load_policy;
 use super::image::ImagePlace;
@@ -94,13 +92,7 @@ pub(crate) fn sbom(args: &SbomArgs, context: &Context) -> Result<(), CommandErro
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let closure = store.closure(&realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
-    let inventory = Inventory::of_closure(&gathered, &realised.paths);
-    for (key, license) in conclusions(&inventory, &policy) {
-        match StorePath::from_logical(&key) {
-            Ok(path) => drop(options.concluded.insert(path, license.to_string())),
-            Err(_) => drop(options.concluded_parts.insert(key, license.to_string())),
-        }
-    }
+    options.conclude(&gathered, &realised.paths, &policy);
     let subject = match selections.as_slice() {
         [only] => Subject::closure(&only.title(), version_of(only)),
         several => {

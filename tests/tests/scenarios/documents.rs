@@ -149,15 +149,40 @@ fn what_a_policy_concludes_stands_beside_what_is_declared() {
     ] {
         let command = [&["sbom", "hello", "-q", "-f", "spdx"][..], policy].concat();
         let document = env.pith(&command).expect_success().json();
-        let packages = document["packages"].as_array().expect("a list");
-        let is_hello =
-            |one: &&Value| one["name"] == "hello" && one["licenseDeclared"] == "GPL-3.0-or-later";
-        let hello = packages
-            .iter()
-            .find(is_hello)
-            .expect("it is in its own bill");
-        assert_eq!(hello["licenseConcluded"], concluded);
+        assert_eq!(concluded_of_hello(&document), concluded);
     }
+}
+
+#[test]
+fn the_bill_of_an_image_has_what_the_settings_conclude() {
+    let env = env_with_settings();
+    let settings = env.path("project/pith.toml");
+    let text = fs::read_to_string(&settings).expect("they are there");
+    let clarify = "\n[[audit.clarify]]\ncomponent = 'hello'\nexpression = 'GPL-3.0-only'\nreason = 'read'\nowner = 'o'\n";
+    env.write("project/pith.toml", &(text + clarify));
+    env.pith(&[
+        "pack",
+        "hello",
+        "-q",
+        "-o",
+        "hello.tar",
+        "--sbom",
+        "bill.json",
+    ])
+    .expect_success();
+    let bill = fs::read(env.path("project/bill.json")).expect("it was written");
+    let bill: Value = serde_json::from_slice(&bill).expect("it is JSON");
+    assert_eq!(concluded_of_hello(&bill), "GPL-3.0-only");
+}
+
+/// The license that a document of SPDX 2.3 concludes for the package `hello`.
+fn concluded_of_hello(document: &Value) -> &str {
+    let packages = document["packages"].as_array().expect("a list");
+    let is_hello =
+        |one: &&Value| one["name"] == "hello" && one["licenseDeclared"] == "GPL-3.0-or-later";
+    let hello = packages.iter().find(is_hello);
+    let hello = hello.expect("it is in its own bill");
+    hello["licenseConcluded"].as_str().expect("a text")
 }
 
 #[test]

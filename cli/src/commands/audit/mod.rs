@@ -9,5 +9,5 @@ mod policy;
 mod subject;
 
 pub(crate) use audit_command::{AuditArgs, audit};
-pub(super) use policy::load_policy;
+pub(crate) use policy::load_policy;
 pub(super) use subject::Found;

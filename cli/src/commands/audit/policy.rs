@@ -31,10 +31,7 @@ enum PolicyFileError {
 }
 
 /// What judges: the policies of the system and the user, and that of the project, or of `file` in its place.
-pub(in crate::commands) fn load_policy(
-    file: Option<&Path>,
-    context: &Context,
-) -> Result<Policy, CommandError> {
+pub(crate) fn load_policy(file: Option<&Path>, context: &Context) -> Result<Policy, CommandError> {
     let parsed = |error| {
         CommandError::new(ExitStatus::Usage, PolicyFileError::Policy(error))
             .hint("`pith audit --print-policy` shows one that can be read")

@@ -6,7 +6,10 @@ use store::StorePath;
 use thiserror::Error;
 
 use super::{Checksum, Party};
-use crate::oci::{Digest, ImageName, Timestamp};
+use crate::{
+    audit::{Gathered, conclusions, inventory::Inventory, policy::Policy},
+    oci::{Digest, ImageName, Timestamp},
+};
 
 /// What a bill says beside what is recorded.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,19 @@ pub struct BillOptions {
     pub concluded: BTreeMap<StorePath, String>,
     /// The same of software without a store path of its own, by package URL.
     pub concluded_parts: BTreeMap<String, String>,
+}
+
+impl BillOptions {
+    /// Takes over what `policy` concludes of the licenses in the closure of `requested`, as an audit by it does.
+    pub fn conclude(&mut self, gathered: &Gathered, requested: &[StorePath], policy: &Policy) {
+        let inventory = Inventory::of_closure(gathered, requested);
+        for (key, license) in conclusions(&inventory, policy) {
+            match StorePath::from_logical(&key) {
+                Ok(path) => drop(self.concluded.insert(path, license.to_string())),
+                Err(_) => drop(self.concluded_parts.insert(key, license.to_string())),
+            }
+        }
+    }
 }
 
 /// What a bill is about.
