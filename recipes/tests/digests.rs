@@ -68,7 +68,7 @@ fn metadata_limits_and_comments_are_in_no_digest() -> TestResult {
         ("timeout = 60", "timeout = 61"),
         (
             "license = \"Zlib\",",
-            "description = \"x\", homepage = \"https://x\", maintainers = [\"a\"], deprecated = \"y\",",
+            "description = \"x\", homepage = \"https://x\", maintainers = [\"a\"], deprecated = \"y\", unshipped = {\"a\": \"b\"},",
         ),
         ("zlib = derivation(", "# a comment\n\n\nzlib = derivation("),
     ] {

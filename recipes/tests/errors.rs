@@ -1127,6 +1127,24 @@ error: //x/recipe.star:1:44: `smoke` of `derivation` has a command without words
 }
 
 #[test]
+fn all_of_the_sources_unshipped() -> TestResult {
+    let error = error_of(
+        r#"x = derivation("x", builder = ["/bin/sh"], unshipped = {"": "a"})
+"#,
+    )?;
+    assert_reads(
+        error,
+        str![[r#"
+error: //x/recipe.star:1:44: `unshipped` of `derivation` has a place without a name or without a reason
+  1 | x = derivation("x", builder = ["/bin/sh"], unshipped = {"": "a"})
+    |                                            ^^^^^^^^^
+
+"#]],
+    );
+    Ok(())
+}
+
+#[test]
 fn smoke_outside_of_the_package() -> TestResult {
     let error = error_of(
         r#"x = derivation("x", builder = ["/bin/sh"], smoke = ["/bin/x --version"])
