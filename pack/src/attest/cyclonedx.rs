@@ -103,13 +103,20 @@ impl<'a> Writer<'a> {
         if let Some(supplier) = &component.supplier {
             object.object("supplier", |entity| party(entity, supplier));
         }
-        match (&component.homepage, component.maker()) {
+        // Whoever is named without an address cannot be asked.
+        let can_be_asked = |party: &&Party| party.email.is_some() || party.url.is_some();
+        let stated = component.makers.iter().find(can_be_asked).cloned();
+        match (&component.homepage, stated.or_else(|| component.maker())) {
             (Some(homepage), _) => {
                 object.object("manufacturer", |entity| entity.value("url", &[homepage]));
             }
             (None, Some(maker)) => object.object("manufacturer", |entity| party(entity, &maker)),
             (None, None) => {}
         }
+        object.objects("authors", &component.makers, |object, maker| {
+            object.value("name", &maker.name);
+            object.maybe("email", maker.email.as_ref());
+        });
         object.value("name", &component.name);
         object.maybe("version", component.any_version().as_ref());
         object.maybe("description", component.description.as_ref());
@@ -250,6 +257,9 @@ impl<'a> Writer<'a> {
         }
         if let Some(place) = &component.evidence {
             properties.push(("pith:license-read-in", place.clone()));
+        }
+        if let Some(place) = &component.makers_evidence {
+            properties.push(("pith:makers-read-in", place.clone()));
         }
         for patch in &component.patches {
             properties.push((

@@ -148,7 +148,10 @@ pub(super) fn record_late_facts(
             }
         }
         // Sources that were read then and are gone since would be lost.
-        if !older.values().all(|older| observed.covers(older)) {
+        if !older
+            .values()
+            .all(|older| observer.covers(&observed, older))
+        {
             continue;
         }
         let links = if older.is_empty() {

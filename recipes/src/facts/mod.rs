@@ -14,6 +14,7 @@
 //! * `files`: the digests of an output's files.
 //! * `texts`: what the files of a source say of licenses, by `names`, `heads`, `words` and `license`. Pure.
 //! * `copyright`: the license that a package of Debian says that it has. Pure.
+//! * `stated`: what packages of others say of their makers.
 //! * `links`: what programs and libraries were linked of.
 //! * `toolchain`: which packages of the seed brought what a result has of the toolchain. Pure.
 //! * `patches`: which patches were applied, and what they say of themselves. Pure.
@@ -32,6 +33,7 @@ mod names;
 mod observe;
 mod patches;
 mod source;
+mod stated;
 mod texts;
 mod toolchain;
 mod words;

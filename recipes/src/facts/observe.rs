@@ -19,6 +19,7 @@ use super::ingredients::{Ingredient, ingredients, patch_outputs, skipped_patches
 use super::kept::kept;
 use super::links::{LinkedOutput, links};
 use super::source::SourceScan;
+use super::stated::read_stated;
 use super::texts::{Gatherer, SourceTexts};
 use super::toolchain::Package;
 use crate::model::{Builder, Derivation};
@@ -173,6 +174,9 @@ impl Observer<'_> {
             _ => Vec::new(),
         };
         let (sha256, sha512) = scan.digests.clone().unzip();
+        let stated = path.as_ref().zip(ingredient.purl.as_deref());
+        let stated =
+            stated.and_then(|(path, purl)| read_stated(&self.store.real_path(path), &name, purl));
         let facts = SourceFacts {
             name,
             role: ingredient.role,
@@ -185,8 +189,24 @@ impl Observer<'_> {
             license: None,
             files: scan.files,
             unread: scan.unread.clone(),
+            stated,
         };
         Ok((facts, scan))
+    }
+
+    /// Whether everything that older facts say of sources is seen now as well. Packages of the toolchain are looked into again by what was linked.
+    pub(crate) fn covers(&self, observed: &Observed, older: &Facts) -> bool {
+        let is_here = |one: &SourceFacts| {
+            let path: Option<StorePath> = one.object.parse().ok();
+            path.is_some_and(|path| matches!(self.store.path_info(&path), Ok(Some(_))))
+        };
+        let is_seen = |one: &SourceFacts| {
+            let mut sources = observed.facts.sources.iter();
+            sources.any(|source| source.sha256 == one.sha256 && source.name == one.name)
+                || (one.role == SourceRole::Toolchain && is_here(one))
+        };
+        let mut known = older.sources.iter().filter(|source| source.is_observed());
+        known.all(is_seen)
     }
 
     /// Makes the object with the facts of one output, which is valid.
@@ -238,16 +258,6 @@ impl Observer<'_> {
 }
 
 impl Observed {
-    /// Whether everything that older facts say of sources is seen now as well.
-    pub(crate) fn covers(&self, older: &Facts) -> bool {
-        let is_seen = |one: &SourceFacts| {
-            let mut sources = self.facts.sources.iter();
-            sources.any(|source| source.sha256 == one.sha256 && source.name == one.name)
-        };
-        let mut observed = older.sources.iter().filter(|source| source.is_observed());
-        observed.all(is_seen)
-    }
-
     /// Keeps a text, and returns the SHA-256 by which it is found.
     fn keep(&mut self, bytes: Vec<u8>) -> String {
         let name = sha256(&bytes);

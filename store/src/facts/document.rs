@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CopyrightFacts, FileFacts, Finding, LinkFacts, PatchFacts, RecipeFile, SourceFacts, SourceRole,
-    TextFacts,
+    Stated, TextFacts,
 };
 
 /// The version of [`Facts`] that this program writes. It reads all before it as well: each only adds to them.
 ///
-/// 2 names the packages of the toolchain of which something is in the output; 3 takes no exception for a license.
-pub const FACTS_VERSION: u32 = 3;
+/// 2 names the packages of the toolchain of which something is in the output; 3 takes no exception for a license; 4 has what packages of others say of their
+/// makers.
+pub const FACTS_VERSION: u32 = 4;
 /// How a document of each version begins.
 const VERSION_FIELD: &str = "{\"version\":";
 
@@ -89,6 +90,18 @@ impl Facts {
                 .strip_prefix("pkg:deb/debian/")
                 .and_then(|rest| rest.strip_prefix(component));
             source.role == SourceRole::Toolchain && rest.is_some_and(|rest| rest.starts_with('@'))
+        })
+    }
+
+    /// Returns what the package of others with this package URL says of itself.
+    #[must_use]
+    pub fn find_stated(&self, purl: &str) -> Option<&Stated> {
+        let mut sources = self.sources.iter();
+        sources.find_map(|source| {
+            source
+                .stated
+                .as_ref()
+                .filter(|_| source.purl.as_deref() == Some(purl))
         })
     }
 

@@ -14,6 +14,7 @@ mod file;
 mod link;
 mod origin;
 mod place;
+mod stated;
 
 pub use detected::{Class, CopyrightFacts, Finding, Matcher, TextFacts, TextKind};
 pub use document::{FACTS_VERSION, Facts, FactsError};
@@ -21,3 +22,4 @@ pub use file::FileFacts;
 pub use link::{LinkFacts, LinkInput, LinkKind, Linked};
 pub use origin::{PatchFacts, RecipeFile, SourceFacts, SourceRole};
 pub use place::{FACTS_SUFFIX, FactsObject, facts_name};
+pub use stated::{Maker, Stated};

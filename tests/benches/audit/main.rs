@@ -130,6 +130,7 @@ fn facts(number: usize, info: &PathInfo) -> Facts {
             license: None,
             files: 100,
             unread: None,
+            stated: None,
         }],
         texts: vec![TextFacts {
             sha256: notice(0),

@@ -15,7 +15,7 @@ use super::{
     license::{Stated, all_of, conclude, read_stated},
 };
 use crate::{
-    audit::{Gathered, Part},
+    audit::{Gathered, Part, inventory::is_set},
     oci::{Digest, ImageName},
     vulns::Purl,
 };
@@ -163,6 +163,7 @@ impl<'a> Builder<'a> {
             declared,
             concluded,
             evidence: recorded.license_evidence.clone(),
+            is_set: info.component.is_some() && is_set(recorded, Some(facts)),
             purl: recorded.purl.clone(),
             cpe: recorded.cpe.clone(),
             supplier: self.options.supplier.clone(),
@@ -197,7 +198,7 @@ impl<'a> Builder<'a> {
         let archive =
             vendored.find(|source| source.purl.as_deref() == Some(contained.purl.as_str()));
         let known = contained.digest.as_deref().and_then(checksum);
-        BillComponent {
+        let mut component = BillComponent {
             id,
             kind: ComponentKind::Contained,
             name: contained.name.clone(),
@@ -213,7 +214,12 @@ impl<'a> Builder<'a> {
                 None => known.into_iter().collect(),
             },
             ..empty()
+        };
+        if let Some(stated) = facts.find_stated(&contained.purl) {
+            component.add_stated(stated);
         }
+        component.add_module_page();
+        component
     }
 
     fn add_links(&mut self, id: &str, facts: &Facts) {
@@ -326,6 +332,7 @@ impl<'a> Builder<'a> {
             self.components.push(base_image(base));
         }
         self.components.sort_by(|a, b| a.id.cmp(&b.id));
+        self.conclude_sets();
         let root = self.root();
         self.components.insert(0, root);
         if self.options.files == FileDetail::All {
@@ -352,6 +359,34 @@ impl<'a> Builder<'a> {
             files: self.files,
             files_are_complete: self.options.files == FileDetail::All,
             texts: self.texts,
+        }
+    }
+
+    /// A list of others is under the licenses of all that it lists: of what it contains where it does, else of what it refers to.
+    fn conclude_sets(&mut self) {
+        let mut concluded = Vec::new();
+        for (number, set) in self.components.iter().enumerate() {
+            if !set.is_set || set.concluded.is_some() {
+                continue;
+            }
+            let members = |kind: RelationKind| {
+                let those = self.relations.keys();
+                let those = those.filter(move |(from, of, _)| *from == set.id && *of == kind);
+                those.map(|(_, _, to)| to.as_str())
+            };
+            let mut listed: BTreeSet<&str> = members(RelationKind::Contains).collect();
+            if listed.is_empty() {
+                listed.extend(members(RelationKind::DependsOn));
+            }
+            let those = self.components.iter();
+            let those = those.filter(|one| listed.contains(one.id.as_str()));
+            let licenses: Option<Vec<&str>> = those.map(|one| one.concluded.as_deref()).collect();
+            concluded.push((number, licenses.and_then(all_of)));
+        }
+        for (number, license) in concluded {
+            if let Some(set) = self.components.get_mut(number) {
+                set.concluded = license;
+            }
         }
     }
 
@@ -419,7 +454,7 @@ pub(in super::super) fn image_purl(name: &str, place: &ImageName, digest: Digest
 }
 
 /// Software of which nothing is known.
-fn empty() -> BillComponent {
+pub(super) fn empty() -> BillComponent {
     BillComponent {
         id: String::new(),
         kind: ComponentKind::Linked,
@@ -431,6 +466,9 @@ fn empty() -> BillComponent {
         declared: None,
         concluded: None,
         evidence: None,
+        makers: Vec::new(),
+        makers_evidence: None,
+        is_set: false,
         purl: None,
         cpe: None,
         supplier: None,

@@ -5,6 +5,7 @@ mod check;
 mod files;
 mod license;
 mod load;
+mod makers;
 mod model;
 mod options;
 #[cfg(test)]

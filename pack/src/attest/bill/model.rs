@@ -69,6 +69,12 @@ pub struct BillComponent {
     pub purl: Option<String>,
     /// Its CPE 2.3 name, only if somebody stated it.
     pub cpe: Option<String>,
+    /// Who made it, as its package says itself.
+    pub makers: Vec<Party>,
+    /// Where its makers and its home page were read, if no recipe names these.
+    pub makers_evidence: Option<String>,
+    /// Whether it is a mere list of others, such as packages of Debian that are put together.
+    pub is_set: bool,
     /// Who passes it on, where that is known.
     pub supplier: Option<Party>,
     /// The file or directory that it is delivered as.
@@ -229,29 +235,6 @@ impl BillComponent {
             ComponentKind::Image | ComponentKind::Closure => version.or_else(of_whole),
             _ => version.or_else(of_object),
         }
-    }
-
-    /// Returns who wrote it, as far as that is known beside its home page: Debian has made its packages, and who passes on an image, or what nothing
-    /// fetched went into, has made that.
-    pub(in super::super) fn maker(&self) -> Option<Party> {
-        let purl = self.purl.as_deref().unwrap_or_default();
-        if purl.starts_with("pkg:deb/debian/") {
-            return Some(Party {
-                name: "Debian".to_owned(),
-                email: None,
-                url: Some("https://www.debian.org/".to_owned()),
-            });
-        }
-        let is_own = match self.kind {
-            ComponentKind::Image | ComponentKind::Closure => true,
-            ComponentKind::Object => {
-                self.is_complete
-                    && purl.is_empty()
-                    && self.sources.iter().all(|source| source.urls.is_empty())
-            }
-            ComponentKind::Contained | ComponentKind::Linked | ComponentKind::Base => false,
-        };
-        self.supplier.clone().filter(|_| is_own)
     }
 }
 

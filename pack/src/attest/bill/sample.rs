@@ -67,6 +67,7 @@ fn part(info: PathInfo, file: &str) -> Part {
             license: None,
             files: 1,
             unread: None,
+            stated: None,
         }],
         patches: vec![PatchFacts {
             name: "fix.patch".to_owned(),

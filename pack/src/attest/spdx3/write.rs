@@ -130,8 +130,11 @@ impl Document<'_> {
         };
         object.value("software_copyrightText", &copyrights);
         object.value("software_primaryPurpose", purpose(component));
-        let originator = self.agents.originator(component);
-        object.maybe("originatedBy", originator.map(|iri| [iri]).as_ref());
+        let originators = self.agents.originators(component);
+        object.maybe(
+            "originatedBy",
+            Some(&originators).filter(|known| !known.is_empty()),
+        );
         object.maybe("suppliedBy", self.agents.supplier(component));
         let id = component.object.as_ref().map(|(_, id)| id.to_string());
         let purl = component.purl.iter().map(|purl| ("packageUrl", purl));

@@ -12,5 +12,6 @@ mod unit;
 
 pub use chains::{Chains, MAX_CHAINS};
 pub(super) use debian::{copyright_place, is_copyright};
+pub(crate) use of_closure::is_set;
 pub use relation::{Relation, UnknownRelation};
 pub use unit::{Edge, Inventory, Undescribed, Unit, UnitKind, UnitSource, UnitText};

@@ -6,7 +6,7 @@ use store::{
 };
 
 use super::{Unit, UnitKind, UnitSource, UnitText};
-use crate::vulns::Purl;
+use crate::{audit::license::Expression, vulns::Purl};
 
 /// How the package URLs of Go modules begin. A module has no field for its license: the file is how it is declared.
 const GO_MODULE: &str = "pkg:golang/";
@@ -73,6 +73,20 @@ impl Vendored {
             return;
         }
         read_license_files(unit, &directory);
+    }
+}
+
+/// Takes the license that a package of others states in a field of known values where what it declares is no expression.
+pub(super) fn read_stated(unit: &mut Unit, facts: &Facts) {
+    let declared = unit.declared.as_deref();
+    if declared.is_some_and(|declared| Expression::parse(declared).is_ok()) {
+        return;
+    }
+    let stated = facts
+        .find_stated(&unit.key)
+        .and_then(|stated| Some((stated.license.clone()?, stated.path.clone())));
+    if let Some((license, path)) = stated {
+        (unit.declared, unit.license_evidence) = (Some(license), Some(path));
     }
 }
 
@@ -213,6 +227,7 @@ mod tests {
             license: None,
             files: 1,
             unread: None,
+            stated: None,
         }
     }
 

@@ -10,7 +10,7 @@ use store::{
 use super::{
     Edge, Inventory, Relation, Unit, UnitKind, UnitSource,
     debian::share_copyrights,
-    observed::{Vendored, is_of_others, toolchain_unit},
+    observed::{Vendored, is_of_others, read_stated, toolchain_unit},
 };
 use crate::audit::{GatherError, Gathered, Part};
 
@@ -135,6 +135,9 @@ impl Collecting {
             declared: contained.license.clone(),
             ..Unit::default()
         };
+        if let Some(facts) = facts {
+            read_stated(&mut unit, facts);
+        }
         let digest = contained.digest.iter().map(|digest| UnitSource {
             name: contained.name.clone(),
             digest: digest.clone(),
@@ -250,7 +253,7 @@ impl Collecting {
 }
 
 /// Whether nobody made the object of anything: no recipe, no sources, and no name in the world outside; or of others' software alone.
-fn is_set(component: &Component, facts: Option<&Facts>) -> bool {
+pub(crate) fn is_set(component: &Component, facts: Option<&Facts>) -> bool {
     if component.license.is_none() && facts.is_some_and(is_of_others) {
         return true;
     }
@@ -275,10 +278,10 @@ fn unit_of(component: &Component, facts: Option<&Facts>) -> Unit {
         license_evidence: component.license_evidence.clone(),
         recipe: component.recipe.clone(),
         deprecated: component.deprecated.clone(),
+        unshipped: component.unshipped.clone(),
         sources: sources.collect(),
         ..Unit::default()
     };
-        unshipped: component.unshipped.clone(),
     if let Some(facts) = facts {
         Vendored::of(&component.contains).observe_main(&mut unit, facts);
     }

@@ -248,6 +248,7 @@ mod tests {
             license: None,
             files: 1,
             unread: None,
+            stated: None,
         }
     }
 
