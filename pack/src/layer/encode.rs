@@ -27,9 +27,6 @@ use crate::{
     oci::{Descriptor, DiffId, Digest, DigestWriter},
 };
 
-/// More threads than this only cost memory: the one that reads cannot feed them.
-const MAX_THREADS: usize = 16;
-
 /// What a layer became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerDigests {
@@ -64,7 +61,7 @@ pub(crate) enum Encoded<'a> {
 /// How layers are made.
 pub(crate) struct Encoder<'a> {
     pub(crate) compression: Compression,
-    /// How many threads compress; as many as there are processors where it is `None`.
+    /// How many threads compress at most; as many as there are processors where it is `None`.
     pub(crate) threads: Option<NonZero<usize>>,
     /// What pieces are made in.
     pub(crate) buffers: BufferPool,
@@ -97,11 +94,7 @@ impl Encoder<'_> {
         layers: &[(usize, &Layer)],
         receive: &mut dyn FnMut(Encoded<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let threads = self
-            .threads
-            .or_else(|| thread::available_parallelism().ok())
-            .map_or(1, NonZero::get)
-            .min(MAX_THREADS);
+        let threads = self.compression.threads(self.threads).get();
         let (free_sender, free) = mpsc::channel();
         for _ in 0..threads + 2 {
             // Cannot fail: the receiver lives in this function.

@@ -6,7 +6,6 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use bytes::Bytes;
@@ -24,6 +23,8 @@ use crate::{
     layer::{Encoded, Encoder, LayerDigests},
 };
 
+/// Pairs of buffers that making layers may take; for each layer there are two more than threads.
+const PAIRS: usize = 9;
 /// Questions to a registry at the same time; they cost nothing but their way.
 const QUESTIONS: usize = 8;
 /// How often a layer is sent again from its beginning after the registry lost it.
@@ -53,13 +54,13 @@ impl Push<'_, '_> {
                 file_bytes,
             });
         }
-        let processors = image.options.threads;
-        let processors = processors.or_else(|| thread::available_parallelism().ok());
-        let processors = processors.map_or(1, NonZero::get);
+        let processors = image.options.compression.threads(image.options.threads);
+        let processors = processors.get();
         // More at once than there are processors would only take memory.
         let most = missing.len().min(processors).max(1);
         let workers = self.options.uploads.clamp(1, most);
-        let threads = NonZero::new(processors / workers).unwrap_or(NonZero::<usize>::MIN);
+        let threads = (processors / workers).min((PAIRS / workers).saturating_sub(2));
+        let threads = NonZero::new(threads).unwrap_or(NonZero::<usize>::MIN);
         let layers = Mutex::new(known);
         for_each::<_, PushError>(&missing, workers, &|&index, stop| {
             let known = lock(&layers).clone();

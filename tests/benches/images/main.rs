@@ -19,7 +19,7 @@ use std::{
 };
 
 use pack::{
-    Base, Compression, Format, Image, ImageName, ImageSpec, PackOptions,
+    Base, Format, Image, ImageName, ImageSpec, PackOptions,
     existing::ExistingImage,
     registry::{PushOptions, open_repository},
 };
@@ -37,6 +37,10 @@ use tests::{
 };
 
 const ROUNDS: usize = 3;
+/// As many threads as this machine has processors.
+const HERE: &str = "-";
+/// As many threads as a large machine has processors.
+const MANY: &str = "64";
 /// Bytes of the app that changes.
 const APP_BYTES: usize = 5_000_000;
 
@@ -44,10 +48,12 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["--pack", store, path, compression, output] => one_pack(store, path, compression, output),
+        ["--pack", store, path, compression, threads, output] => {
+            one_pack(store, path, &options(compression, threads), output);
+        }
         ["--pack-on", store, path, base, output] => one_pack_on(store, path, base, output),
-        ["--push", store, path, compression, reference] => {
-            one_push(store, path, compression, reference);
+        ["--push", store, path, compression, threads, reference] => {
+            one_push(store, path, &options(compression, threads), reference);
         }
         // `cargo test` runs benchmarks too, to see that they start.
         ["--bench", ..] => {
@@ -60,9 +66,11 @@ fn main() {
     }
 }
 
-fn options(compression: Compression) -> PackOptions {
+/// How to pack with so many threads, or with those of this machine.
+fn options(compression: &str, threads: &str) -> PackOptions {
     PackOptions {
-        compression,
+        compression: compression.parse().unwrap(),
+        threads: threads.parse().ok(),
         // The files are no programs of one platform.
         check_start: false,
         ..PackOptions::default()
@@ -70,17 +78,16 @@ fn options(compression: Compression) -> PackOptions {
 }
 
 /// An image of everything that `path` refers to.
-fn image(store: &LocalStore, path: &str, compression: Compression) -> Image<'static> {
-    let options = options(compression);
+fn image(store: &LocalStore, path: &str, options: &PackOptions) -> Image<'static> {
     let spec = ImageSpec::new("app".parse().unwrap());
-    Image::new(store, &[path.parse().unwrap()], &spec, &options, &|_| ()).unwrap()
+    Image::new(store, &[path.parse().unwrap()], &spec, options, &|_| ()).unwrap()
 }
 
 /// Packs in a process of its own, and prints what [`run_self`] reads: microseconds, bytes, memory.
-fn one_pack(store: &str, path: &str, compression: &str, output: &str) {
+fn one_pack(store: &str, path: &str, options: &PackOptions, output: &str) {
     let store = open(Path::new(store)).unwrap();
     let start = Instant::now();
-    let image = image(&store, path, compression.parse().unwrap());
+    let image = image(&store, path, options);
     let written = image.write(Format::Archive, Path::new(output)).unwrap();
     let took = start.elapsed();
     println!(
@@ -99,7 +106,7 @@ fn one_pack_on(store: &str, path: &str, base: &str, output: &str) {
     let base = ExistingImage::open(Path::new(base), None).unwrap();
     let base = Base::recall(&base, &spec.platform, &store).unwrap();
     let roots = [path.parse().unwrap()];
-    let options = options(Compression::Gzip);
+    let options = options("gzip", HERE);
     let image = Image::on_base(&store, &roots, &spec, &options, &|_| (), base).unwrap();
     let written = image.write(Format::Archive, Path::new(output)).unwrap();
     println!(
@@ -111,10 +118,10 @@ fn one_pack_on(store: &str, path: &str, base: &str, output: &str) {
 }
 
 /// Pushes in a process of its own.
-fn one_push(store: &str, path: &str, compression: &str, reference: &str) {
+fn one_push(store: &str, path: &str, options: &PackOptions, reference: &str) {
     let store = open(Path::new(store)).unwrap();
     let start = Instant::now();
-    let image = image(&store, path, compression.parse().unwrap());
+    let image = image(&store, path, options);
     let name: ImageName = reference.parse().unwrap();
     let repository = open_repository(&name, &RegistryOptions::default()).unwrap();
     let pushed = image
@@ -200,16 +207,26 @@ impl Bench {
 
     /// Packs to a place where nothing is, or once more to the last one.
     fn pack(&self, app: &str, compression: &str, anew: bool) -> Outcome {
+        self.pack_by(HERE, app, compression, anew)
+    }
+
+    fn pack_by(&self, threads: &str, app: &str, compression: &str, anew: bool) -> Outcome {
         if anew {
             self.outputs.set(self.outputs.get() + 1);
-            let layers = self.store.path().join("var/layers");
-            if layers.exists() {
-                fs::remove_dir_all(layers).unwrap();
-            }
+            self.forget_layers();
         }
         let output = self.image();
+        let output = output.to_str().unwrap();
         let store = self.store.path().to_str().unwrap();
-        run_self(&["--pack", store, app, compression, output.to_str().unwrap()])
+        run_self(&["--pack", store, app, compression, threads, output])
+    }
+
+    /// Has the next image be made like the first one.
+    fn forget_layers(&self) {
+        let layers = self.store.path().join("var/layers");
+        if layers.exists() {
+            fs::remove_dir_all(layers).unwrap();
+        }
     }
 
     /// Where the last image was packed to.
@@ -218,8 +235,12 @@ impl Bench {
     }
 
     fn push(&self, app: &str, compression: &str, reference: &str) -> Outcome {
+        self.push_by(HERE, app, compression, reference)
+    }
+
+    fn push_by(&self, threads: &str, app: &str, compression: &str, reference: &str) -> Outcome {
         let store = self.store.path().to_str().unwrap();
-        run_self(&["--push", store, app, compression, reference])
+        run_self(&["--push", store, app, compression, threads, reference])
     }
 }
 
@@ -273,9 +294,11 @@ fn measure_pack(bench: &Bench, app: &str, compression: &str, raw: &str) -> Durat
         &format!("tar | {raw}"),
         peer,
     );
+    let many = bench.pack_by(MANY, app, compression, true);
     println!(
-        "  {} MB of memory (goal 100)",
-        memory.unwrap_or_default() / 1_000_000
+        "  {} MB of memory, {} MB on a machine of {MANY} processors (goal 100)",
+        memory.unwrap_or_default() / 1_000_000,
+        many.memory_bytes / 1_000_000
     );
     packed
 }
@@ -384,9 +407,12 @@ fn measure_push(bench: &Bench, app: &str) {
         "the first push",
         Some(first.took),
     );
+    bench.forget_layers();
+    let many = bench.push_by(MANY, app, "gzip", &format!("{}/many:1", registry.address));
     println!(
-        "  {} MB of memory (goal 100)",
-        first.memory_bytes / 1_000_000
+        "  {} MB of memory, {} MB on a machine of {MANY} processors (goal 100)",
+        first.memory_bytes / 1_000_000,
+        many.memory_bytes / 1_000_000
     );
     let mut times = Vec::new();
     let mut sent = 0;
