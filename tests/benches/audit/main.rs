@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p tests --bench audit` makes the components of 300 and of 5 000 store paths with findings, texts and links, judges them by the built-in policy
 //! and writes the answer in every format. It protects the claim that the first takes less than 200 milliseconds, and the second less than 2 seconds: where it
-//! does not, it fails. The larger is also not to take more than three times as long for each component as the smaller.
+//! does not, it fails. The larger is also not to take more than three times as long for each component as the smaller. In full runs the image of jq is audited, and
+//! ScanCode reads the same files.
 
 #![expect(
     clippy::print_stdout,
@@ -10,7 +11,10 @@
     reason = "a benchmark prints and may panic"
 )]
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use pack::audit::{
     Audit, Gathered, Part, Verdict,
@@ -26,7 +30,10 @@ use store::{
         SourceFacts, SourceRole, TextFacts, TextKind,
     },
 };
-use tests::large_closure;
+use tests::{
+    TestEnv, is_full, large_closure,
+    measure::{report, time},
+};
 
 /// Licenses of which every fifth has a finding: what is permissive, an alternative, and the LGPL, which rules are about.
 const LICENSES: [&str; 5] = [
@@ -78,6 +85,39 @@ fn main() {
     let ratio = each[1] / each[0];
     println!("each of many takes {ratio:.2} times as long as each of few");
     assert!(!is_bench || ratio < MAX_RATIO, "the time is not linear");
+    if is_bench && is_full() {
+        beside_scancode();
+    }
+}
+
+/// From the image to the answer, and from its files to what ScanCode says of their licenses.
+fn beside_scancode() {
+    let scancode = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/scancode/bin/scancode");
+    let scancode = scancode.display().to_string();
+    let env = TestEnv::with_shared_store();
+    let image = env.path("jq.tar").display().to_string();
+    let root = env.path("root").display().to_string();
+    for (format, place) in [("archive", &image), ("dir", &root)] {
+        env.pith(&["pack", "jq", "-q", "-f", format, "-o", place])
+            .expect_success();
+    }
+    let audit = ["audit", &image, "--date=2026-11-22", "-q"];
+    let ours = time(|| {
+        env.pith(&audit).expect_success();
+    });
+    let answer = env.path("scancode.json").display().to_string();
+    let scan = [
+        "-q", "-c", "-l", "-p", "-i", "-n", "2", "--json", &answer, &root,
+    ];
+    let theirs = time(|| {
+        env.tool(&scancode, &scan).expect_success();
+    });
+    report(
+        "the image of jq is audited (goal 0.01 x)",
+        ours,
+        "ScanCode",
+        Some(theirs),
+    );
 }
 
 fn audit(gathered: &Gathered) -> (Inventory, Audit) {
