@@ -11,7 +11,7 @@ const MAX_GROUPS: usize = 256;
 pub(super) fn merge(graph: &Graph<'_>, bundles: Vec<Bundle>, slots: usize) -> Vec<Bundle> {
     let mut pairs = Pairs::new(graph, gather_small(graph, bundles));
     while let Some((price, left, right)) = pairs.cheapest() {
-        if pairs.live <= slots && (price.mixed || price.cost >= 0) {
+        if pairs.live <= slots && price >= Price::NOTHING {
             break;
         }
         pairs.join(left, right);
@@ -19,19 +19,23 @@ pub(super) fn merge(graph: &Graph<'_>, bundles: Vec<Bundle>, slots: usize) -> Ve
     pairs.bundles.into_iter().flatten().collect()
 }
 
-/// What merging two bundles costs; the cheaper one is less.
+/// What merging two bundles costs; the cheaper one is less. One number, since most of the time of planning goes into finding the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Price {
-    /// Whether one was asked for and the other was not.
-    mixed: bool,
-    cost: i128,
+struct Price(i128);
+
+impl Price {
+    const NOTHING: Self = Self(0);
+    /// More than all costs, which are sums of 64 bits: one was asked for and the other was not.
+    const MIXED: i128 = 1 << 100;
+    /// There is no such pair any more.
+    const GONE: Self = Self(i128::MAX);
 }
 
 struct Pairs<'a, 'p> {
     graph: &'a Graph<'p>,
     /// `None` where it has gone into another one.
     bundles: Vec<Option<Bundle>>,
-    /// For each bundle the prices with those before it.
+    /// For each bundle the prices with those before it; none for one that has gone into another.
     prices: Vec<Vec<Price>>,
     /// For each bundle the cheapest of those before it, the first of equals: to look at all pairs before each merging would take longer than all else.
     best: Vec<Option<(Price, usize)>>,
@@ -66,12 +70,8 @@ impl<'a, 'p> Pairs<'a, 'p> {
 
     /// Returns the cheapest of those before `right`, looking at all of them.
     fn find_best(&self, right: usize) -> Option<(Price, usize)> {
-        self.bundles[right].as_ref()?;
-        let before = self.prices[right].iter().zip(&self.bundles).enumerate();
-        before
-            .filter(|(_, (_, bundle))| bundle.is_some())
-            .map(|(left, (price, _))| (*price, left))
-            .min()
+        let before = self.prices[right].iter().copied().zip(0..);
+        before.min().filter(|(price, _)| *price < Price::GONE)
     }
 
     fn join(&mut self, left: usize, right: usize) {
@@ -91,24 +91,33 @@ impl<'a, 'p> Pairs<'a, 'p> {
                 self.prices[high][low] = price(self.graph, joined, another);
             }
         }
+        self.prices[right].clear();
+        for row in &mut self.prices[right + 1..] {
+            if let Some(price) = row.get_mut(right) {
+                *price = Price::GONE;
+            }
+        }
         self.best[right] = None;
         self.best[left] = self.find_best(left);
         for index in left + 1..self.bundles.len() {
-            self.best[index] = match self.best[index] {
-                // What was the cheapest is another bundle now, or gone.
-                Some((_, best)) if best == left || best == right => self.find_best(index),
-                Some(best) => Some(best.min((self.prices[index][left], left))),
-                None => None,
+            let Some(best) = self.best[index] else {
+                continue;
             };
+            let changed = (self.prices[index][left], left);
+            if changed <= best {
+                self.best[index] = Some(changed);
+            } else if best.1 == left || best.1 == right {
+                // What was the cheapest costs more now, or is gone.
+                self.best[index] = self.find_best(index);
+            }
         }
     }
 }
 
 fn price(graph: &Graph<'_>, left: &Bundle, right: &Bundle) -> Price {
-    Price {
-        mixed: left.requested != right.requested,
-        cost: left.cost_of_joining(right, graph),
-    }
+    let is_mixed = left.requested != right.requested;
+    let more = if is_mixed { Price::MIXED } else { 0 };
+    Price(left.cost_of_joining(right, graph) + more)
 }
 
 /// Leaves the largest half of [`MAX_GROUPS`] alone and puts the others into as many lots, each of bundles that change about equally often.
