@@ -10,7 +10,7 @@ use std::{
 };
 
 use pack::{Compression, Format, PackOptions};
-use store::{MemoryNode, PathInfo};
+use store::{MemoryNode, ObjectId, PathDigest, PathInfo, StorePath, testing::register};
 
 use crate::{
     fixture::{Fixture, TestResult},
@@ -23,18 +23,27 @@ const SIZE: u64 = (8 << 30) + 1;
 const LAST: u8 = b'!';
 
 /// A program, and a package with a disk that is nearly empty.
+///
+/// It is put into the store by hand: to add it would be to read all of it.
 fn with_disk() -> Result<(Fixture, PathInfo, PathInfo), Box<dyn Error>> {
     let (fixture, app) = startable()?;
     let mut tree = MemoryNode::directory();
     tree.insert("share/disk", MemoryNode::file(""))?;
-    let disk = fixture.store.add_tree("disk-1", tree, &[])?;
-    // To add it at its length would take longer than to pack it: it is read whole.
-    let file = fixture.store.real_path(&disk.path).join("share/disk");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
-    let mut file = File::options().write(true).open(&file)?;
+    let empty = fixture.store.add_tree("empty-disk-1", tree, &[])?;
+    let disk = PathInfo {
+        path: StorePath::new(PathDigest::from_bytes([7; 25]), "disk-1".parse()?),
+        id: ObjectId::from_bytes([7; 32]),
+        size_bytes: SIZE,
+        ..empty
+    };
+    let share = fixture.store.real_path(&disk.path).join("share");
+    fs::create_dir_all(&share)?;
+    let mut file = File::create_new(share.join("disk"))?;
     file.seek(SeekFrom::Start(SIZE - 1))?;
     file.write_all(&[LAST])?;
     file.set_permissions(fs::Permissions::from_mode(0o444))?;
+    let database = fixture.store.root().join("var/db.sqlite");
+    register(&database, std::slice::from_ref(&disk))?;
     Ok((fixture, app, disk))
 }
 
