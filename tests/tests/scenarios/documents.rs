@@ -168,6 +168,8 @@ fn the_bill_of_an_image_has_what_the_settings_conclude() {
         "hello.tar",
         "--sbom",
         "bill.json",
+        "--sbom-format",
+        "spdx",
     ])
     .expect_success();
     let bill = fs::read(env.path("project/bill.json")).expect("it was written");
