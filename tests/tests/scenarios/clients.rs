@@ -280,7 +280,8 @@ fn containerd(daemon: &Containerd) -> Client<'_> {
             &[name, "one", &program, argument],
         ]
         .concat();
-        let remove = [&command(&["image", "rm"])[..], &[name]].concat();
+        // Otherwise what only this image had goes some time later, while the next one is pulled that has some of it.
+        let remove = [&command(&["image", "rm", "--sync"])[..], &[name]].concat();
         let outcome = steps(env, "ctr", &[get, run]);
         steps(env, "ctr", &[remove]).ok();
         Some(outcome)
