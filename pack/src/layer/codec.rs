@@ -73,9 +73,7 @@ impl Compression {
             Self::None => Box::new(BufReader::new(blob)),
         })
     }
-}
 
-impl Compression {
     /// Returns how many threads make layers: as many as were asked for, else as there are processors, and no more than one that reads can feed, since each
     /// takes memory.
     pub(crate) fn threads(self, asked: Option<NonZero<usize>>) -> NonZero<usize> {

@@ -36,14 +36,16 @@ fn audit(license: &str, policy: &str) -> Finished {
 #[track_caller]
 fn finds(finished: Finished, status: i32, codes: &[&str]) -> Value {
     let report = finished.expect_status(status).json();
-    let found: Vec<_> = report["diagnostics"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|one| one["code"].as_str().expect("a code").to_owned())
-        .collect();
-    assert_eq!(found, codes, "{report:#}");
+    assert_eq!(codes_of(&report), codes, "{report:#}");
     report
+}
+
+/// The codes of a report.
+pub(super) fn codes_of(report: &Value) -> Vec<&str> {
+    let found = report["diagnostics"].as_array().expect("a list").iter();
+    found
+        .map(|one| one["code"].as_str().expect("a code"))
+        .collect()
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::fs;
 use serde_json::Value;
 use tests::{Finished, TestEnv};
 
+use crate::audit::codes_of;
+
 const DAY: &str = "--date=2026-11-22";
 /// The head of a file under the GPL, in which `main.c` stands for its name.
 const GPL: &str = "/* main.c - nothing\n *\n\
@@ -36,21 +38,13 @@ fn audit(env: &TestEnv, policy: &str) -> Finished {
     env.pith(&[&command[..], &["--format", "json"]].concat())
 }
 
-/// The codes of a report.
-fn codes(report: &Value) -> Vec<&str> {
-    let found = report["diagnostics"].as_array().expect("a list").iter();
-    found
-        .map(|one| one["code"].as_str().expect("a code"))
-        .collect()
-}
-
 #[test]
 fn a_clarification_holds_until_the_text_that_it_is_about_changes() {
     let env = TestEnv::with_shared_store();
     write_tool(&env, "MIT");
     env.write("project/src/main.c", &format!("{GPL}int first;\n"));
     let contradicted = audit(&env, "").expect_status(5).json();
-    assert_eq!(codes(&contradicted), ["L103"]);
+    assert_eq!(codes_of(&contradicted), ["L103"]);
     let evidence = &contradicted["diagnostics"][0]["evidence"][0];
     let evidence = evidence.as_str().expect("a line");
     let notice = evidence.strip_prefix("main.c, notice ").expect(evidence);
@@ -59,13 +53,13 @@ fn a_clarification_holds_until_the_text_that_it_is_about_changes() {
         "[[clarify]]\nnotice = '{notice}'\nexpression = 'MIT'\nreason = 'r'\nowner = 'o'\n"
     );
     assert_eq!(
-        codes(&audit(&env, &clarify).expect_success().json()),
+        codes_of(&audit(&env, &clarify).expect_success().json()),
         [""; 0]
     );
     let other = GPL.replace("version 2 of", "version 3 of");
     env.write("project/src/main.c", &format!("{other}int second;\n"));
     let changed = audit(&env, &clarify).expect_status(3).json();
-    assert_eq!(codes(&changed), ["P105", "L103"]);
+    assert_eq!(codes_of(&changed), ["P105", "L103"]);
 }
 
 #[test]
@@ -79,12 +73,12 @@ fn a_license_whose_text_was_deleted_cannot_be_passed_on() {
     env.write("project/src/LICENSE", text);
     let policy = "[[licenses.rule]]\nlicense = 'ISC'\nthen = 'allow'\nrequire = ['text']\n";
     let whole = audit(&env, policy).expect_success().json();
-    assert_eq!(codes(&whole), [""; 0]);
+    assert_eq!(codes_of(&whole), [""; 0]);
     env.pith(&["notice", "tool", "-q"]).expect_success();
 
     fs::remove_file(env.path("project/src/LICENSE")).expect("it is ours");
     let bare = audit(&env, policy).expect_status(3).json();
-    assert_eq!(codes(&bare), ["N101"]);
+    assert_eq!(codes_of(&bare), ["N101"]);
     let said = env.pith(&["notice", "tool"]).expect_status(3).stderr;
     assert!(said.contains("N101: `tool` has no text"), "{said}");
 }
@@ -143,7 +137,7 @@ fn an_image_on_layers_that_nobody_describes_is_undecided() {
         .expect_status(5)
         .json();
     assert_eq!(report["verdict"], "undecided");
-    let found = codes(&report);
+    let found = codes_of(&report);
     assert!(!found.is_empty() && found.iter().all(|code| *code == "B120"));
     let said = env.pith(&["audit", "--bytes", "on.tar"]).expect_status(5);
     assert!(said.stderr.contains("nobody describes "), "{}", said.stderr);

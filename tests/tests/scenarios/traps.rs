@@ -3,6 +3,8 @@
 use serde_json::Value;
 use tests::{Finished, TestEnv};
 
+use crate::audit::codes_of;
+
 const DAY: &str = "--date=2026-11-22";
 
 /// Audits `tool`, a package of the shell's echo, with these further arguments of its recipe.
@@ -19,13 +21,6 @@ fn audit(env: &TestEnv, arguments: &str, script: &str, policy: &str) -> Finished
     env.write("project/policy.toml", &policy);
     let command = ["audit", "tool", DAY, "--policy", "policy.toml"];
     env.pith(&[&command[..], &["--format", "json"]].concat())
-}
-
-fn codes(report: &Value) -> Vec<&str> {
-    let found = report["diagnostics"].as_array().expect("a list").iter();
-    found
-        .map(|one| one["code"].as_str().expect("a code"))
-        .collect()
 }
 
 #[test]
@@ -52,7 +47,7 @@ fn alternatives_conjunctions_and_exceptions_mean_what_spdx_says() {
             "[licenses]\nallow = ['category:permissive', 'GPL-2.0-only WITH Classpath-exception-2.0']\n",
         );
         let report = said.expect_status(status).json();
-        let found: Vec<&str> = codes(&report);
+        let found: Vec<&str> = codes_of(&report);
         assert_eq!(found.join(" "), expected, "{license}: {report:#}");
         let component = &report["components"][0];
         assert_eq!(component["declared"], license, "{report:#}");
@@ -74,7 +69,7 @@ fn what_is_used_to_build_is_not_what_is_shipped() {
         let arguments = "license = \"MIT\", env = {\"hello\": package(\"hello\")},";
         let report = audit(&env, arguments, script, policy);
         let report = report.expect_status(status).json();
-        assert_eq!(codes(&report).join(" "), expected, "{report:#}");
+        assert_eq!(codes_of(&report).join(" "), expected, "{report:#}");
         let names: Vec<&str> = (report["components"].as_array().expect("a list").iter())
             .filter_map(|one| one["name"].as_str())
             .collect();
@@ -93,7 +88,7 @@ fn copyleft_without_its_source_is_denied() {
         "",
     );
     let report = audited.expect_status(3).json();
-    assert_eq!(codes(&report), ["S110"], "{report:#}");
+    assert_eq!(codes_of(&report), ["S110"], "{report:#}");
     env.pith(&["sources", "tool", "-q", "-o", "bundle"])
         .expect_status(3);
 }
