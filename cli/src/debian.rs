@@ -22,7 +22,7 @@ use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::BuildProgress;
-use crate::select::Selection;
+use crate::selection::Selection;
 
 /// The lock file of a project.
 pub(crate) const LOCK_FILE: &str = "debian.lock";

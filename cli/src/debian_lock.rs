@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::context::Context;
 use crate::debian::{INDEX_AGE, Index, LOCK_FILE, read_lock};
 use crate::error::CommandError;
-use crate::select::Selection;
+use crate::selection::Selection;
 use crate::whole_file::write_whole;
 
 /// A lock file has nothing for the machine that packages are for.

@@ -131,7 +131,7 @@ statuses! {
     pack::existing::SourceError => Failed,
     pack::oci::OciError => Usage,
     pack::sign::SignError => Failed,
-    crate::select::SelectError => Failed,
+    crate::selection::SelectError => Failed,
     crate::settings::SettingsError => Usage,
     crate::target::TargetError => Usage,
     recipes::model::ModelError => Failed,

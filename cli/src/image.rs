@@ -10,7 +10,7 @@ use store::StorePath;
 
 use crate::error::CommandError;
 use crate::platform::image_platform;
-use crate::select::Selection;
+use crate::selection::Selection;
 
 /// The specification of an image of selections that became `paths`: what is declared, where one declared image was selected.
 pub(crate) fn spec_of(

@@ -31,6 +31,7 @@ mod realise;
 mod registry;
 mod restore;
 mod select;
+mod selection;
 mod settings;
 mod shared_layers;
 mod size;

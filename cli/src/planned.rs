@@ -13,7 +13,8 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::image::spec_of;
 use crate::realise::{Realised, realise};
-use crate::select::{Selection, Want, select};
+use crate::select::{Want, select};
+use crate::selection::Selection;
 
 /// An image that can be made: its packages are valid, and kept while this lives.
 #[derive(Debug)]

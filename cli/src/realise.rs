@@ -15,7 +15,8 @@ use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, build_failed};
 use crate::output::{BuildProgress, Done, PullProgress};
-use crate::select::{SelectError, Selection, Want, select};
+use crate::select::{Want, select};
+use crate::selection::{SelectError, Selection};
 use crate::settings::CacheUse;
 
 /// What became valid.

@@ -1,9 +1,8 @@
 //! `pith completions`: what a shell needs to complete command lines.
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
-use crate::args::Cli;
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -17,10 +16,14 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script.
-pub(crate) fn completions(args: &CompletionsArgs, context: &Context) -> Result<(), CommandError> {
+/// Prints the script for what `command` takes.
+pub(crate) fn completions(
+    args: &CompletionsArgs,
+    mut command: Command,
+    context: &Context,
+) -> Result<(), CommandError> {
     let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), "pith", &mut script);
+    generate(args.shell, &mut command, "pith", &mut script);
     context.printer().bytes(&script)?;
     Ok(())
 }

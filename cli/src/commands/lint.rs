@@ -20,7 +20,8 @@ use crate::build_options::{RealiseOptions, build_options};
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::plural;
-use crate::select::{SelectError, Selection, Want, select_all};
+use crate::select::{Want, select_all};
+use crate::selection::{SelectError, Selection};
 
 /// Check recipes, and what was built from them
 ///

@@ -9,7 +9,8 @@ use thiserror::Error;
 use crate::build_options::{RealiseOptions, build_options};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::select::{SelectError, Selection, Want, select};
+use crate::select::{Want, select};
+use crate::selection::{SelectError, Selection};
 
 /// How much of a log is written at once.
 const CHUNK_BYTES: usize = 64 << 10;

@@ -35,7 +35,8 @@ use crate::realise::{Realised, realise};
 use crate::registry::{
     RegistryArgs, digest_reference, note_pushed, open_registry, parse_reference, usual_compression,
 };
-use crate::select::{Selection, Want, select_all};
+use crate::select::{Want, select_all};
+use crate::selection::Selection;
 use crate::shared_layers::learn_layers;
 use crate::size::Size;
 use crate::target::{Subject, Target};

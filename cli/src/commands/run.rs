@@ -17,7 +17,8 @@ use crate::inside::{
 };
 use crate::program::{ProgramError, default_program};
 use crate::realise::realise;
-use crate::select::{Selection, Want, select};
+use crate::select::{Want, select};
+use crate::selection::Selection;
 use crate::system::{Scratch, lay_out};
 
 /// Run a target's program in a namespace where only its closure exists
@@ -57,9 +58,9 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8, CommandError>
     let store = context.open_store()?;
     let realised = realise(context, &store, &[selection], &RealiseOptions::default())?;
     let Some(path) = realised.paths.first() else {
-        return Err(CommandError::failed(crate::select::SelectError::NotValid(
-            args.target.clone(),
-        )));
+        return Err(CommandError::failed(
+            crate::selection::SelectError::NotValid(args.target.clone()),
+        ));
     };
     let real = store.real_path(path);
     let set = RootSet::load(&real).map_err(CommandError::failed)?;

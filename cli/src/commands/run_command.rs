@@ -1,10 +1,12 @@
 //! From the parsed command line to the command's own function.
 
+use clap::CommandFactory as _;
+
 use super::{
     audit, build, cache, completions, debian, diff, image, init, key, lint, log, notice, pack,
     profile, run, sbom, search, serve, shell, show, size, sources, store, trace, tree, vulns, why,
 };
-use crate::args::Command;
+use crate::args::{Cli, Command};
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -38,7 +40,7 @@ pub(crate) fn run_command(command: Command, context: &Context) -> Result<u8, Com
         Command::Serve(args) => serve::serve(&args, context),
         Command::Store(args) => return store::store(&args, context),
         Command::Profile(args) => profile::profile(&args, context),
-        Command::Completions(args) => completions::completions(&args, context),
+        Command::Completions(args) => completions::completions(&args, Cli::command(), context),
     }?;
     Ok(0)
 }

@@ -14,7 +14,8 @@ use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
 use crate::realise::realise;
 use crate::registry::RegistryArgs;
-use crate::select::{Selection, Want, select_all};
+use crate::select::{Want, select_all};
+use crate::selection::Selection;
 
 /// Write what is in targets and all that they need: CycloneDX or SPDX
 ///

@@ -25,7 +25,8 @@ use crate::inside::{
 };
 use crate::launch;
 use crate::realise::realise;
-use crate::select::{SelectError, Selection, Want, select, select_all};
+use crate::select::{Want, select, select_all};
+use crate::selection::{SelectError, Selection};
 use crate::system::{Scratch, lay_out};
 
 /// How soon an interruption that was meant for the shell is forgotten; two within this time would end this program.

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::select::{SelectError, Selection, Want, select};
+use crate::select::{Want, select};
+use crate::selection::{SelectError, Selection};
 
 /// Show what a recipe says about a package
 #[derive(Debug, Args)]

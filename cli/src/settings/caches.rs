@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use store::cache::backend::{CacheUrl, CacheUrlError, Plaintext};
 use thiserror::Error;
 
+use super::cache_table::{CacheTable, CredentialSource};
 use super::file::SettingsFile;
 use crate::args::GlobalArgs;
 
@@ -40,22 +40,6 @@ pub(crate) enum Origin {
     Machine,
     /// The project.
     Project,
-}
-
-/// Where credentials come from.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum CredentialSource {
-    /// Nowhere: the cache is asked without.
-    None,
-    /// A file that holds a bearer token and nothing else.
-    TokenFile(PathBuf),
-    /// An environment variable that holds a bearer token.
-    TokenVariable(String),
-    /// A profile of the files `~/.aws/credentials` and `~/.aws/config`.
-    Profile(String),
-    /// The machine's metadata service, for a bucket.
-    Machine,
 }
 
 /// Whether caches are asked.
@@ -105,59 +89,6 @@ pub(crate) enum CacheSettingsError {
     /// A variable is not text.
     #[error("`PITH_CACHE` is not UTF-8")]
     Variable,
-}
-
-/// An address, or a table with more.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "RawCache")]
-pub(super) struct CacheTable {
-    url: String,
-    plaintext: bool,
-    region: Option<String>,
-    endpoint: Option<String>,
-    credentials: Option<CredentialSource>,
-}
-
-#[derive(Deserialize)]
-#[serde(
-    untagged,
-    expecting = "a cache is its address, or a table with `url` and perhaps `plaintext`, `region`, `endpoint` and `credentials`"
-)]
-enum RawCache {
-    Text(String),
-    Table(RawCacheTable),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawCacheTable {
-    url: String,
-    #[serde(default)]
-    plaintext: bool,
-    region: Option<String>,
-    endpoint: Option<String>,
-    credentials: Option<CredentialSource>,
-}
-
-impl From<RawCache> for CacheTable {
-    fn from(raw: RawCache) -> Self {
-        match raw {
-            RawCache::Text(url) => Self {
-                url,
-                plaintext: false,
-                region: None,
-                endpoint: None,
-                credentials: None,
-            },
-            RawCache::Table(table) => Self {
-                url: table.url,
-                plaintext: table.plaintext,
-                region: table.region,
-                endpoint: table.endpoint,
-                credentials: table.credentials,
-            },
-        }
-    }
 }
 
 /// A settings file, where it lies, and whose it is.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use thiserror::Error;
 
-use super::caches::CacheTable;
+use super::cache_table::CacheTable;
 use super::documents::DocumentsTable;
 use super::registries::RegistryTables;
 use super::trust::TrustTable;

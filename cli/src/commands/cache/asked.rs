@@ -8,7 +8,8 @@ use store::{LocalStore, ResolvedDigest, StorePath};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::realise::goals;
-use crate::select::{SelectError, Selection, Want, select};
+use crate::select::{Want, select};
+use crate::selection::{SelectError, Selection};
 
 /// One derivation below a target, or itself.
 #[derive(Debug)]

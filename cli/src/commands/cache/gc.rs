@@ -22,7 +22,8 @@ use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{human_bytes, plural};
-use crate::select::{Selection, Want, select};
+use crate::select::{Want, select};
+use crate::selection::Selection;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 

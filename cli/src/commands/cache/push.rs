@@ -22,7 +22,8 @@ use crate::error::{CommandError, ExitStatus};
 use crate::key_file::read_secret;
 use crate::output::{PushProgress, human_bytes, plural};
 use crate::realise::{goals, realise};
-use crate::select::{Selection, Want, select_all};
+use crate::select::{Want, select_all};
+use crate::selection::Selection;
 
 /// Put targets with everything they need into a cache
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::clock::seconds_now;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::realise::realise_one;
-use crate::select::SelectError;
+use crate::selection::SelectError;
 
 /// Show whether the signatures of a store path are trusted, and why
 #[derive(Debug, Args)]

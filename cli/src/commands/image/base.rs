@@ -6,7 +6,7 @@ use super::place::ImagePlace;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::registry::RegistryArgs;
-use crate::select::Selection;
+use crate::selection::Selection;
 
 /// Finds the base of an image of `selections`: the one of the command line, else the declared one, whose path is relative to the file that declares it.
 pub(crate) fn find_base(

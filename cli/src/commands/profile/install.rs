@@ -14,7 +14,8 @@ use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::realise::realise;
-use crate::select::{Selection, Want, select_all};
+use crate::select::{Want, select_all};
+use crate::selection::Selection;
 use crate::target::{Subject, Target};
 
 /// Install packages, building or fetching what is missing

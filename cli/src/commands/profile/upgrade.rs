@@ -12,7 +12,8 @@ use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::realise::realise;
-use crate::select::{Selection, select_package};
+use crate::select::select_package;
+use crate::selection::Selection;
 
 /// Look packages up again where they came from, and install what has changed
 #[derive(Debug, Args)]

@@ -21,7 +21,8 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::image::spec_of;
 use crate::realise::{Realised, realise};
-use crate::select::{Selection, Want, select_all};
+use crate::select::{Want, select_all};
+use crate::selection::Selection;
 
 /// A question about a name, and where the answer goes.
 pub(super) struct Asked {

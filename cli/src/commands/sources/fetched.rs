@@ -14,7 +14,7 @@ use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::realise::{Realised, realise};
-use crate::select::Selection;
+use crate::selection::Selection;
 
 /// Which part of a bundle a file belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::paths::to_paths;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::output::{GcProgress, human_bytes, plural};
-use crate::select::SelectError;
+use crate::selection::SelectError;
 use crate::size::Size;
 
 const SECONDS_A_DAY: u64 = 24 * 60 * 60;

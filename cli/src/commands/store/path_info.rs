@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::facts::gather;
 use crate::output::{human_bytes, plural};
 use crate::realise::realise_one;
-use crate::select::SelectError;
+use crate::selection::SelectError;
 
 /// Show all that is known of store paths
 #[derive(Debug, Args)]
