@@ -65,7 +65,7 @@ fn party(maker: &Maker) -> Party {
 
 #[cfg(test)]
 mod tests {
-    use super::super::build::empty;
+    use super::super::component::empty;
     use super::*;
 
     #[test]

@@ -2,17 +2,20 @@
 
 mod build;
 mod check;
+mod component;
+mod digests;
 mod files;
 mod license;
+mod linked;
 mod load;
 mod makers;
 mod model;
 mod options;
 #[cfg(test)]
 pub(super) mod sample;
+mod whole;
 
 pub use build::BillInputs;
-pub(super) use build::image_purl;
 pub use check::BillFault;
 pub(super) use license::license_references;
 pub use model::{
@@ -20,3 +23,4 @@ pub use model::{
     RelationKind,
 };
 pub use options::{BillOptions, FileDetail, Subject, SubjectBase, SubjectKind, UnknownDetail};
+pub(super) use whole::image_purl;
