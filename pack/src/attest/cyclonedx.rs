@@ -131,7 +131,7 @@ impl<'a> Writer<'a> {
             Some(&copyrights).filter(|text| !text.is_empty()),
         );
         object.maybe("cpe", component.cpe.as_ref());
-        object.maybe("purl", component.purl.as_ref());
+        object.maybe("purl", component.any_purl().as_ref());
         external_references(object, component);
         self.nested(object, component);
         let ancestors: Vec<&BillComponent> = self.bill.bases_of(&component.id).collect();

@@ -14,7 +14,7 @@ impl Image<'_> {
         let sha512 = Sha512::digest(&assembled.manifest);
         let sha512: String = sha512.iter().map(|byte| format!("{byte:02x}")).collect();
         let name = self.name().base_name();
-        let purl = place.map(|place| image_purl(name, place, digest));
+        let purl = Some(image_purl(name, place, digest));
         let base = self.below.as_ref().map(|below| SubjectBase {
             // A name that is none of an image's is left out: the digest says it all.
             name: below.base.name().and_then(|name| name.parse().ok()),

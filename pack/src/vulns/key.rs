@@ -115,11 +115,12 @@ impl fmt::Display for Ecosystem {
 }
 
 impl Key {
-    /// Returns what a package URL names; none for Debian's packages, which are known by their source package, and where no database knows the type.
+    /// Returns what a package URL names; none for Debian's packages, which are known by their source package, and where no database knows the type or the name.
     #[must_use]
     pub fn of_purl(purl: &Purl) -> Option<Self> {
         let name = purl.full_name();
         match purl.kind.as_str() {
+            _ if purl.is_own() => None,
             // The libraries of Rust and Go themselves, which the databases have under these names.
             "generic" if name == "rust-std" => Some(Self::package(Ecosystem::CratesIo, "std")),
             "golang" if name == "std" => Some(Self::package(Ecosystem::Go, "stdlib")),
@@ -239,6 +240,7 @@ mod tests {
             ("pkg:generic/rust-std@1.90.0", Some("crates.io std")),
             ("pkg:github/Madler/zlib@1", Some("github.com/madler/zlib")),
             ("pkg:generic/JQ@1.7", Some("pkg:generic/jq")),
+            ("pkg:generic/pith/jq@1.7?checksum=sha256:00", None),
             ("pkg:maven/org.a/b@1", Some("Maven org.a:b")),
             ("pkg:deb/debian/curl@7", None),
             ("pkg:oci/hello@1", None),

@@ -6,6 +6,9 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
+/// Who gives names to what nobody else has one for.
+const OWN: &str = "pith";
+
 /// A package URL. Printed in the canonical form: qualifiers sorted, only what must be is percent-encoded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Purl {
@@ -53,6 +56,30 @@ impl Purl {
             qualifiers: cpe.into_iter().collect(),
             subpath: None,
         }
+    }
+
+    /// Returns the name of what only this program has put together: what is delivered is known by its digest, and no database speaks of it.
+    ///
+    /// The namespace keeps software of that name elsewhere from being taken for it, and it for that.
+    #[must_use]
+    pub fn own(name: &str, version: Option<&str>, sha256: &str) -> Self {
+        let checksum = ("checksum".to_owned(), format!("sha256:{sha256}"));
+        Self {
+            namespace: Some(OWN.to_owned()),
+            qualifiers: [checksum].into(),
+            ..Self::generic(name, version, None)
+        }
+    }
+
+    /// Whether it is a name of [`own`](Self::own).
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.kind == "generic" && self.namespace.as_deref() == Some(OWN)
+    }
+
+    /// Returns the name by which a bill of materials says the world knows something; none where that is nobody but this program.
+    pub(super) fn outside(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|purl: &Self| !purl.is_own())
     }
 
     /// Whether both name the same package, whatever its version and where it comes from; a version counts where both have one.

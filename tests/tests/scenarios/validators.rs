@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::{TestEnv, is_full};
 
 const DAY: &str = "--date=2026-11-22";
@@ -13,13 +13,21 @@ const AUTHOR: &str = "[sbom.author]\nname = \"Example\"\nemail = \"sbom@example.
 /// What they conclude.
 const CONCLUSIONS: &str = include_str!("../../fixtures/validators/conclusions.toml");
 const KNOWN: &str = include_str!("../../fixtures/validators/known.tsv");
+/// When documents are made that are judged by the day.
+const NOW: &str = "2026-11-22T10:00:00Z";
+/// The standards by which sbom-tools judges: BSI TR-03183-2 v2.1.0, the "2026 Minimum Elements" v2.1, and the Cyber Resilience Act.
+const STANDARDS: &str = "bsi,cisa-2026,cra";
 /// The apps of `tests/fixtures/apps` that take long to build.
 const LONG_APPS: [&str; 7] = ["cmake", "go", "in-toto", "node", "python", "rust", "tern"];
 
 /// Where `tests/run` puts programs of others that judge documents.
 fn validator(name: &str) -> String {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/validators/bin");
-    let program = root.join(name);
+    installed(&format!("validators/bin/{name}"))
+}
+
+fn installed(place: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let program = root.join(place);
     assert!(
         program.exists(),
         "`tests/run` installs {}",
@@ -86,6 +94,14 @@ fn judge(env: &TestEnv, name: &str, target: &str) {
     )
     .expect_success();
     conforms_to_bsi(env, name, &spdx3);
+    if is_full() {
+        let dated = ["--date", NOW];
+        let newest = write(&dated, "c.cdx.json");
+        let older = write(&[&dated[..], &["--spec", "1.6"]].concat(), "d.cdx.json");
+        for document in [newest, older] {
+            conforms_to_standards(env, name, &document);
+        }
+    }
 }
 
 /// Asserts that a document of SPDX 2.3 has no fault, but for what is known.
@@ -125,6 +141,31 @@ fn conforms_to_bsi(env: &TestEnv, name: &str, document: &str) {
         "{name}\n{}",
         said.stdout
     );
+}
+
+/// Asserts that a document of CycloneDX has all that the standards for bills demand, but for what is known.
+#[track_caller]
+fn conforms_to_standards(env: &TestEnv, name: &str, document: &str) {
+    let program = installed("sbom-tools/bin/sbom-tools");
+    let arguments = ["validate", document, "-o", "json", "--standard"];
+    let how = ["--no-config", "--offline", "--as-of", NOW];
+    let said = env.tool(&program, &[&arguments[..], &[STANDARDS], &how].concat());
+    let judged: Value = serde_json::from_str(&said.stdout).expect("a list");
+    let judged = judged.as_array().expect("of what each standard says");
+    assert_eq!(judged.len(), STANDARDS.split(',').count());
+    for one in judged
+        .iter()
+        .flat_map(|of| of["violations"].as_array())
+        .flatten()
+    {
+        let rule = one["rule_id"].as_str().expect("a rule");
+        let is_advice = one["severity"] == "Info";
+        assert!(
+            is_advice || is_known("sbom-tools", name, rule),
+            "{name}: {one}"
+        );
+    }
+    said.expect_success();
 }
 
 /// What is known: program, document and what it says.

@@ -5,6 +5,7 @@ mod check;
 mod component;
 mod digests;
 mod files;
+mod identifier;
 mod license;
 mod linked;
 mod load;

@@ -86,16 +86,20 @@ pub(super) fn base_image(base: &SubjectBase) -> BillComponent {
         kind: ComponentKind::Base,
         name: name.map_or_else(|| "the base image".to_owned(), ToString::to_string),
         version: Some(base.digest.to_string()),
-        purl: name.map(|name| image_purl(name.base_name(), name, base.digest)),
+        purl: name.map(|name| image_purl(name.base_name(), Some(name), base.digest)),
         checksums: vec![Checksum::sha256(base.digest.to_hex())],
         ..empty()
     }
 }
 
-/// The package URL of the image with this digest, called `name`, that lies where `place` does. purl-spec, "oci".
-pub(in super::super) fn image_purl(name: &str, place: &ImageName, digest: Digest) -> String {
-    let place = format!("{}/{}", place.registry(), place.repository());
-    let place = place.replace(':', "%3A");
+/// The package URL of the image with this digest, called `name`, that lies where `place` does, if it is anywhere. purl-spec, "oci".
+pub(in super::super) fn image_purl(
+    name: &str,
+    place: Option<&ImageName>,
+    digest: Digest,
+) -> String {
+    let place = place.map(|place| format!("{}/{}", place.registry(), place.repository()));
+    let place = place.map(|place| format!("?repository_url={}", place.replace(':', "%3A")));
     let hex = digest.to_hex();
-    format!("pkg:oci/{name}@sha256%3A{hex}?repository_url={place}")
+    format!("pkg:oci/{name}@sha256%3A{hex}{}", place.unwrap_or_default())
 }

@@ -124,8 +124,8 @@ pub(super) fn external_references(component: &BillComponent) -> Vec<[String; 3]>
     if let Some(cpe) = &component.cpe {
         add("SECURITY", "cpe23Type", cpe);
     }
-    if let Some(purl) = &component.purl {
-        add("PACKAGE-MANAGER", "purl", purl);
+    if let Some(purl) = component.any_purl() {
+        add("PACKAGE-MANAGER", "purl", &purl);
     }
     references
 }

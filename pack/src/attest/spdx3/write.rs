@@ -123,7 +123,8 @@ impl Document<'_> {
         object.maybe("summary", component.description.as_ref());
         object.maybe("software_packageVersion", component.any_version().as_ref());
         object.maybe("software_homePage", component.homepage.as_ref());
-        object.maybe("software_packageUrl", component.purl.as_ref());
+        let purl = component.any_purl();
+        object.maybe("software_packageUrl", purl.as_ref());
         let copyrights = match component.copyrights.is_empty() {
             true => "NOASSERTION".to_owned(),
             false => component.copyrights.join("\n"),
@@ -137,7 +138,7 @@ impl Document<'_> {
         );
         object.maybe("suppliedBy", self.agents.supplier(component));
         let id = component.object.as_ref().map(|(_, id)| id.to_string());
-        let purl = component.purl.iter().map(|purl| ("packageUrl", purl));
+        let purl = purl.iter().map(|purl| ("packageUrl", purl));
         let cpe = component.cpe.iter().map(|cpe| ("cpe23", cpe));
         let object_id = id.iter().map(|id| ("other", id));
         external_identifiers(object, purl.chain(cpe).chain(object_id));

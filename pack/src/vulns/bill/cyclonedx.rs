@@ -88,9 +88,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bill, BillError> {
     let document: Document = serde_json::from_slice(bytes)?;
     let mut all = Found::default();
     let root = document.metadata.component;
-    let product = root
-        .as_ref()
-        .map(|root| root.purl.clone().unwrap_or_else(|| title(root)));
+    let product = root.as_ref().map(|root| {
+        let outside = |purl: &String| Purl::outside(purl).is_some();
+        let purl = root.purl.clone().filter(outside);
+        purl.unwrap_or_else(|| title(root))
+    });
     for part in root
         .iter()
         .flat_map(|root| &root.components)
@@ -133,7 +135,7 @@ fn add(part: &Part, parent: Option<&Part>, depth: usize, all: &mut Found) -> Res
 }
 
 fn subject(part: &Part) -> Subject {
-    let purl: Option<Purl> = part.purl.as_deref().and_then(|purl| purl.parse().ok());
+    let purl: Option<Purl> = part.purl.as_deref().and_then(Purl::outside);
     let name = match (&part.group, &purl) {
         (_, Some(purl)) => purl.full_name(),
         (Some(group), None) if !group.is_empty() => format!("{group}/{}", part.name),

@@ -109,7 +109,7 @@ fn subject(package: &Package) -> Subject {
     let mut references = package.external_refs.iter();
     let purl = references.clone().find(|one| one.reference_type == "purl");
     let cpe = references.find(|one| one.reference_type.starts_with("cpe2"));
-    let purl: Option<Purl> = purl.and_then(|one| one.reference_locator.parse().ok());
+    let purl: Option<Purl> = purl.and_then(|one| Purl::outside(&one.reference_locator));
     let urls = package.download_location.iter().chain(&package.homepage);
     Subject {
         name: package.name.clone(),

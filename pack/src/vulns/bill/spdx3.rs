@@ -114,7 +114,7 @@ fn subject(element: &Element) -> Subject {
         found.map(|one| one.identifier.clone())
     };
     let purl = element.purl.clone().or_else(|| of_kind("packageUrl"));
-    let purl: Option<Purl> = purl.and_then(|purl| purl.parse().ok());
+    let purl: Option<Purl> = purl.and_then(|purl| Purl::outside(&purl));
     let urls = element.download.iter().chain(&element.homepage);
     Subject {
         name: element
