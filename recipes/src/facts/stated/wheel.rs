@@ -9,14 +9,43 @@ use crate::facts::license::is_expression;
 
 /// What begins a classifier of a license.
 const LICENSE: &str = "License :: ";
-/// The classifiers of which each means one license of SPDX. Others, such as `BSD License` and `GNU General Public License v3 (GPLv3)`, mean several: PEP 639,
-/// "Mapping license classifiers to SPDX identifiers".
+/// The classifiers of which each means one license of SPDX, as they stand in the list of pypa/trove-classifiers. Others, such as `BSD License` and `GNU General
+/// Public License v3 (GPLv3)`, mean several: PEP 639, "Mapping license classifiers to SPDX identifiers".
 const CLASSIFIERS: &[(&str, &str)] = &[
+    ("Attribution Assurance License", "AAL"),
+    ("Blue Oak Model License (BlueOak-1.0.0)", "BlueOak-1.0.0"),
     ("Boost Software License 1.0 (BSL-1.0)", "BSL-1.0"),
     (
         "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication",
         "CC0-1.0",
     ),
+    (
+        "CEA CNRS Inria Logiciel Libre License, version 2.1 (CeCILL-2.1)",
+        "CECILL-2.1",
+    ),
+    ("CMU License (MIT-CMU)", "MIT-CMU"),
+    (
+        "CeCILL-B Free Software License Agreement (CECILL-B)",
+        "CECILL-B",
+    ),
+    (
+        "CeCILL-C Free Software License Agreement (CECILL-C)",
+        "CECILL-C",
+    ),
+    (
+        "Common Development and Distribution License 1.0 (CDDL-1.0)",
+        "CDDL-1.0",
+    ),
+    ("Common Public License", "CPL-1.0"),
+    ("Eclipse Public License 1.0 (EPL-1.0)", "EPL-1.0"),
+    ("Eclipse Public License 2.0 (EPL-2.0)", "EPL-2.0"),
+    (
+        "Educational Community License, Version 2.0 (ECL-2.0)",
+        "ECL-2.0",
+    ),
+    ("European Union Public Licence 1.0 (EUPL 1.0)", "EUPL-1.0"),
+    ("European Union Public Licence 1.1 (EUPL 1.1)", "EUPL-1.1"),
+    ("European Union Public Licence 1.2 (EUPL 1.2)", "EUPL-1.2"),
     (
         "GNU Affero General Public License v3 or later (AGPLv3+)",
         "AGPL-3.0-or-later",
@@ -33,12 +62,32 @@ const CLASSIFIERS: &[(&str, &str)] = &[
         "GNU Lesser General Public License v3 or later (LGPLv3+)",
         "LGPL-3.0-or-later",
     ),
+    ("Historical Permission Notice and Disclaimer (HPND)", "HPND"),
+    ("IBM Public License", "IPL-1.0"),
     ("ISC License (ISCL)", "ISC"),
     ("MIT License", "MIT"),
     ("MIT No Attribution License (MIT-0)", "MIT-0"),
+    ("MirOS License (MirOS)", "MirOS"),
+    ("Mozilla Public License 1.0 (MPL)", "MPL-1.0"),
+    ("Mozilla Public License 1.1 (MPL 1.1)", "MPL-1.1"),
     ("Mozilla Public License 2.0 (MPL 2.0)", "MPL-2.0"),
+    (
+        "Mulan Permissive Software License v2 (MulanPSL-2.0)",
+        "MulanPSL-2.0",
+    ),
+    ("NASA Open Source Agreement v1.3 (NASA-1.3)", "NASA-1.3"),
+    ("Open Software License 3.0 (OSL-3.0)", "OSL-3.0"),
+    ("PostgreSQL License", "PostgreSQL"),
+    ("Python License (CNRI Python License)", "CNRI-Python"),
     ("Python Software Foundation License", "PSF-2.0"),
+    ("SIL Open Font License 1.1 (OFL-1.1)", "OFL-1.1"),
+    ("Sleepycat License", "Sleepycat"),
     ("The Unlicense (Unlicense)", "Unlicense"),
+    ("Universal Permissive License (UPL)", "UPL-1.0"),
+    ("University of Illinois/NCSA Open Source License", "NCSA"),
+    ("Vovida Software License 1.0", "VSL-1.0"),
+    ("Zero-Clause BSD (0BSD)", "0BSD"),
+    ("zlib/libpng License", "Zlib"),
 ];
 /// The labels of pages, best first, as they are compared. PEP 753, "Well-known labels".
 const LABELS: [&str; 5] = ["homepage", "source", "repository", "sourcecode", "github"];
@@ -190,6 +239,15 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap().homepage.as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn every_classifier_means_a_license_of_spdx() {
+        for (classifier, license) in CLASSIFIERS {
+            assert!(is_expression(license), "{classifier}");
+        }
+        let names = CLASSIFIERS.iter().map(|(name, _)| name);
+        assert!(names.is_sorted());
     }
 
     #[test]
