@@ -35,6 +35,7 @@ pub use document::{DocumentFormat, UnknownFormat};
 pub(crate) use inside::{CREATED, SpdxSubject, to_spdx};
 pub(crate) use provenance::PREDICATE as PROVENANCE;
 pub use provenance::{Material, Parameters, Provenance};
+pub(crate) use spdx2::{SpdxDocument, SpdxPackage};
 pub(crate) use subject::bill_subjects;
 
 /// Why a document could not be made.

@@ -5,14 +5,14 @@ use std::{
     io::{BufReader, Read},
 };
 
-use serde::{Deserialize, Serialize, de::Error as _};
+use serde::{Serialize, de::Error as _};
 use store::{ObjectId, StorePath};
 
 use super::{AnyManifest, AnyPlatform, ExistingError, ExistingImage, blob_name, clean};
 use crate::{
-    attest::BillFault,
+    attest::{BillFault, SpdxDocument},
     layer::{Compression, Dialect, TarReader},
-    oci::{Digest, annotation, or_default},
+    oci::{Digest, annotation},
     rootfs::is_bill,
 };
 
@@ -52,54 +52,6 @@ pub struct BillPart {
     pub purl: String,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(rename = "SPDXID")]
-    id: Option<String>,
-    packages: Vec<Package>,
-    #[serde(default, deserialize_with = "or_default")]
-    files: Vec<Element>,
-    #[serde(default, deserialize_with = "or_default")]
-    snippets: Vec<Element>,
-    #[serde(default, deserialize_with = "or_default")]
-    relationships: Vec<Relationship>,
-}
-
-/// Something else that a relation may name.
-#[derive(Deserialize)]
-struct Element {
-    #[serde(rename = "SPDXID")]
-    id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Package {
-    #[serde(rename = "SPDXID")]
-    id: String,
-    name: String,
-    package_file_name: Option<String>,
-    version_info: Option<String>,
-    license_declared: Option<String>,
-    #[serde(default, deserialize_with = "or_default")]
-    external_refs: Vec<External>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct External {
-    reference_type: String,
-    reference_locator: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Relationship {
-    spdx_element_id: String,
-    relationship_type: String,
-    related_spdx_element: String,
-}
-
 /// Reads a bill; ascending by store path. Software without a store path of its own is in what it is part of. A bill that refers to what is not in it is none.
 pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::Error> {
     serde_json::from_slice(bytes).and_then(packages)
@@ -110,34 +62,30 @@ pub(crate) fn packages_of(bill: serde_json::Value) -> Result<Vec<BillPackage>, s
     serde_json::from_value(bill).and_then(packages)
 }
 
-impl Document {
-    /// Finds the first relation of which an end is not in the document. What is said to be nothing, unknown or in another document is none of these (SPDX
-    /// 2.3, 11.1).
-    fn dangling(&self) -> Option<BillFault> {
-        let packages = self.packages.iter().map(|one| &one.id);
-        let others = self.files.iter().chain(&self.snippets);
-        let known: BTreeSet<&str> = packages
-            .chain(others.map(|one| &one.id))
-            .chain(&self.id)
-            .map(String::as_str)
-            .collect();
-        let is_there = |id: &String| {
-            let is_word = ["NONE", "NOASSERTION"].contains(&id.as_str());
-            is_word || id.starts_with("DocumentRef-") || known.contains(id.as_str())
-        };
-        self.relationships.iter().find_map(|one| {
-            let ends = [&one.spdx_element_id, &one.related_spdx_element];
-            let missing = ends.into_iter().find(|id| !is_there(id))?;
-            Some(BillFault::Dangling {
-                from: one.spdx_element_id.clone(),
-                to: missing.clone(),
-            })
+/// Finds the first relation of which an end is not in the document. What is said to be nothing, unknown or in another document is none of these (SPDX 2.3, 11.1).
+fn dangling(document: &SpdxDocument) -> Option<BillFault> {
+    let packages = document.packages.iter().map(|one| &one.id);
+    let others = document.files.iter().chain(&document.snippets);
+    let known: BTreeSet<&str> = packages
+        .chain(others.map(|one| &one.id))
+        .chain(&document.id)
+        .map(String::as_str)
+        .collect();
+    let is_there = |id: &String| {
+        let is_word = ["NONE", "NOASSERTION"].contains(&id.as_str());
+        is_word || id.starts_with("DocumentRef-") || known.contains(id.as_str())
+    };
+    document.relationships.iter().find_map(|one| {
+        let missing = [&one.from, &one.to].into_iter().find(|id| !is_there(id))?;
+        Some(BillFault::Dangling {
+            from: one.from.clone(),
+            to: missing.clone(),
         })
-    }
+    })
 }
 
-fn packages(document: Document) -> Result<Vec<BillPackage>, serde_json::Error> {
-    if let Some(fault) = document.dangling() {
+fn packages(document: SpdxDocument) -> Result<Vec<BillPackage>, serde_json::Error> {
+    if let Some(fault) = dangling(&document) {
         let code = fault.code();
         return Err(serde_json::Error::custom(format!("{code}: {fault}")));
     }
@@ -146,15 +94,12 @@ fn packages(document: Document) -> Result<Vec<BillPackage>, serde_json::Error> {
     for package in document.packages {
         let place = package.package_file_name.as_deref();
         let path = place.and_then(|place| StorePath::from_logical(place).ok());
-        let external = |kind: &str| {
-            let mut all = package.external_refs.iter();
-            let found = all.find(|one| one.reference_type == kind);
-            found.map(|one| one.reference_locator.as_str())
-        };
-        let id = external("pith-object").and_then(|id| id.parse().ok());
+        let id = package
+            .external("pith-object")
+            .and_then(|id| id.parse().ok());
         let license = package.license_declared.clone();
         let license = license.filter(|license| license != "NOASSERTION");
-        if let (None, Some(purl)) = (&path, external("purl")) {
+        if let (None, Some(purl)) = (&path, package.external("purl")) {
             let part = BillPart {
                 name: package.name.clone(),
                 version: package.version_info.clone(),
@@ -177,14 +122,14 @@ fn packages(document: Document) -> Result<Vec<BillPackage>, serde_json::Error> {
         }
     }
     for relationship in document.relationships {
-        let target = packages.get(&relationship.related_spdx_element);
+        let target = packages.get(&relationship.to);
         let target = target.map(|package| package.path.clone());
-        let part = parts.get(&relationship.related_spdx_element);
-        match packages.get_mut(&relationship.spdx_element_id) {
-            Some(package) if relationship.relationship_type == "DEPENDS_ON" => {
+        let part = parts.get(&relationship.to);
+        match packages.get_mut(&relationship.from) {
+            Some(package) if relationship.kind == "DEPENDS_ON" => {
                 package.references.extend(target);
             }
-            Some(package) if relationship.relationship_type == "CONTAINS" => {
+            Some(package) if relationship.kind == "CONTAINS" => {
                 package.contains.extend(part.cloned());
             }
             _ => {}

@@ -1,0 +1,71 @@
+//! What is read of a document of SPDX 2.2 or 2.3 in JSON, whoever wrote it. Pure.
+
+use serde::Deserialize;
+
+use crate::oci::or_default;
+
+/// A document.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SpdxDocument {
+    #[serde(rename = "SPDXID")]
+    pub(crate) id: Option<String>,
+    pub(crate) packages: Vec<SpdxPackage>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) files: Vec<SpdxElement>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) snippets: Vec<SpdxElement>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) relationships: Vec<SpdxRelationship>,
+}
+
+/// Something else that a relation may name.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SpdxElement {
+    #[serde(rename = "SPDXID")]
+    pub(crate) id: String,
+}
+
+/// A package.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SpdxPackage {
+    #[serde(rename = "SPDXID")]
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) package_file_name: Option<String>,
+    pub(crate) version_info: Option<String>,
+    pub(crate) license_declared: Option<String>,
+    pub(crate) download_location: Option<String>,
+    pub(crate) homepage: Option<String>,
+    pub(crate) primary_package_purpose: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    external_refs: Vec<SpdxReference>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SpdxReference {
+    reference_type: String,
+    reference_locator: String,
+}
+
+/// How two elements hang together.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SpdxRelationship {
+    #[serde(rename = "spdxElementId")]
+    pub(crate) from: String,
+    #[serde(rename = "relationshipType")]
+    pub(crate) kind: String,
+    #[serde(rename = "relatedSpdxElement")]
+    pub(crate) to: String,
+}
+
+impl SpdxPackage {
+    /// Returns the first name of the package whose type begins so.
+    pub(crate) fn external(&self, kind: &str) -> Option<&str> {
+        let mut all = self.external_refs.iter();
+        let found = all.find(|one| one.reference_type.starts_with(kind));
+        found.map(|one| one.reference_locator.as_str())
+    }
+}
