@@ -11,6 +11,7 @@ use store::{Component, ContainedComponent, PathInfo, StorePath};
 
 use crate::{
     Base,
+    audit::inventory::is_set,
     layer::FORMAT_VERSION,
     oci::{Digest, to_canonical_json},
 };
@@ -18,6 +19,10 @@ use crate::{
 /// The time in every document and image: one second after the epoch.
 pub(crate) const CREATED: &str = "1970-01-01T00:00:01Z";
 const NO_ASSERTION: &str = "NOASSERTION";
+/// The type of an external reference that says what a package is.
+pub(crate) const KIND: &str = "pith-kind";
+/// It is a mere list of others, which has nothing of its own to be licensed.
+pub(crate) const SET: &str = "set";
 
 /// What a document is about.
 pub(crate) struct SpdxSubject<'a> {
@@ -228,6 +233,9 @@ fn external_references(info: &PathInfo) -> Vec<Value> {
     let Some(component) = &info.component else {
         return references;
     };
+    if is_set(component, None) {
+        references.push(external_reference("OTHER", KIND, SET));
+    }
     if let Some(cpe) = &component.cpe {
         references.push(external_reference("SECURITY", "cpe23Type", cpe));
     }

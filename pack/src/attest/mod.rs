@@ -32,7 +32,7 @@ pub use bill::{
     SubjectKind, UnknownDetail,
 };
 pub use document::{DocumentFormat, UnknownFormat};
-pub(crate) use inside::{CREATED, SpdxSubject, to_spdx};
+pub(crate) use inside::{CREATED, KIND, SET, SpdxSubject, to_spdx};
 pub(crate) use provenance::PREDICATE as PROVENANCE;
 pub use provenance::{Material, Parameters, Provenance};
 pub(crate) use spdx2::{SpdxDocument, SpdxPackage};

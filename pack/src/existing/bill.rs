@@ -10,7 +10,7 @@ use store::{ObjectId, StorePath};
 
 use super::{AnyManifest, AnyPlatform, ExistingError, ExistingImage, blob_name, clean};
 use crate::{
-    attest::{BillFault, SpdxDocument},
+    attest::{BillFault, KIND, SET, SpdxDocument},
     layer::{Compression, Dialect, TarReader},
     oci::{Digest, annotation},
     rootfs::is_bill,
@@ -32,6 +32,12 @@ pub struct BillPackage {
     pub version: Option<String>,
     /// Its license, an SPDX expression, if it is known.
     pub license: Option<String>,
+    /// Its package URL, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// Whether it is a mere list of others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_set: bool,
     /// The store paths that it refers to, ascending.
     pub references: Vec<StorePath>,
     /// The software of others that is part of it, in the bill's order.
@@ -112,6 +118,8 @@ fn packages(document: SpdxDocument) -> Result<Vec<BillPackage>, serde_json::Erro
             let known = BillPackage {
                 path,
                 id,
+                purl: package.external("purl").map(str::to_owned),
+                is_set: package.external(KIND) == Some(SET),
                 name: package.name,
                 version: package.version_info,
                 license,

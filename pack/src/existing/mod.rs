@@ -26,6 +26,7 @@ mod rebase;
 mod reference;
 mod refit;
 mod source;
+mod texts;
 
 use std::{io, path::PathBuf};
 

@@ -42,3 +42,4 @@ pub(crate) use copyright::find_license;
 pub use error::ObserveError;
 pub(crate) use links::{LinkedOutput, Records, load as load_links};
 pub(crate) use observe::{DOCUMENT, LinksFrom, Observed, Observer};
+pub use texts::{FileTexts, read_file_texts};

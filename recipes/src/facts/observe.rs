@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use store::facts::{
-    CopyrightFacts, Facts, Finding, LinkFacts, LinkKind, RecipeFile, SourceFacts, SourceRole,
-    TextFacts, facts_name,
+    CopyrightFacts, Facts, LinkFacts, LinkKind, RecipeFile, SourceFacts, SourceRole, TextFacts,
+    facts_name,
 };
 use store::{AddObject, AddSource, ContainedComponent, LocalStore, MemoryNode, StorePath};
 
@@ -289,15 +289,7 @@ impl Observed {
                 size,
             });
         }
-        let findings = said.findings.into_iter().map(|one| Finding {
-            source,
-            path: one.path,
-            files: one.files,
-            notice: one.notice,
-            matcher: one.matcher,
-            class: one.class,
-            expression: one.expression,
-        });
+        let findings = said.findings.into_iter().map(|one| one.of(source));
         self.facts.findings.extend(findings);
         let copyrights = said
             .copyrights

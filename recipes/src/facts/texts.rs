@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
-use store::facts::{Class, Matcher, TextKind};
+use store::facts::{Class, Finding, Matcher, TextKind};
 
 use super::copyright::{find_holders, find_license};
 use super::digests::sha256;
@@ -273,6 +273,49 @@ fn matches(said: Said, path: &str, text: &str) -> Vec<(Matcher, Class, Option<St
         vec![(Matcher::Unknown, Class::Clue, None)]
     } else {
         Vec::new()
+    }
+}
+
+/// What one file says of licenses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileTexts {
+    /// What is found in it.
+    pub findings: Vec<Finding>,
+    /// The license texts in it: place and SHA-256 of the words.
+    pub texts: Vec<(String, String)>,
+}
+
+/// Returns what a file says that lies at `path` on a machine, such as the copyright file of a package of Debian: the same as was observed when the package was
+/// unpacked.
+#[must_use]
+pub fn read_file_texts(path: &str, bytes: &[u8]) -> FileTexts {
+    let mut gatherer = Gatherer::default();
+    let mut bytes = bytes;
+    if gatherer.take(path, &mut bytes).is_err() {
+        return FileTexts::default();
+    }
+    let found = gatherer.finish();
+    FileTexts {
+        findings: found.findings.into_iter().map(|one| one.of(0)).collect(),
+        texts: (found.texts.into_iter())
+            .filter(|text| text.kind == TextKind::License)
+            .map(|text| (text.path, text.normal))
+            .collect(),
+    }
+}
+
+impl SourceFinding {
+    /// Returns the finding in the source of this number.
+    pub(super) fn of(self, source: u32) -> Finding {
+        Finding {
+            source,
+            path: self.path,
+            files: self.files,
+            notice: self.notice,
+            matcher: self.matcher,
+            class: self.class,
+            expression: self.expression,
+        }
     }
 }
 

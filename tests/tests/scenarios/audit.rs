@@ -373,6 +373,32 @@ fn an_image_is_judged_by_its_bill_and_one_without_is_undecided() {
     );
 }
 
+#[test]
+fn an_archive_of_packages_of_debian_is_judged_as_they_are() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    let archive = env.path("nginx.tar").display().to_string();
+    env.pith(&["pack", "debian:nginx", "-q", "-o", &archive])
+        .expect_success();
+    let ask = |subject: &str| {
+        let report = env.pith(&["audit", subject, DAY, "--format", "json"]);
+        let report = report.expect_success().json();
+        assert_eq!(codes_of(&report), [""; 0], "{report:#}");
+        let components = report["components"].as_array().expect("a list").iter();
+        let licenses = components.map(|one| {
+            let name = one["name"].as_str().expect("a name").to_owned();
+            (name, one["kind"].clone(), one["effective"].clone())
+        });
+        licenses.collect::<Vec<_>>()
+    };
+    let licenses = ask("debian:nginx");
+    assert!(
+        licenses.iter().any(|(name, ..)| name == "libc6"),
+        "{licenses:?}"
+    );
+    assert_eq!(ask(&archive), licenses);
+}
+
 /// What a registry answers to a request: the body.
 fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
     use std::io::{Read as _, Write as _};

@@ -1,10 +1,14 @@
 //! What is audited: a closure in the store, or an image by what its bill says.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use pack::audit::{Code, Diagnostic, Gathered, Severity, inventory::Inventory, policy::Policy};
-use pack::existing::{AnyPlatform, ExistingError, ExistingImage};
+use pack::audit::inventory::{Inventory, Unit, UnitText, copyright_owner};
+use pack::audit::{Code, Diagnostic, Gathered, Severity, policy::Policy};
+use pack::existing::{AnyPlatform, ExistingError, ExistingImage, ImageFacts};
 use pack::sign::ImageKey;
+use recipes::facts::read_file_texts;
+use store::facts::Finding;
 use store::registry::Repository;
 use store::{LocalStore, StorePath};
 
@@ -123,10 +127,11 @@ impl Audited {
                     printer.note("judged by the bill that is attached to the image");
                     facts.packages = Some(packages);
                 }
-                Ok(Self {
-                    inventory: Inventory::of_image(&facts),
-                    wrong,
-                })
+                let mut inventory = Inventory::of_image(&facts);
+                if inventory.units.iter().any(Unit::is_debian) {
+                    inventory.add_copyrights(&copyrights(&image, &facts)?);
+                }
+                Ok(Self { inventory, wrong })
             }
             _ => {
                 let found = inspection
@@ -142,6 +147,28 @@ impl Audited {
             }
         }
     }
+}
+
+/// What the copyright file of a package says.
+type Copyright = (Vec<Finding>, Vec<UnitText>);
+
+/// Reads the copyright files in an image, as they were read when its packages were unpacked.
+fn copyrights(
+    image: &ExistingImage<'_>,
+    facts: &ImageFacts,
+) -> Result<BTreeMap<String, Copyright>, CommandError> {
+    let is_wanted = |path: &str| copyright_owner(path).is_some();
+    let files = image.read_texts(facts.manifest, &is_wanted)?;
+    let read = files.iter().filter_map(|(path, bytes)| {
+        let found = read_file_texts(path, bytes);
+        let texts = found.texts.into_iter();
+        let texts = texts.map(|(path, normal)| UnitText { path, normal });
+        Some((
+            copyright_owner(path)?.to_owned(),
+            (found.findings, texts.collect()),
+        ))
+    });
+    Ok(read.collect())
 }
 
 /// Looks at the documents that are kept beside an image: one that is about another image is damage, whoever put it there.

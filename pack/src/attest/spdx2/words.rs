@@ -3,7 +3,8 @@
 use sha1::{Digest as _, Sha1};
 
 use super::super::{
-    Bill, BillComponent, BillFile, BillSource, Checksum, ComponentKind, Party, RelationKind,
+    Bill, BillComponent, BillFile, BillSource, Checksum, ComponentKind, KIND, Party, RelationKind,
+    SET,
 };
 use crate::layer::FORMAT_VERSION;
 
@@ -120,6 +121,9 @@ pub(super) fn external_references(component: &BillComponent) -> Vec<[String; 3]>
     };
     if let Some((_, id)) = &component.object {
         add("OTHER", "pith-object", &id.to_string());
+    }
+    if component.is_set {
+        add("OTHER", KIND, SET);
     }
     if let Some(cpe) = &component.cpe {
         add("SECURITY", "cpe23Type", cpe);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use store::facts::Finding;
 
-use super::{Unit, UnitText};
+use super::{Inventory, Unit, UnitText};
 
 const PURL: &str = "pkg:deb/";
 /// Where copyright files are, whether the package has other directories at its top or not (Debian Policy 12.5).
@@ -52,18 +52,39 @@ pub(in crate::audit) fn copyright_place(path: &str) -> String {
 
 /// Whether a file is the copyright file of a package.
 pub(in crate::audit) fn is_copyright(path: &str) -> bool {
+    copyright_owner(path).is_some()
+}
+
+/// Returns the package of Debian whose copyright file lies at `path`; none where that is another file.
+#[must_use]
+pub fn copyright_owner(path: &str) -> Option<&str> {
     let place = path.strip_prefix("usr/").unwrap_or(path);
-    let package = place
-        .strip_prefix(DOCUMENTATION)
-        .and_then(|place| place.strip_suffix(FILE));
-    package.is_some_and(|package| !package.is_empty() && !package.contains('/'))
+    let package = place.strip_prefix(DOCUMENTATION)?.strip_suffix(FILE)?;
+    (!package.is_empty() && !package.contains('/')).then_some(package)
+}
+
+impl Inventory {
+    /// Adds what the copyright files in an image say, by the package of Debian that each is of: what a bill says of these packages is only what a machine could
+    /// read there.
+    pub fn add_copyrights(&mut self, files: &BTreeMap<String, (Vec<Finding>, Vec<UnitText>)>) {
+        for unit in self.units.iter_mut().filter(|unit| unit.is_debian()) {
+            if let Some((findings, texts)) = files.get(&unit.name) {
+                unit.findings
+                    .get_or_insert_default()
+                    .extend_from_slice(findings);
+                unit.texts.extend_from_slice(texts);
+            }
+        }
+        let mut units: Vec<&mut Unit> = self.units.iter_mut().collect();
+        share_copyrights(&mut units);
+    }
 }
 
 /// Gives packages without a copyright file what that of another package of the same source says: theirs is a link to it (Debian Policy 12.5), as that of
 /// `libgcc-s1` is to that of `gcc-12-base`.
-pub(super) fn share_copyrights(units: &mut BTreeMap<String, Unit>) {
+pub(super) fn share_copyrights(units: &mut [&mut Unit]) {
     let mut by_source: BTreeMap<String, (String, Vec<Finding>, Vec<UnitText>)> = BTreeMap::new();
-    for unit in units.values() {
+    for unit in units.iter() {
         let findings: Vec<Finding> = unit.copyright_findings().cloned().collect();
         let Some(source) = unit.debian_source().filter(|_| !findings.is_empty()) else {
             continue;
@@ -76,7 +97,7 @@ pub(super) fn share_copyrights(units: &mut BTreeMap<String, Unit>) {
             *known = said;
         }
     }
-    for unit in units.values_mut() {
+    for unit in units {
         if !unit.is_debian() || unit.copyright_findings().next().is_some() {
             continue;
         }
@@ -125,7 +146,8 @@ mod tests {
             unit("libold", "upstream=gcc-12%4012.1-1", None),
             unit("gcc-12", "arch=amd64", Some("gcc-12")),
         ]);
-        share_copyrights(&mut units);
+        let mut all: Vec<&mut Unit> = units.values_mut().collect();
+        share_copyrights(&mut all);
         let notice = |name: &str| {
             let mut found = units
                 .get(name)
@@ -140,6 +162,27 @@ mod tests {
         );
         assert_eq!(notice("libother"), None, "is of another source");
         assert_eq!(notice("libold"), None, "is of another version");
+    }
+
+    #[test]
+    fn the_files_in_an_image_speak_for_the_packages_of_its_bill() {
+        let (_, base) = unit("gcc-12-base", "upstream=gcc-12", None);
+        let (_, library) = unit("libgcc-s1", "upstream=gcc-12", None);
+        let (_, said) = unit("gcc-12-base", "", Some("gcc-12-base"));
+        let mut inventory = Inventory {
+            units: vec![base, library],
+            ..Inventory::default()
+        };
+        let findings = said.findings.unwrap_or_default();
+        let text = UnitText {
+            path: "usr/share/doc/gcc-12-base/copyright".to_owned(),
+            normal: "words".to_owned(),
+        };
+        let files = [("gcc-12-base".to_owned(), (findings, vec![text]))];
+        inventory.add_copyrights(&files.into());
+        let found = inventory.units.iter();
+        let found = found.map(|unit| (unit.copyright_findings().count(), unit.texts.len()));
+        assert_eq!(found.collect::<Vec<_>>(), [(1, 1), (1, 1)]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod tests;
 mod unit;
 
 pub use chains::{Chains, MAX_CHAINS};
+pub use debian::copyright_owner;
 pub(super) use debian::{copyright_place, is_copyright};
 pub(crate) use of_closure::is_set;
 pub use relation::{Relation, UnknownRelation};

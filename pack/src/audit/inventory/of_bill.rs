@@ -91,6 +91,11 @@ fn unit_of(package: &BillPackage) -> Unit {
         key: package.path.to_logical(),
         name: package.name.clone(),
         version: package.version.clone(),
+        kind: match package.is_set {
+            true => UnitKind::Set,
+            false => UnitKind::Object,
+        },
+        purl: package.purl.clone(),
         declared: package.license.clone(),
         ..Unit::default()
     }

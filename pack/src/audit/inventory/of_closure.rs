@@ -217,7 +217,8 @@ impl Collecting {
     }
 
     fn finish(mut self, roots: &[StorePath]) -> Inventory {
-        share_copyrights(&mut self.units);
+        let mut all: Vec<&mut Unit> = self.units.values_mut().collect();
+        share_copyrights(&mut all);
         let units: Vec<Unit> = self.units.into_values().collect();
         let find = |key: &str| {
             units

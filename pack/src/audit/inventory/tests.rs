@@ -200,6 +200,8 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
         name: path.name().to_string(),
         version: None,
         license: Some("MIT".to_owned()),
+        purl: None,
+        is_set: path.name().as_str() == "app",
         references: references.iter().map(|path| (*path).clone()).collect(),
         contains: vec![BillPart {
             name: "serde".to_owned(),
@@ -233,6 +235,8 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
         ),
         (3, &[0][..], 3)
     );
+    let kinds: Vec<UnitKind> = inventory.units.iter().map(|unit| unit.kind).collect();
+    assert_eq!(kinds, [UnitKind::Set, UnitKind::Object, UnitKind::Vendored]);
     let places = |inventory: &Inventory| {
         inventory
             .undescribed
