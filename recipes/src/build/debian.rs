@@ -153,7 +153,8 @@ fn built_in(control: &str) -> Vec<ContainedComponent> {
     contained.collect()
 }
 
-/// Reads again what packages say of their license, of which a version of this program before this one could read nothing or not all.
+/// Reads again what packages say of their license, of which a version of this program before this one could read nothing or not all. That it was done, the version
+/// of their facts says: whoever changes what is read raises it.
 pub(super) fn renew_licenses<'a>(
     store: &LocalStore,
     packages: impl Iterator<Item = (&'a StorePath, &'a Component)>,

@@ -112,15 +112,6 @@ pub(super) fn record_late_facts(
     };
     for (derivation, step) in graph.derivations().iter().zip(finished) {
         let outputs = step.iter().flat_map(|step| &step.outputs);
-        if matches!(derivation.builder(), Builder::Deb(_)) {
-            let known = outputs.clone().filter_map(|output| {
-                Some((
-                    &output.path,
-                    closure.find(&output.path)?.component.as_ref()?,
-                ))
-            });
-            renew_licenses(store, known)?;
-        }
         let behind: Vec<(&StorePath, &Component)> = outputs
             .filter_map(|output| {
                 let component = closure.find(&output.path)?.component.as_ref()?;
@@ -130,6 +121,9 @@ pub(super) fn record_late_facts(
         let Some((_, component)) = behind.first() else {
             continue;
         };
+        if matches!(derivation.builder(), Builder::Deb(_)) {
+            renew_licenses(store, behind.iter().copied())?;
+        }
         if !is_observable(derivation, &place) {
             continue;
         }
