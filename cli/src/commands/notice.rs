@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use pack::audit::inventory::Inventory;
 use pack::audit::notice::{MissingText, Notice};
 use serde::Serialize;
 use thiserror::Error;
@@ -85,8 +86,9 @@ pub(crate) fn notice(args: &NoticeArgs, context: &Context) -> Result<(), Command
     let planned = PlannedImage::realise(context, &store, &context.evaluator(), &args.target)?;
     let closure = store.closure(&planned.realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
-    let notice =
-        Notice::collect(&planned.title, &gathered, &store).map_err(CommandError::failed)?;
+    let inventory = Inventory::of_closure(&gathered, &planned.realised.paths);
+    let notice = Notice::collect(&planned.title, &gathered, &inventory, &store);
+    let notice = notice.map_err(CommandError::failed)?;
     let document = match args.format {
         NoticeFormat::Text => notice.to_text(),
         NoticeFormat::Html => notice.to_html().into_bytes(),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pack::audit::Gathered;
+use pack::audit::inventory::Inventory;
 use pack::audit::notice::Notice;
 use pack::audit::sources::{
     Bundle, BundledComponent, BundledFile, BundledImage, BundledRecipe, BundledTool, Content, Gap,
@@ -79,7 +80,8 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
 
     let closure = store.closure(&planned.realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
-    let licenses = Licenses::of(&gathered, &planned.realised.paths, context)?;
+    let inventory = Inventory::of_closure(&gathered, &planned.realised.paths);
+    let licenses = Licenses::of(&gathered, &inventory, context)?;
     let chosen: Vec<&Arc<Derivation>> = (software.iter().map(|one| &one.derivation))
         .filter(|one| is_component(one) && is_in(scope, licenses.of_step(one)))
         .collect();
@@ -123,7 +125,8 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
         toolchain: toolchain_files,
         recipes,
     };
-    add_notices(&mut bundle, &planned.title, &gathered, &store)?;
+    let notice = Notice::collect(&planned.title, &gathered, &inventory, &store);
+    add_notices(&mut bundle, notice.map_err(CommandError::failed)?);
     bundle.explain(&manifest, &gaps, offer);
     bundle.describe(&manifest, &gaps);
     Ok(Collected {
@@ -358,20 +361,13 @@ fn add_lock(bundle: &mut Bundle, lock: &DebianLock) -> BundledRecipe {
     recipe
 }
 
-fn add_notices(
-    bundle: &mut Bundle,
-    title: &str,
-    gathered: &Gathered,
-    store: &LocalStore,
-) -> Result<(), CommandError> {
-    let notice = Notice::collect(title, gathered, store).map_err(CommandError::failed)?;
+fn add_notices(bundle: &mut Bundle, notice: Notice) {
     bundle.add("NOTICE.txt", Content::Bytes(notice.to_text()));
     bundle.add("NOTICE.html", Content::Bytes(notice.to_html().into_bytes()));
     for text in notice.texts {
         let place = format!("licenses/{}.txt", text.sha256);
         bundle.add(place, Content::Bytes(text.bytes));
     }
-    Ok(())
 }
 
 fn has_local_files(derivation: &Derivation) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pack::audit::inventory::Inventory;
 use pack::audit::{Gathered, conclusions};
 use recipes::model::Derivation;
-use store::{StoreName, StorePath};
+use store::StoreName;
 
 use crate::commands::audit::load_policy;
 use crate::context::Context;
@@ -19,11 +19,10 @@ impl Licenses {
     /// Takes what packages declare, and what is concluded of them by the policies in effect.
     pub(super) fn of(
         gathered: &Gathered,
-        roots: &[StorePath],
+        inventory: &Inventory,
         context: &Context,
     ) -> Result<Self, CommandError> {
-        let inventory = Inventory::of_closure(gathered, roots);
-        let concluded = conclusions(&inventory, &load_policy(None, context)?);
+        let concluded = conclusions(inventory, &load_policy(None, context)?);
         let known = gathered.parts.iter().filter_map(|part| {
             let concluded = concluded.get(&part.info.path.to_logical());
             let declared = part.info.component.as_ref()?.license.clone();

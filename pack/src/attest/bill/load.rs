@@ -17,7 +17,7 @@ use super::{
     license::license_references,
 };
 use crate::{
-    audit::{Gathered, Part, inventory::Inventory, reviewed_conclusions},
+    audit::{Gathered, Part},
     rootfs::ROOT_DIRECTORY,
 };
 
@@ -27,7 +27,7 @@ const MAX_TEXT_BYTES: usize = 256 << 10;
 impl Bill {
     /// Makes the bill of a closure: reads the texts of licenses without a name and, where no facts are recorded, all files. `gathered` is the closure of `requested`.
     ///
-    /// A fault is found by whoever writes it, or [`check`](Self::check).
+    /// Conclusions are those of `options`: [`BillOptions::conclude`] makes them. A fault is found by whoever writes it, or [`check`](Self::check).
     pub fn load(
         store: &LocalStore,
         mut gathered: Gathered,
@@ -45,11 +45,7 @@ impl Bill {
                 facts.files = read_files(&store.real_path(&part.info.path))?;
             }
         }
-        let options = BillOptions {
-            concluded: concluded(&gathered, requested, options),
-            ..options.clone()
-        };
-        let texts = load_texts(store, &gathered, &options)?;
+        let texts = load_texts(store, &gathered, options)?;
         let inputs = BillInputs {
             subject,
             requested,
@@ -57,24 +53,8 @@ impl Bill {
             unobserved: &unobserved,
             texts: &texts,
         };
-        Ok(Self::new(&inputs, &options))
+        Ok(Self::new(&inputs, options))
     }
-}
-
-/// Returns what is concluded of licenses: what `options` say, and what this project has read where they say nothing.
-fn concluded(
-    gathered: &Gathered,
-    requested: &[StorePath],
-    options: &BillOptions,
-) -> BTreeMap<StorePath, String> {
-    let reviewed = reviewed_conclusions(&Inventory::of_closure(gathered, requested));
-    let reviewed = reviewed.into_iter().filter_map(|(key, license)| {
-        let path = StorePath::from_logical(&key).ok()?;
-        Some((path, license.to_string()))
-    });
-    let mut all: BTreeMap<StorePath, String> = reviewed.collect();
-    all.extend(options.concluded.clone());
-    all
 }
 
 /// Returns a text for each license that SPDX has no name for. Packages that mean different texts by one name have all of them there.

@@ -29,7 +29,8 @@ pub struct BillOptions {
 }
 
 impl BillOptions {
-    /// Takes over what `policy` concludes of the licenses in the closure of `requested`, as an audit by it does.
+    /// Takes over what `policy` concludes of the licenses in the closure of `requested`, as an audit by it does, and where it says nothing what this project has
+    /// read in the copyright files of Debian's packages.
     pub fn conclude(&mut self, gathered: &Gathered, requested: &[StorePath], policy: &Policy) {
         let inventory = Inventory::of_closure(gathered, requested);
         for (key, license) in conclusions(&inventory, policy) {

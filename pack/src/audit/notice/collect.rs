@@ -33,19 +33,21 @@ type Load<'l> = dyn Fn(&Part, &str) -> Result<Option<Vec<u8>>, GatherError> + 'l
 type Components = BTreeMap<(String, Option<String>), Collected>;
 
 impl Notice {
-    /// Puts together what is recorded of a closure, and reads the texts.
+    /// Puts together what is recorded of a closure, whose components are `inventory`, and reads the texts.
     pub fn collect(
         subject: &str,
         gathered: &Gathered,
+        inventory: &Inventory,
         store: &LocalStore,
     ) -> Result<Self, NoticeError> {
         let load = |part: &Part, sha256: &str| part.load_text(store, sha256);
-        Self::collect_with(subject, gathered, &load)
+        Self::collect_with(subject, gathered, inventory, &load)
     }
 
     fn collect_with(
         subject: &str,
         gathered: &Gathered,
+        inventory: &Inventory,
         load: &Load<'_>,
     ) -> Result<Self, NoticeError> {
         let mut components = Components::new();
@@ -61,7 +63,7 @@ impl Notice {
                 }
             }
         }
-        add_reviewed(&mut components, gathered);
+        add_reviewed(&mut components, gathered, inventory);
         Ok(Self::of(subject, components, bytes))
     }
 
@@ -187,9 +189,8 @@ fn add(components: &mut Components, part: &Part) -> Vec<String> {
 }
 
 /// Adds what this project has read in copyright files of Debian's packages, and to packages without such a file that of another one of their source.
-fn add_reviewed(components: &mut Components, gathered: &Gathered) {
-    let inventory = Inventory::of_closure(gathered, &[]);
-    let reviewed = reviewed_conclusions(&inventory);
+fn add_reviewed(components: &mut Components, gathered: &Gathered, inventory: &Inventory) {
+    let reviewed = reviewed_conclusions(inventory);
     let facts = gathered.parts.iter().filter_map(|part| part.facts.as_ref());
     let texts = facts.flat_map(|facts| &facts.texts);
     let by_words: BTreeMap<&str, &TextFacts> =
@@ -285,7 +286,8 @@ mod tests {
             ..Gathered::default()
         };
         let load = |_: &Part, sha256: &str| Ok(Some(format!("text {sha256}").into_bytes()));
-        Notice::collect_with("app", &gathered, &load).unwrap()
+        let inventory = Inventory::of_closure(&gathered, &[]);
+        Notice::collect_with("app", &gathered, &inventory, &load).unwrap()
     }
 
     #[test]
