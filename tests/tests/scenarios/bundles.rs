@@ -219,11 +219,13 @@ fn a_bundle_of_packages_of_debian_has_their_lock_and_becomes_the_same_image_with
         .file("usr/share/doc/app/copyright", &copyright("Expat"));
     let library = DebianPackage::new("libfree", "2:1.0-1+b1")
         .field("Source", "free (2:1.0-1)")
+        .field("Built-Using", "static (= 1.2-1)")
         .file("usr/lib/libfree.so", "code")
         .file("usr/share/doc/libfree/copyright", &copyright("GPL-2+"));
     let packages = [app, library];
     let mut repository = DebianRepository::new(&packages);
     repository.add_source("free", "2:1.0-1");
+    repository.add_source("static", "1.2-1");
     repository.fill(&packages, None);
     let (env, server) = debian_place(&repository);
     let packed = env.pith(&[
@@ -251,8 +253,8 @@ fn a_bundle_of_packages_of_debian_has_their_lock_and_becomes_the_same_image_with
             (one["license"].as_str().unwrap_or("none"), packages)
         })
         .collect();
-    // The description and the archive; the MIT license asks for no source.
-    assert_eq!(licenses, [("MIT", 0), ("GPL-2.0-or-later", 2)]);
+    // The description and the archive, also of what was built into the library; the MIT license asks for no source.
+    assert_eq!(licenses, [("MIT", 0), ("GPL-2.0-or-later", 4)]);
 
     // Nobody answers any more, and nothing of the machine's own store is needed.
     drop(server);

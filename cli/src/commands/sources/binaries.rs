@@ -1,13 +1,14 @@
 //! From Debian's binaries to the source packages that they were built from.
 //!
 //! A recipe may name source packages; of what it does not name, and of packages that no recipe made, the suites' signed indexes of sources are asked. Either way a
-//! package of binaries has its source only if the `.dsc` of the version that it names is in the bundle, with every file that this lists.
+//! package of binaries has its source only if the `.dsc` of the version that it names is in the bundle, with every file that this lists. So has what was built into
+//! it of other source packages (`Built-Using`, Debian Policy 7.8).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use pack::audit::sources::BundledFile;
-use recipes::debian::{SourceName, source_of, source_package};
+use recipes::debian::{SourceName, built_using, source_of, source_package};
 use recipes::model::OutputRef;
 use recipes::source::deb::{DebFile, read_control};
 use store::LocalStore;
@@ -25,7 +26,8 @@ const DESCRIPTION: &str = ".dsc";
 /// What packages of binaries were built from, and the source packages that are whole.
 #[derive(Debug, Default)]
 pub(super) struct Binaries {
-    built_from: BTreeMap<OutputRef, Option<SourceName>>,
+    /// The source package of each first, then those of which something is in it; empty where it does not say the first.
+    built_from: BTreeMap<OutputRef, Vec<SourceName>>,
     packages: BTreeMap<SourceName, Vec<BundledFile>>,
     /// What an index has and no mirror, with the mirror that should.
     unavailable: BTreeMap<SourceName, String>,
@@ -69,7 +71,9 @@ impl Binaries {
         let mut binaries = Self::default();
         for (one, found) in fetched.iter() {
             if found.file.name.ends_with(BINARY) {
-                binaries.built_from.insert(one.clone(), source_name(found)?);
+                binaries
+                    .built_from
+                    .insert(one.clone(), source_names(found)?);
             }
         }
         let by_digest: BTreeMap<&str, &BundledFile> = (fetched.iter())
@@ -96,18 +100,21 @@ impl Binaries {
         Ok(binaries)
     }
 
-    /// Returns where the source of a file is; none for what is no package of binaries.
-    pub(super) fn source_of(&self, one: &OutputRef) -> Option<SourceOf<'_>> {
-        Some(match self.built_from.get(one)? {
-            None => SourceOf::Unsaid,
-            Some(name) => match self.packages.get(name) {
-                Some(files) => SourceOf::Files(files),
-                None => match self.unavailable.get(name) {
-                    Some(mirror) => SourceOf::Unavailable(name, mirror),
-                    None => SourceOf::Missing(name),
-                },
-            },
-        })
+    /// Returns where the sources of a file are; none for what is no package of binaries.
+    pub(super) fn sources_of(&self, one: &OutputRef) -> Vec<SourceOf<'_>> {
+        match self.built_from.get(one).map(Vec::as_slice) {
+            None => Vec::new(),
+            Some([]) => vec![SourceOf::Unsaid],
+            Some(names) => names.iter().map(|name| self.place_of(name)).collect(),
+        }
+    }
+
+    fn place_of<'a>(&'a self, name: &'a SourceName) -> SourceOf<'a> {
+        match (self.packages.get(name), self.unavailable.get(name)) {
+            (Some(files), _) => SourceOf::Files(files),
+            (None, Some(mirror)) => SourceOf::Unavailable(name, mirror),
+            (None, None) => SourceOf::Missing(name),
+        }
     }
 }
 
@@ -120,7 +127,8 @@ pub(super) fn fetch_sources<'a>(
 ) -> Result<Binaries, CommandError> {
     let binaries = Binaries::read(fetched)?;
     let wanted: BTreeSet<SourceName> = (files.into_iter())
-        .filter_map(|one| match binaries.source_of(one)? {
+        .flat_map(|one| binaries.sources_of(one))
+        .filter_map(|place| match place {
             SourceOf::Missing(name) => Some(name.clone()),
             _ => None,
         })
@@ -146,11 +154,18 @@ pub(super) fn fetch_sources<'a>(
     })
 }
 
-fn source_name(found: &Fetched) -> Result<Option<SourceName>, CommandError> {
+fn source_names(found: &Fetched) -> Result<Vec<SourceName>, CommandError> {
     let deb = DebFile {
         name: found.file.name.clone(),
         path: found.real.clone(),
     };
     let control = read_control(&deb).map_err(CommandError::failed)?;
-    Ok(control.and_then(|bytes| source_of(&String::from_utf8_lossy(&bytes))))
+    let control = control.unwrap_or_default();
+    let control = String::from_utf8_lossy(&control);
+    let Some(own) = source_of(&control) else {
+        return Ok(Vec::new());
+    };
+    let mut others = built_using(&control);
+    others.remove(&own);
+    Ok([own].into_iter().chain(others).collect())
 }

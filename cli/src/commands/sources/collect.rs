@@ -271,10 +271,11 @@ impl Parts {
             let mut unsourced = Vec::new();
             for source in fetches(derivation) {
                 let name = source.store_name();
-                match binaries.source_of(source) {
-                    None => {}
-                    Some(SourceOf::Files(files)) => one.source_packages.extend_from_slice(files),
-                    Some(missing) => unsourced.push(format!("{name}, {missing}")),
+                for place in binaries.sources_of(source) {
+                    match place {
+                        SourceOf::Files(files) => one.source_packages.extend_from_slice(files),
+                        missing => unsourced.push(format!("{name}, {missing}")),
+                    }
                 }
             }
             one.source_packages.sort();
