@@ -6,7 +6,7 @@ use serde_json::Value;
 use tests::{Finished, TestEnv, is_full};
 
 /// A day before which no exception of these scenarios ends.
-const DAY: &str = "--date=2026-11-22";
+pub(super) const DAY: &str = "--date=2026-11-22";
 /// What the sources of the collection say, read by people.
 const LICENSES: &str = include_str!("../../fixtures/licenses.tsv");
 
@@ -30,6 +30,13 @@ fn audit(license: &str, policy: &str) -> Finished {
     );
     env.write("project/pith.toml", &policy);
     env.pith(&["audit", "tool", DAY, "--format", "json"])
+}
+
+/// Audits `tool` of the project by this policy alone.
+pub(super) fn audit_tool(env: &TestEnv, policy: &str) -> Finished {
+    env.write("project/policy.toml", policy);
+    let command = ["audit", "tool", DAY, "--policy", "policy.toml"];
+    env.pith(&[&command[..], &["--format", "json"]].concat())
 }
 
 /// Asserts that the audit ends with `status` and finds exactly `codes`.

@@ -6,9 +6,8 @@ use std::fs;
 use serde_json::Value;
 use tests::{Finished, TestEnv};
 
-use crate::audit::codes_of;
+use crate::audit::{DAY, audit_tool, codes_of};
 
-const DAY: &str = "--date=2026-11-22";
 /// The head of a file under the GPL, in which `main.c` stands for its name.
 const GPL: &str = "/* main.c - nothing\n *\n\
      \x20* This program is free software; you can redistribute it and/or modify\n\
@@ -30,12 +29,8 @@ fn write_tool(env: &TestEnv, license: &str) {
 
 /// Audits `tool` by a policy that allows what is permissive, and what `policy` says.
 fn audit(env: &TestEnv, policy: &str) -> Finished {
-    env.write(
-        "project/policy.toml",
-        &format!("[licenses]\nallow = ['category:permissive']\n{policy}"),
-    );
-    let command = ["audit", "tool", DAY, "--policy", "policy.toml"];
-    env.pith(&[&command[..], &["--format", "json"]].concat())
+    let policy = format!("[licenses]\nallow = ['category:permissive']\n{policy}");
+    audit_tool(env, &policy)
 }
 
 #[test]

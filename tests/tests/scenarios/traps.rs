@@ -3,9 +3,7 @@
 use serde_json::Value;
 use tests::{Finished, TestEnv};
 
-use crate::audit::codes_of;
-
-const DAY: &str = "--date=2026-11-22";
+use crate::audit::{audit_tool, codes_of};
 
 /// Audits `tool`, a package of the shell's echo, with these further arguments of its recipe.
 fn audit(env: &TestEnv, arguments: &str, script: &str, policy: &str) -> Finished {
@@ -17,10 +15,7 @@ fn audit(env: &TestEnv, arguments: &str, script: &str, policy: &str) -> Finished
              builder = [\"/usr/bin/bash\", \"-ec\", \"mkdir $out; {script}\"],\n    {arguments}\n)\n"
         ),
     );
-    let policy = format!("{policy}[lints]\nunused-allow = 'allow'\n");
-    env.write("project/policy.toml", &policy);
-    let command = ["audit", "tool", DAY, "--policy", "policy.toml"];
-    env.pith(&[&command[..], &["--format", "json"]].concat())
+    audit_tool(env, &format!("{policy}[lints]\nunused-allow = 'allow'\n"))
 }
 
 #[test]
