@@ -15,13 +15,10 @@ const LIBRARIES: &[(&str, &str)] = &[
     ),
 ];
 /// Standard libraries that builders name as components: the beginning of the package URL, and those of the packages that have it.
-const STANDARD_LIBRARIES: &[(&str, &[&str])] = &[
-    (
-        "pkg:generic/rust-std@",
-        &["libstd-rust-web-dev", "libstd-rust-dev"],
-    ),
-    ("pkg:golang/std@", &["golang-1.24-src", "golang-src"]),
-];
+const STANDARD_LIBRARIES: &[(&str, &[&str])] = &[(
+    "pkg:generic/rust-std@",
+    &["libstd-rust-web-dev", "libstd-rust-dev"],
+)];
 /// What the names of a cross compiler's packages end with.
 const CROSS: &str = "-arm64-cross";
 
