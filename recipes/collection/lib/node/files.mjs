@@ -43,12 +43,23 @@ function fixScript(file) {
   }
 }
 
+// Whether a library is the C library of musl, of Android or of a BSD.
+function isOtherLibc(name) {
+  return /musl/.test(name) || (/^libc\.so/.test(name) && name !== "libc.so.6");
+}
+
+// Whether an addon is compiled for macOS (with one machine or several) or Windows.
+function isOtherSystem(file, header) {
+  const isAddon = /\.(node|bare)$/.test(file);
+  return isAddon && ["cffaedfe", "cafebabe", "4d5a9000"].includes(header.subarray(0, 4).toString("hex"));
+}
+
 // A compiled addon finds libc and the compiler's libraries in the store. One for another machine or another libc,
 // which some packages carry for every platform, could not be loaded and goes.
 function fixElf(file, header) {
   const machine = header.readUInt16LE(18);
   const needed = output("patchelf", ["--print-needed", file]).split("\n");
-  if (machine !== 62 || header[4] !== 2 || needed.some((name) => /musl/.test(name))) {
+  if (machine !== 62 || header[4] !== 2 || needed.some(isOtherLibc)) {
     fs.rmSync(file);
     return;
   }
@@ -71,6 +82,7 @@ export function fixTree(directory) {
       fs.chmodSync(file, executable ? 0o755 : 0o644);
       const header = head(file, 64);
       if (header.length === 64 && header.readUInt32BE(0) === 0x7f454c46) fixElf(file, header);
+      else if (isOtherSystem(file, header)) fs.rmSync(file);
       else if (executable && header.subarray(0, 2).toString() === "#!") fixScript(file);
     }
   }

@@ -18,6 +18,7 @@ for (const each of packages) {
   run("tar", [
     "-xzf", each.archive, "-C", directory, "--strip-components=1",
     "--no-same-owner", "--no-same-permissions", "--mode=u+rwX,go+rX", "--delay-directory-restore",
+    "--warning=no-unknown-keyword", // of other programs that make archives
   ]);
 }
 
