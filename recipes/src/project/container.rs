@@ -5,7 +5,7 @@ use super::{ProjectError, ProjectFiles};
 /// The files that are looked at, in this order.
 const FILES: [&str; 2] = ["Dockerfile", "Containerfile"];
 /// What a shell would change in a command or a value.
-const SHELL: &[char] = &[
+pub(super) const SHELL: &[char] = &[
     '$', '`', '&', '|', ';', '<', '>', '(', ')', '*', '?', '{', '}', '[', ']', '~', '#', '!',
 ];
 /// Variables that say where a distribution has its files, or what installers do: neither is true in an image of store paths.
@@ -43,6 +43,8 @@ pub(super) struct Container {
     pub(super) command: Vec<String>,
     /// `ENV` with literal values that an app may look at, in the order of the file.
     pub(super) env: Vec<(String, String)>,
+    /// The commands of `RUN` in all stages that are plain words, one after the other.
+    pub(super) runs: Vec<Vec<String>>,
     /// Whether there is a `WORKDIR`, where the app finds its files without saying where they are.
     pub(super) has_directory: bool,
 }
@@ -107,7 +109,7 @@ impl Container {
 }
 
 /// Whether `program` is the interpreter, by any path and with any version: `/usr/bin/python3.11`.
-fn is_called(program: &str, interpreter: &str) -> bool {
+pub(super) fn is_called(program: &str, interpreter: &str) -> bool {
     let name = program.rsplit('/').next().unwrap_or_default();
     name.strip_prefix(interpreter)
         .is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
@@ -118,6 +120,7 @@ fn parse(text: &str) -> Container {
     let mut ports = Vec::new();
     let mut found = Container::default();
     let (mut entrypoint, mut cmd) = (Vec::new(), Vec::new());
+    let mut runs = Vec::new();
     for line in joined.lines() {
         let Some((instruction, rest)) = line.trim().split_once(char::is_whitespace) else {
             continue;
@@ -131,6 +134,7 @@ fn parse(text: &str) -> Container {
             "EXPOSE" => ports.extend(rest.split_whitespace().filter_map(port)),
             "ENTRYPOINT" => entrypoint = words(rest.trim()),
             "CMD" => cmd = words(rest.trim()),
+            "RUN" => runs.extend(commands(rest.trim())),
             "ENV" => variables(rest).for_each(|(name, value)| found.set(name, value)),
             "WORKDIR" => found.has_directory = rest.trim() != "/",
             _ => {}
@@ -147,6 +151,7 @@ fn parse(text: &str) -> Container {
         found.set("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
     }
     found.command = entrypoint;
+    found.runs = runs;
     found
 }
 
@@ -166,6 +171,20 @@ fn words(text: &str) -> Vec<String> {
         Some(first) if !first.contains('=') => words,
         _ => Vec::new(),
     }
+}
+
+/// The commands of a `RUN` of which each is plain words: `npm ci && npm run build` are two. Options of `RUN` itself go before them.
+fn commands(text: &str) -> impl Iterator<Item = Vec<String>> {
+    let is_option = |word: &&str| word.starts_with("--");
+    let options: usize = text
+        .split_inclusive(' ')
+        .take_while(|word| is_option(&word.trim_end()))
+        .map(str::len)
+        .sum();
+    let parts = text[options..].split("&&");
+    parts
+        .map(|part| words(part.trim()))
+        .filter(|words| !words.is_empty())
 }
 
 /// The literal values of `NAME=value …`, or of the older `NAME value`, that an app may look at.

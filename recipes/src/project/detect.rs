@@ -107,9 +107,10 @@ pub fn recognise(
     notes.push(format!("program `{}`: {}", program.name, program.reason));
     let license = choose_license(files, &facts, &mut notes)?;
     notes.extend(container_notes(&container, &program));
+    let in_directory = container.has_directory || facts.in_directory;
     let directory = match kind {
-        Kind::Python if container.has_directory => Some("/lib/app".to_owned()),
-        Kind::Node if container.has_directory => Some(format!("/lib/{name}")),
+        Kind::Python if in_directory => Some("/lib/app".to_owned()),
+        Kind::Node if in_directory => Some(format!("/lib/{name}")),
         _ => None,
     };
     let arguments: Vec<_> = facts
@@ -429,6 +430,16 @@ image(
             ),
             (vec![("package.json", manifest), lock], "src/start.js"),
             (
+                vec![
+                    (
+                        "package.json",
+                        r#"{"scripts":{"start":"npm run serve","serve":"node ./s.js"},"main":"lib.js"}"#,
+                    ),
+                    lock,
+                ],
+                "s.js",
+            ),
+            (
                 vec![("package.json", r#"{"main":"./lib.js"}"#), lock],
                 "lib.js",
             ),
@@ -443,6 +454,34 @@ image(
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn scripts_that_a_dockerfile_runs_make_files_and_start_the_app() {
+        let scripts =
+            r#"{"scripts":{"build":"vite build","start":"node s.js --quiet","test":"jest"}}"#;
+        let found = |dockerfile| {
+            text(&[
+                ("package.json", scripts),
+                ("package-lock.json", "{}"),
+                ("s.js", ""),
+                ("Dockerfile", dockerfile),
+            ])
+        };
+        let whole = found(
+            "FROM node AS made\nRUN --mount=type=cache,target=/root/.npm npm ci && npm run build\nRUN npm test\nFROM node\nCMD npm start\n",
+        );
+        for part in [
+            "    build = \"vite build\",\n",
+            "    main = \"s.js\",\n",
+            "[\"/bin/app\"]",
+            "[\"--quiet\"]",
+            "workdir = app.out + \"/lib/app\"",
+        ] {
+            assert!(whole.contains(part), "{whole}");
+        }
+        let plain = found("FROM node\nRUN npm ci\nCMD [\"node\", \"s.js\"]\n");
+        assert!(!plain.contains("build ="), "{plain}");
     }
 
     #[test]

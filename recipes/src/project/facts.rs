@@ -11,6 +11,8 @@ pub(super) struct Facts {
     pub(super) license: Option<(String, &'static str)>,
     /// What else was recognised, a sentence each.
     pub(super) notes: Vec<String>,
+    /// Whether it expects to be started in the directory of its files, as npm starts scripts.
+    pub(super) in_directory: bool,
     /// Arguments that the app's function needs whatever program is run: name and Starlark value.
     pub(super) arguments: Vec<(&'static str, String)>,
 }

@@ -29,6 +29,7 @@ mod license;
 mod names;
 mod node;
 mod python;
+mod scripts;
 mod write;
 
 use std::io;

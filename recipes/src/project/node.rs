@@ -1,15 +1,21 @@
 //! Node apps: what `package.json` and the files beside it say.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::container::{Container, Started};
 use super::facts::{Facts, Program};
 use super::names::{is_plain_path, quoted};
+use super::scripts::{Call, Scripts};
 use super::{Kind, ProjectError, ProjectFiles};
 
 const MANIFEST: &str = "package.json";
 /// What Node itself runs in a directory, and what its users call a server.
 const MAINS: [&str; 4] = ["server.js", "index.js", "app.js", "main.js"];
+
+/// What the names of scripts begin with that make nothing.
+const CHECKS: [&str; 2] = ["test", "lint"];
 
 /// npm: programs are those of `bin`; without any, the one file that a Dockerfile, `start`, `main` or a usual name tells.
 pub(super) fn node(files: &dyn ProjectFiles, container: &Container) -> Result<Facts, ProjectError> {
@@ -35,20 +41,28 @@ pub(super) fn node(files: &dyn ProjectFiles, container: &Container) -> Result<Fa
         license: text_at("/license").map(|license| (license.to_owned(), MANIFEST)),
         ..Facts::default()
     };
-    let started = text_at("/scripts/start").and_then(|start| start.strip_prefix("node "));
+    let scripts = Scripts::new(&manifest);
     if let Some((Started::File(main), rest)) = container.started("node")
         && let Some(main) = plain(main)
     {
         facts.programs = vec![program(&name, main, container.file).started_with(rest)];
-        return with_build(files, facts, main, &manifest);
+        return with_build(files, facts, main, &scripts, container);
     }
-    if let Some(main) = started.and_then(plain) {
-        let program = program(&name, main, "the script `start` of package.json");
-        facts.programs = vec![match container.command.join(" ").as_str() {
-            "npm start" | "npm run start" => program.started_with(&[]),
-            _ => program,
+    let by_container = scripts.called_by(&container.command);
+    if let Some(script) = by_container.as_deref().or(scripts.has("start"))
+        && let Some(Call { file, rest }) = scripts.node_call(script)
+        && let Some(main) = plain(&file)
+    {
+        let reason = format!("the script `{script}` of package.json");
+        let program = program(&name, main, &reason);
+        facts.in_directory = true;
+        let has_command = by_container.is_some() || !rest.is_empty();
+        facts.programs = vec![if has_command {
+            program.started_with(&rest)
+        } else {
+            program
         }];
-        return with_build(files, facts, main, &manifest);
+        return with_build(files, facts, main, &scripts, container);
     }
     facts.programs = bins(&manifest, &name);
     if facts.programs.is_empty() {
@@ -63,7 +77,7 @@ pub(super) fn node(files: &dyn ProjectFiles, container: &Container) -> Result<Fa
             });
         };
         facts.programs = vec![program(&name, &main, &reason)];
-        return with_build(files, facts, &main, &manifest);
+        return with_build(files, facts, &main, &scripts, container);
     }
     let first = facts.programs.first().map(|program| program.name.clone());
     let main = first.and_then(|name| {
@@ -71,7 +85,7 @@ pub(super) fn node(files: &dyn ProjectFiles, container: &Container) -> Result<Fa
         let path = bin.as_str().or_else(|| bin.get(&name)?.as_str())?;
         plain(path).map(str::to_owned)
     });
-    with_build(files, facts, &main.unwrap_or_default(), &manifest)
+    with_build(files, facts, &main.unwrap_or_default(), &scripts, container)
 }
 
 fn program(name: &str, main: &str, reason: &str) -> Program {
@@ -110,21 +124,51 @@ fn usual_main(files: &dyn ProjectFiles) -> Result<Option<(String, String)>, Proj
     Ok(None)
 }
 
-/// Adds the build step when the file that is run does not lie there: then the script `build` makes it.
+/// Adds the build step: the scripts that a Dockerfile runs; else, when the file that is run does not lie there, the script `build`, which makes it.
 fn with_build(
     files: &dyn ProjectFiles,
     mut facts: Facts,
     main: &str,
-    manifest: &Value,
+    scripts: &Scripts<'_>,
+    container: &Container,
 ) -> Result<Facts, ProjectError> {
-    let build = manifest.pointer("/scripts/build").and_then(Value::as_str);
-    if let Some(build) = build
-        && files.text(main)?.is_none()
-    {
-        facts.notes.push(format!(
-            "{main} is not there, so the script `build` has to make it"
-        ));
-        facts.arguments.push(("build", quoted(build)));
+    let ran = container.runs.iter();
+    let ran: Vec<String> = ran
+        .filter_map(|words| scripts.called_by(words))
+        .filter(|script| !CHECKS.iter().any(|check| script.starts_with(check)))
+        .collect();
+    let commands: Vec<&str> = ran
+        .iter()
+        .filter_map(|script| scripts.text(script))
+        .collect();
+    let build = if let (Some(first), false) = (ran.first(), commands.is_empty()) {
+        facts.notes.push(match ran.len() {
+            1 => format!("the script `{first}` builds it, by {}", container.file),
+            _ => format!(
+                "the scripts `{}` build it, by {}",
+                ran.join("`, `"),
+                container.file
+            ),
+        });
+        Some(Cow::Owned(commands.join(" && ")))
+    } else if files.text(main)?.is_none() {
+        scripts.text("build").map(Cow::Borrowed)
+    } else {
+        if let Some(build) = scripts.text("build") {
+            facts.notes.push(format!(
+                "the script `build` is not run, as {main} is there; `build = {}` runs it",
+                quoted(build)
+            ));
+        }
+        None
+    };
+    if let Some(build) = build {
+        if ran.is_empty() {
+            facts.notes.push(format!(
+                "{main} is not there, so the script `build` has to make it"
+            ));
+        }
+        facts.arguments.push(("build", quoted(&build)));
     }
     Ok(facts)
 }
