@@ -589,6 +589,8 @@ fn a_layer_that_is_not_what_it_was_never_comes_whole() -> TestResult {
     let mut bytes = fs::read(&file)?;
     bytes[100_000] ^= 1;
     store::testing::make_writable(store.real_path(library).as_ref())?;
+    // No file of the store can be written, but by root.
+    fs::remove_file(&file)?;
     fs::write(&file, bytes)?;
     let answer = registry.get(&path)?;
     assert_eq!(answer.status, 200);
