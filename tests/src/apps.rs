@@ -8,10 +8,15 @@ use crate::{Finished, TestEnv, run};
 impl TestEnv {
     /// Copies the app `name` of `tests/fixtures/apps` into the project.
     pub fn copy_app(&self, name: &str) {
-        let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/apps");
+        self.copy_fixture(&format!("apps/{name}"));
+    }
+
+    /// Copies a directory of `tests/fixtures` into the project.
+    pub fn copy_fixture(&self, place: &str) {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
         let copied = Command::new("cp")
             .arg("-r")
-            .arg(apps.join(name).join("."))
+            .arg(fixtures.join(place).join("."))
             .arg(self.path("project"))
             .status();
         assert!(copied.expect("cp is there").success());

@@ -1,7 +1,7 @@
 //! What auditors get wrong, each with the right answer. What takes no build to see is in `pack`, beside what judges.
 
 use serde_json::Value;
-use tests::{Finished, TestEnv};
+use tests::{Finished, TestEnv, is_full};
 
 use crate::audit::{audit_tool, codes_of};
 
@@ -86,4 +86,38 @@ fn copyleft_without_its_source_is_denied() {
     assert_eq!(codes_of(&report), ["S110"], "{report:#}");
     env.pith(&["sources", "tool", "-q", "-o", "bundle"])
         .expect_status(3);
+}
+
+#[test]
+fn a_library_in_c_that_came_in_a_crate_is_under_its_own_license() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    env.copy_fixture("traps/vendored-c");
+    env.pith_with_crates(&["build", "tool", "-q"])
+        .expect_success();
+    let allowed = |more: &str| {
+        format!(
+            "[licenses]\nallow = ['MIT', 'LGPL-*', 'BSD-3-Clause', 'ISC', 'Inner-Net-2.0', 'SunPro', 'GPL-* WITH *'{more}]\n\
+             [lints]\nunused-allow = 'allow'\n"
+        )
+    };
+    // The crate says what its bindings are under; zlib lies beside them.
+    let report = audit_tool(&env, &allowed("")).expect_status(5).json();
+    assert_eq!(codes_of(&report), ["L103"], "{report:#}");
+    let found = &report["diagnostics"][0];
+    let message = found["message"].as_str().unwrap_or_default();
+    assert!(
+        message.starts_with("`libz-sys-") && message.ends_with("also say `Zlib`"),
+        "{message}"
+    );
+    let evidence = found["evidence"].to_string();
+    assert!(evidence.contains("src/zlib/LICENSE"), "{evidence}");
+    let whole = "[[clarify]]\ncomponent = 'libz-sys'\nexpression = '(MIT OR Apache-2.0) AND Zlib'\n\
+                 reason = 'the bindings and zlib'\nowner = 'a@b.example'\n";
+    let denied = audit_tool(&env, &(allowed("") + whole));
+    let denied = denied.expect_status(3).json();
+    assert_eq!(codes_of(&denied), ["L111"], "{denied:#}");
+    audit_tool(&env, &(allowed(", 'Zlib'") + whole)).expect_success();
 }
