@@ -323,7 +323,7 @@ mod tests {
         let counts: Vec<_> = counts
             .map(|rules| (rules.allow.len(), rules.rules.len()))
             .collect();
-        assert_eq!(counts, [(8, 6)]);
+        assert_eq!(counts, [(10, 6)]);
         assert!(policy.exceptions.is_empty() && policy.clarifications.is_empty());
     }
 
