@@ -12,6 +12,7 @@ use super::{
     Assembled, Below, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, StableReport,
     assemble, foreign,
     planning::{plan_digest, plan_options, plan_paths},
+    providers::Providers,
     root::{Root, RootInputs},
     sets::RootSets,
     stable::Stable,
@@ -172,10 +173,12 @@ impl<'a> Image<'a> {
         let requested = find_requested(&by_path, parts.requested)?;
 
         foreign::check(&spec.platform, requested.iter().map(|(o, _)| &***o), &sets)?;
+        let all: Vec<&StoredObject> = objects.iter().map(|object| &**object).collect();
         let mut root = RootInputs {
             spec,
             requested: &requested.iter().map(|(o, _)| &***o).collect::<Vec<_>>(),
-            objects: &objects.iter().map(|object| &**object).collect::<Vec<_>>(),
+            objects: &all,
+            providers: &Providers::find(&all, &memo),
             infos: &infos,
             sets: &sets,
             base: below.as_ref().map(|below| &below.base),

@@ -10,6 +10,7 @@ mod foreign;
 )]
 mod image;
 mod planning;
+mod providers;
 mod report;
 mod root;
 mod sets;

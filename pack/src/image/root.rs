@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use store::{PathInfo, STORE_DIR, StorePath};
 
+use super::providers::Providers;
 use super::sets::{RootSets, occupant};
 use super::{ImageError, ImageSpec, Port};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     layer::StoredObject,
     rootfs::{
         GENERATED, GROUP_FILE, PASSWD_FILE, Provided, RootEntry, RootFsError, RootPath, RootSet,
-        RootTree, USUAL_PATH, User, etc_files, find_programs, merged, provides,
+        RootTree, USUAL_PATH, User, etc_files, find_programs, merged,
     },
 };
 
@@ -48,6 +49,8 @@ pub(super) struct RootInputs<'a> {
     pub(super) sets: &'a RootSets,
     /// What the image lies on.
     pub(super) base: Option<&'a Base<'a>>,
+    /// Which objects have certificates and time zones.
+    pub(super) providers: &'a Providers,
 }
 
 impl RootInputs<'_> {
@@ -239,13 +242,13 @@ impl RootInputs<'_> {
         let requested = self.requested.iter().copied();
         requested
             .into_iter()
-            .find(|object| provides(&object.real, thing))
+            .find(|object| self.providers.has(object, thing))
             .or_else(|| {
                 let mut all = self
                     .objects
                     .iter()
                     .copied()
-                    .filter(|object| provides(&object.real, thing));
+                    .filter(|object| self.providers.has(object, thing));
                 all.next().filter(|_| all.next().is_none())
             })
     }
