@@ -372,7 +372,7 @@ impl<'a> Image<'a> {
         let compression = self.options.compression;
         self.layers
             .iter()
-            .map(|layer| self.memo.find(layer.recipe(), compression))
+            .map(|layer| self.memo.foretell(layer.recipe(), compression))
             .collect()
     }
 

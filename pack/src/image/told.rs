@@ -35,7 +35,7 @@ impl Image<'_> {
     /// Returns what the memo knows of a layer.
     pub(crate) fn find_layer(&self, index: usize) -> Option<LayerDigests> {
         let recipe = self.layers[index].recipe();
-        self.memo.find(recipe, self.options.compression)
+        self.memo.foretell(recipe, self.options.compression)
     }
 
     /// Remembers that these are the layers of an image of the requested packages.

@@ -96,7 +96,7 @@ impl Encoder<'_> {
     ) -> Result<(), E> {
         let threads = self.compression.threads(self.threads).get();
         let (free_sender, free) = mpsc::channel();
-        for _ in 0..threads + 2 {
+        for _ in 0..pairs(threads) {
             // Cannot fail: the receiver lives in this function.
             free_sender.send(self.buffers.lend()).ok();
         }
@@ -179,7 +179,10 @@ impl Encoder<'_> {
                     receive(Encoded::Begin(layer))?;
                 }
                 Message::Piece(buffers) => {
-                    blob.update(&buffers.packed);
+                    // Uncompressed, the blob is the tar, whose digest is known at its end.
+                    if self.compression != Compression::None {
+                        blob.update(&buffers.packed);
+                    }
                     receive(Encoded::Bytes(&buffers.packed))?;
                     (self.events)(Event::Encoded {
                         tar_bytes: buffers.plain.len() as u64,
@@ -193,11 +196,18 @@ impl Encoder<'_> {
                     tar_size_bytes,
                 } => {
                     let blob = std::mem::take(&mut blob);
+                    let (digest, size_bytes) = match self.compression {
+                        Compression::None => (diff_id.0, tar_size_bytes),
+                        Compression::Gzip | Compression::Zstd => {
+                            let size_bytes = blob.size_bytes();
+                            (blob.finish(), size_bytes)
+                        }
+                    };
                     let digests = LayerDigests {
                         diff_id,
                         tar_size_bytes,
-                        size_bytes: blob.size_bytes(),
-                        digest: blob.finish(),
+                        digest,
+                        size_bytes,
                     };
                     receive(Encoded::End(layer, digests))?;
                     ended += 1;
@@ -206,6 +216,16 @@ impl Encoder<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// How many pairs of buffers go round: one for the reader, one for the receiver, and one for each thread that compresses. A single thread is kept busy by two,
+/// since others are quicker than it: while it is at one, the other is handed on and read anew. Several layers that are made at once by a thread each would else take
+/// half as much memory again.
+const fn pairs(threads: usize) -> usize {
+    match threads {
+        0 | 1 => 2,
+        _ => threads + 2,
     }
 }
 

@@ -66,6 +66,24 @@ impl Memo {
         })
     }
 
+    /// Returns what the layer becomes with `compression`: as [`find`](Self::find), and uncompressed also where it was only made with another one, since it is its tar then.
+    pub(crate) fn foretell(
+        &self,
+        recipe: RecipeDigest,
+        compression: Compression,
+    ) -> Option<LayerDigests> {
+        if compression != Compression::None {
+            return self.find(recipe, compression);
+        }
+        let (diff_id, tar_size_bytes) = self.find_tar(recipe)?;
+        Some(LayerDigests {
+            diff_id,
+            tar_size_bytes,
+            digest: diff_id.0,
+            size_bytes: tar_size_bytes,
+        })
+    }
+
     /// Returns the diff id of the layer, with whatever compression it was made.
     pub(crate) fn find_diff_id(&self, recipe: RecipeDigest) -> Option<DiffId> {
         Some(self.find_tar(recipe)?.0)
@@ -186,6 +204,11 @@ mod tests {
         assert_eq!(memo.find(recipe, Compression::Gzip), Some(digests()));
         assert_eq!(memo.find(recipe, Compression::Zstd), None);
         assert_eq!(memo.find_diff_id(recipe), Some(digests().diff_id));
+        assert_eq!(memo.find(recipe, Compression::None), None);
+        assert_eq!(memo.foretell(recipe, Compression::Zstd), None);
+        let plain = memo.foretell(recipe, Compression::None).unwrap();
+        assert_eq!(plain.digest, digests().diff_id.0);
+        assert_eq!(plain.size_bytes, digests().tar_size_bytes);
     }
 
     #[test]

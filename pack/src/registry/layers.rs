@@ -23,7 +23,7 @@ use crate::{
     layer::{Encoded, Encoder, LayerDigests},
 };
 
-/// Pairs of buffers that making layers may take; for each layer there are two more than threads.
+/// Pairs of buffers that making layers may take; for each layer there are at most two more than threads.
 const PAIRS: usize = 9;
 /// Questions to a registry at the same time; they cost nothing but their way.
 const QUESTIONS: usize = 8;

@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Layers that are made at once: each takes three pairs of buffers.
+/// Layers that are made at once: each takes two pairs of buffers.
 const LAYERS: usize = 12;
 /// Layers of one address at once: what podman and docker ask for at the same time.
 const OF_ONE: usize = 6;
