@@ -46,6 +46,20 @@ impl TestEnv {
         self.podman(&["load", "-q", "-i", archive]).expect_success();
     }
 
+    /// `pith pack … --load podman`, to be started: podman is the one of whoever runs the tests, with the images of theirs.
+    #[must_use]
+    pub fn pack_into_podman(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(&[&["pack"], arguments, &["--load", "podman"]].concat());
+        // Where podman keeps images.
+        for variable in ["HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"] {
+            if let Some(value) = std::env::var_os(variable) {
+                command.env(variable, value);
+            }
+        }
+        command.env("PITH_CACHE", "");
+        command
+    }
+
     /// `podman run --rm` with options, an image and its arguments, to be started.
     #[must_use]
     pub fn podman_run_command(&self, arguments: &[&str]) -> Command {

@@ -62,7 +62,7 @@ pub(crate) struct PackArgs {
     registry: RegistryArgs,
     #[command(flatten)]
     attest: AttestArgs,
-    /// Hand it to podman or docker through a pipe, without a file; may be repeated
+    /// Hand it to podman or docker, without a file; may be repeated
     #[arg(long = "load", value_name = "ENGINE")]
     engines: Vec<Engine>,
     /// The name and tag of the image; the first target's name and `latest` by default
@@ -300,7 +300,7 @@ fn deliver(
     }
     let mut loaded = Vec::with_capacity(args.engines.len());
     for engine in &args.engines {
-        loaded.push(load(*engine, image)?);
+        loaded.push(load(*engine, image, context)?);
     }
     if let (Some(path), None) = (&args.sbom, args.sbom_format) {
         image.write_sbom(&context.directory().join(path))?;

@@ -19,10 +19,13 @@
 //! This is the OCI distribution specification 1.1, whose words for errors the refusals use. Clients log in with a token as the password, whatever the name, or as
 //! a bearer.
 //!
+//! [`Image::serve_while`](crate::Image::serve_while) is a small one of these for a single image that is at hand, while a program of this machine takes it.
+//!
 //! **Invariant.** No layer that is made here is answered whole whose bytes have not the digest that was asked for: the last piece goes out when the digest of all
 //! of them is right. What is pushed is hashed when it comes, and sent as it lies on the disk; clients hash it again. What clients can make the server keep has
 //! limits: layers that are made, questions that wait for a build, uploads, and what is listed about one manifest.
 
+mod answers;
 mod depot;
 mod depot_error;
 mod document;
@@ -30,7 +33,10 @@ mod facts;
 mod images;
 mod layer;
 mod layer_turns;
+mod loopback;
+mod one_image;
 mod packed;
+mod part;
 mod refusal;
 mod route;
 mod service;
@@ -40,6 +46,7 @@ mod upload;
 
 pub use depot::Depot;
 pub use depot_error::DepotError;
+pub use loopback::{Loopback, LoopbackError};
 pub use refusal::RegistryRefusal;
 pub use service::{RegistryService, RegistryServiceOptions};
 pub use source::{ImageSource, Offer, SourceError};

@@ -129,6 +129,14 @@ impl RegistryRefusal {
         }
     }
 
+    /// Returns after how many seconds the same request makes sense again.
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Denied(denied) => denied.retry_after(),
+            _ => None,
+        }
+    }
+
     /// Returns the body: what a client may know. What the trouble of the directory is stays here: it names files of this machine.
     pub(super) fn body(&self) -> Vec<u8> {
         let message = match self {

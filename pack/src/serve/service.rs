@@ -6,18 +6,18 @@ use bytes::Bytes;
 use hyper::{
     Method, StatusCode,
     body::Incoming,
-    header::{
-        ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LINK, ORIGIN, RANGE, WWW_AUTHENTICATE,
-    },
+    header::{CONTENT_TYPE, HeaderName, LINK, ORIGIN, RANGE},
 };
 use serde_json::{Value, json};
 use store::{
-    net::chain,
     serve::{self, Body, Denied, Gate, GateOptions, Question, Reply, Service, blocking, cut},
     trust::SecretKey,
 };
 
 use super::{
+    answers::{
+        blob_reply, explain, json_reply, manifest_reply, no_blob, no_manifest, refused, versioned,
+    },
     depot::Depot,
     document::Document,
     facts::facts_of,
@@ -32,8 +32,6 @@ use super::{
 };
 use crate::oci::media_type;
 
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
 /// Bytes of a manifest at most: what the specification asks for.
@@ -134,9 +132,7 @@ impl RegistryService {
     ) -> Result<Reply, RegistryRefusal> {
         let service = Arc::clone(self);
         let document = blocking(move || service.find_manifest(&name, &reference)).await?;
-        let mut reply = json_reply(&document.media_type, document.bytes);
-        content_digest(&mut reply, &document.digest);
-        Ok(reply)
+        Ok(manifest_reply(&document))
     }
 
     /// Blocks.
@@ -220,13 +216,7 @@ impl RegistryService {
         } else {
             serve::whole(Bytes::new())
         };
-        let mut reply = serve::ranged(body, part.as_ref(), size);
-        content_digest(&mut reply, &digest);
-        serve::set(
-            &mut reply,
-            CACHE_CONTROL,
-            "public, max-age=31536000, immutable",
-        );
+        let reply = blob_reply(body, part.as_ref(), size, &digest);
         if is_sent {
             self.gate.count_sent(length);
         }
@@ -241,10 +231,7 @@ impl RegistryService {
         range: Option<&str>,
         is_sent: bool,
     ) -> Result<Found, RegistryRefusal> {
-        let absent = || RegistryRefusal::NoBlob {
-            name: name.to_owned(),
-            digest: digest.to_string(),
-        };
+        let absent = || no_blob(name, digest);
         if let Some(depot) = &self.depot
             && let Some((file, size)) = depot.open_blob(name, digest)?
         {
@@ -465,10 +452,7 @@ impl RegistryService {
             let was_there = depot(&service)?.forget_blob(&name, &digest)?;
             was_there
                 .then_some(())
-                .ok_or_else(|| RegistryRefusal::NoBlob {
-                    name,
-                    digest: digest.to_string(),
-                })
+                .ok_or_else(|| no_blob(&name, &digest))
         })
         .await?;
         Ok(serve::empty(StatusCode::ACCEPTED))
@@ -497,40 +481,20 @@ impl Service for RegistryService {
             return Err(Denied::Scope.into());
         }
         let mut reply = self.route(&question, body).await?;
-        serve::set(&mut reply, API_VERSION, "registry/2.0");
+        versioned(&mut reply);
         Ok(reply)
     }
 
     fn refuse(&self, refusal: &RegistryRefusal) -> Reply {
-        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let mut reply = json_reply("application/json", refusal.body());
-        *reply.status_mut() = status;
-        serve::set(&mut reply, API_VERSION, "registry/2.0");
-        match refusal {
-            RegistryRefusal::Denied(Denied::NoToken | Denied::WrongToken) => {
-                serve::set(
-                    &mut reply,
-                    WWW_AUTHENTICATE,
-                    "Basic realm=\"pith registry\"",
-                );
-            }
-            RegistryRefusal::Method | RegistryRefusal::NoPush => {
-                serve::set(&mut reply, ALLOW, "GET, HEAD");
-            }
-            _ => {}
-        }
-        reply
+        refused(refusal)
     }
 
     fn retry_after(refusal: &RegistryRefusal) -> Option<u64> {
-        match refusal {
-            RegistryRefusal::Denied(denied) => denied.retry_after(),
-            _ => None,
-        }
+        refusal.retry_after()
     }
 
     fn explain(refusal: &RegistryRefusal) -> String {
-        chain(refusal).replace('\n', " ")
+        explain(refusal)
     }
 }
 
@@ -546,23 +510,4 @@ fn is_asked_by_pushers(question: &Question) -> bool {
 /// The directory of what is pushed, where there is one.
 pub(super) fn depot(service: &RegistryService) -> Result<&Depot, RegistryRefusal> {
     service.depot.as_ref().ok_or(RegistryRefusal::NoPush)
-}
-
-pub(super) fn content_digest(reply: &mut Reply, digest: &AnyDigest) {
-    serve::set_value(reply, CONTENT_DIGEST, &digest.to_string());
-}
-
-fn no_manifest(name: &str, reference: &Reference) -> RegistryRefusal {
-    RegistryRefusal::NoManifest {
-        name: name.to_owned(),
-        reference: reference.to_string(),
-    }
-}
-
-fn json_reply(media_type: &str, bytes: Vec<u8>) -> Reply {
-    let length = bytes.len() as u64;
-    let mut reply = serve::bytes(serve::whole(bytes.into()), length);
-    serve::set_value(&mut reply, CONTENT_TYPE, media_type);
-    serve::set(&mut reply, CACHE_CONTROL, "no-cache");
-    reply
 }

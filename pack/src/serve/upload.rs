@@ -11,10 +11,11 @@ use hyper::{
 use store::serve::{self, Question, Reply, Service as _, blocking};
 
 use super::{
+    answers::content_digest,
     depot::OpenUpload,
     refusal::RegistryRefusal,
     route::{AnyDigest, is_name, parameter},
-    service::{RegistryService, content_digest, depot},
+    service::{RegistryService, depot},
 };
 
 /// Says what an upload is called.

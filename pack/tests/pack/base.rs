@@ -11,7 +11,10 @@ use pack::{
 use serde_json::{Value, json};
 use store::{PathInfo, StorePath};
 
-use crate::fixture::{Fixture, TestResult, list_tar, unchecked};
+use crate::{
+    fixture::{Fixture, TestResult, list_tar, unchecked},
+    loopback::pull,
+};
 
 /// What an entry of a layer is.
 #[derive(Clone, Copy)]
@@ -404,6 +407,21 @@ fn what_has_no_place_on_the_base_is_refused() -> TestResult {
     arm.platform = "linux/arm64".parse()?;
     assert!(failed(&arm, Format::Oci).starts_with("cannot use the base image"));
     assert_eq!(fixture.left_overs()?, Vec::<std::path::PathBuf>::new());
+    Ok(())
+}
+
+#[test]
+fn a_base_is_served_as_it_is_below_its_image() -> TestResult {
+    let fixture = Fixture::new()?;
+    let place = fixture.place("base");
+    let digests = write_base(&place, LAYERS, &config())?;
+    let existing = ExistingImage::open(&place, None)?;
+    let spec = fixture.spec();
+    let base = Base::load(&existing, &spec.platform)?;
+    let roots = [fixture.hello.path.clone()];
+    let image = Image::on_base(&fixture.store, &roots, &spec, &unchecked(), &|_| (), base)?;
+    let (digest, below) = image.serve_while(pull)??;
+    assert_eq!((digest, below), (image.manifest_digest()?, digests));
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 
 use std::{
     error::Error,
-    fs::File,
-    io::Read,
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -104,6 +105,13 @@ impl Fixture {
     /// Returns how many bytes of tar were made since the last call.
     pub(crate) fn take_encoded(&self) -> u64 {
         self.encoded.swap(0, Ordering::Relaxed)
+    }
+
+    /// Removes a file of `hello` from the store.
+    pub(crate) fn damage_hello(&self) -> io::Result<()> {
+        let share = self.store.real_path(&self.hello.path).join("share");
+        fs::set_permissions(&share, fs::Permissions::from_mode(0o755))?;
+        fs::remove_file(share.join("text"))
     }
 
     /// Names that are left beside the outputs.

@@ -9,6 +9,7 @@ mod existing;
 mod fixture;
 mod golden;
 mod large;
+mod loopback;
 mod outputs;
 mod plan;
 mod platforms;

@@ -217,17 +217,7 @@ fn a_failure_leaves_the_old_archive_and_nothing_else() -> TestResult {
     let fixture = Fixture::new()?;
     let archive = fixture.place("hello.tar");
     fs::write(&archive, "old")?;
-    let text = fixture
-        .store
-        .real_path(&fixture.hello.path)
-        .join("share/text");
-    fs::remove_file(&text).or_else(|_| {
-        fs::set_permissions(
-            text.parent().expect("share"),
-            fs::Permissions::from_mode(0o755),
-        )?;
-        fs::remove_file(&text)
-    })?;
+    fixture.damage_hello()?;
     for format in [Format::Archive, Format::Tar] {
         let error = fixture
             .pack_hello(format, &archive)

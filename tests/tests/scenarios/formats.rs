@@ -55,27 +55,13 @@ fn make_removable(env: &TestEnv, name: &str) {
 }
 
 #[test]
-fn podman_takes_images_from_a_pipe_and_keeps_health_checks_of_dockers_manifests() {
+fn podman_takes_images_without_a_file_and_keeps_health_checks_of_dockers_manifests() {
     let env = TestEnv::with_shared_store();
     env.write("project/pith.star", CHECKED);
     let name = "pith-test-checked";
     let check = |manifest_type: &str| {
-        let mut command = env.command(&[
-            "pack",
-            name,
-            "--load",
-            "podman",
-            "--json",
-            "--manifest-type",
-            manifest_type,
-        ]);
-        // Where podman keeps images.
-        for variable in ["HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"] {
-            if let Some(value) = std::env::var_os(variable) {
-                command.env(variable, value);
-            }
-        }
-        command.env("PITH_CACHE", "");
+        let arguments = [name, "--json", "--manifest-type", manifest_type];
+        let mut command = env.pack_into_podman(&arguments);
         let _turn = PodmanTurn::take();
         let report = run(&mut command).expect_success().json();
         assert_eq!(report["loaded"][0]["engine"], "podman");
