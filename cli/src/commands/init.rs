@@ -186,7 +186,7 @@ fn make_lock(kind: Kind) -> Option<&'static str> {
         Kind::Go => Some("`go mod tidy` makes it"),
         Kind::Node => Some("`npm install --package-lock-only` makes it"),
         Kind::Python => Some(
-            "`uv lock` makes one; from a requirements.txt, `uv pip compile requirements.txt -o pylock.toml` does",
+            "`uv lock` makes one; from a requirements.txt, `uv pip compile requirements.txt -o pylock.toml` does; for a member of a workspace, `uv export --no-emit-workspace --format pylock.toml --package NAME -o pylock.toml`",
         ),
         Kind::Cmake | Kind::Meson | Kind::Make => None,
     }
