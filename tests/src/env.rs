@@ -11,9 +11,32 @@ use tempfile::TempDir;
 /// A place for one scenario.
 #[derive(Debug)]
 pub struct TestEnv {
-    directory: TempDir,
+    directory: Place,
     store: PathBuf,
     user: Option<u32>,
+}
+
+/// A temporary directory with a store in it, whose directories an ordinary user has to make writable before they can be removed.
+#[derive(Debug)]
+struct Place(TempDir);
+
+impl Place {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What cannot be removed stays in the system's temporary directory; no test depends on it.
+        let Ok(entries) = fs::read_dir(self.path()) else {
+            return;
+        };
+        let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        for entry in entries.flatten().filter(is_directory) {
+            let _writable: std::io::Result<()> = store::testing::make_writable(&entry.path());
+        }
+    }
 }
 
 /// How a command ended and what it said.
@@ -124,7 +147,7 @@ impl TestEnv {
         }
         let store = directory.path().join("pith");
         let env = Self {
-            directory,
+            directory: Place(directory),
             store,
             user: None,
         };

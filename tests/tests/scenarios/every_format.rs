@@ -137,7 +137,11 @@ fn utf8(path: &Path) -> &str {
 #[test]
 fn nginx_reads_its_configuration_in_every_format() {
     let env = TestEnv::with_shared_store();
-    env.write("project/pith.star", NGINX_IMAGE);
+    // One of the formats has the machine's /tmp, where other users run this too.
+    let own = format!("/tmp/pith-test-nginx-{}.pid", std::process::id());
+    // In the bundle of an ordinary user it is root, and there is nobody else to give its directories to.
+    let image = NGINX_IMAGE.replace("pid /tmp/nginx.pid;", &format!("user root;\\npid {own};"));
+    env.write("project/pith.star", &image);
     let program = [
         "/bin/nginx",
         "-T",
@@ -149,6 +153,7 @@ fn nginx_reads_its_configuration_in_every_format() {
     ];
     let mut answers = answers(&env, NGINX, &program, &[]);
     answers.extend(bundles(&env, NGINX));
+    fs::remove_file(own).expect("nginx has left it there");
     assert!(answers.len() >= 8, "{answers:?}");
     for (format, answer) in answers {
         assert!(
