@@ -109,3 +109,16 @@ pub(crate) enum Command {
     Profile(commands::profile::ProfileArgs),
     Completions(commands::completions::CompletionsArgs),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn no_command_has_two_arguments_of_one_name() {
+        // Building a command line looks at one command; this looks at all.
+        Cli::command().debug_assert();
+    }
+}

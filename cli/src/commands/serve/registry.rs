@@ -52,8 +52,8 @@ pub(super) struct RegistryArgs {
     )]
     compression: Compression,
     /// Sign images and what is attached to them with the secret key in FILE, so that `pith image verify --key` and `cosign verify` can tell whose they are
-    #[arg(long = "attest-key", value_name = "FILE", requires = "registry")]
-    key: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "registry")]
+    attest_key: Option<PathBuf>,
 }
 
 /// Whoever reaches the registry could replace what is in it.
@@ -111,7 +111,7 @@ fn options(
 ) -> Result<RegistryServiceOptions, CommandError> {
     let depot = args.allow_push.as_ref();
     let depot = depot.map(|directory| Depot::open(&context.directory().join(directory)));
-    let key = args.key.as_ref();
+    let key = args.attest_key.as_ref();
     let key = key.map(|file| read_secret(&context.directory().join(file)));
     let is_open = listen.tokens.is_none();
     Ok(RegistryServiceOptions {
