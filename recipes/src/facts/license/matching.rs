@@ -21,6 +21,8 @@ const TURNS: &[&str] = &[
     "alternative",
     "dual",
     "dually",
+    // As libgcc had it before its exception had a name: "unlimited permission to link".
+    "unlimited",
 ];
 /// The share of sequences of words that two texts must have in common to be called similar, in hundredths.
 const SIMILAR_PERCENT: usize = 70;

@@ -92,6 +92,14 @@ fn words_that_turn_a_header_leave_it_to_people() {
         (only.0.as_str(), only.2),
         ("GPL-2.0-or-later", Class::Approximate)
     );
+    // The words of libgcc before its exception was in the header.
+    let libgcc = "In addition to the permissions in the GNU General Public License, the Free Software Foundation gives you unlimited \
+                  permission to link the compiled version of this file into combinations with other programs.";
+    let [only] = found(&format!("{GPL2_HEADER}{libgcc}")).try_into().unwrap();
+    assert_eq!(
+        (only.0.as_str(), only.2),
+        ("GPL-2.0-or-later", Class::Approximate)
+    );
     let text = format!("Alternatively, the GPL:\n{GPL2_HEADER}{MIT}");
     let classes: Vec<Class> = found(&text).into_iter().map(|one| one.2).collect();
     assert_eq!(classes, [Class::Approximate; 2]);
