@@ -25,7 +25,7 @@ name_components() {
     local version purl
     version=$(go env GOVERSION)
     {
-        printf '{"name":"go-std","version":"%s","purl":"pkg:golang/std@%s","license":"%s","digest":"%s"}\n' \
+        printf '{"name":"go-std","version":"%s","purl":"pkg:golang/std@%s","license":"%s","homepage":"https://go.dev/","digest":"%s"}\n' \
             "${version#go}" "${version#go}" "$go_std_license" "sha256:$go_sha256"
         # A module that another one replaces is told by a line `=>` of its own.
         go version -m "$@" | awk -F '\t' '
