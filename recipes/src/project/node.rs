@@ -1,7 +1,5 @@
 //! Node apps: what `package.json` and the files beside it say.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use super::container::{Container, Started};
@@ -137,38 +135,34 @@ fn with_build(
         .filter_map(|words| scripts.called_by(words))
         .filter(|script| !CHECKS.iter().any(|check| script.starts_with(check)))
         .collect();
-    let commands: Vec<&str> = ran
-        .iter()
-        .filter_map(|script| scripts.text(script))
-        .collect();
-    let build = if let (Some(first), false) = (ran.first(), commands.is_empty()) {
-        facts.notes.push(match ran.len() {
-            1 => format!("the script `{first}` builds it, by {}", container.file),
-            _ => format!(
-                "the scripts `{}` build it, by {}",
-                ran.join("`, `"),
-                container.file
-            ),
-        });
-        Some(Cow::Owned(commands.join(" && ")))
-    } else if files.text(main)?.is_none() {
-        scripts.text("build").map(Cow::Borrowed)
-    } else {
-        if let Some(build) = scripts.text("build") {
+    let build = match (ran.as_slice(), scripts.text("build")) {
+        ([], None) => return Ok(facts),
+        ([], Some(build)) if files.text(main)?.is_some() => {
             facts.notes.push(format!(
                 "the script `build` is not run, as {main} is there; `build = {}` runs it",
                 quoted(build)
             ));
+            return Ok(facts);
         }
-        None
-    };
-    if let Some(build) = build {
-        if ran.is_empty() {
+        ([], Some(build)) => {
             facts.notes.push(format!(
                 "{main} is not there, so the script `build` has to make it"
             ));
+            build.to_owned()
         }
-        facts.arguments.push(("build", quoted(&build)));
-    }
+        (ran, _) => {
+            facts.notes.push(match ran {
+                [one] => format!("the script `{one}` builds it, by {}", container.file),
+                _ => format!(
+                    "the scripts `{}` build it, by {}",
+                    ran.join("`, `"),
+                    container.file
+                ),
+            });
+            let commands = ran.iter().filter_map(|script| scripts.text(script));
+            commands.collect::<Vec<_>>().join(" && ")
+        }
+    };
+    facts.arguments.push(("build", quoted(&build)));
     Ok(facts)
 }
