@@ -14,7 +14,7 @@ use super::{
     document::Document,
     part::{Pieces, body_of, pieces},
     refusal::RegistryRefusal,
-    route::{AnyDigest, NoRoute, Reference, Route},
+    route::{AnyDigest, Reference, Route},
 };
 use crate::{
     image::Assembled,
@@ -48,12 +48,7 @@ impl Asked {
 
 impl OneImage {
     fn route(&self, question: &Question) -> Result<Reply, RegistryRefusal> {
-        let route = Route::parse(&question.path).map_err(|error| match error {
-            NoRoute::Unknown => RegistryRefusal::Path,
-            NoRoute::Name => RegistryRefusal::Name,
-            NoRoute::Reference => RegistryRefusal::Tag,
-            NoRoute::Digest => RegistryRefusal::Digest,
-        })?;
+        let route = Route::parse(&question.path)?;
         match route {
             Route::Base => Ok(json_reply("application/json", b"{}".to_vec())),
             Route::Manifest(name, reference) => self.manifest(&name, &reference),

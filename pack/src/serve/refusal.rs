@@ -2,7 +2,7 @@
 
 use store::{net::chain, serve::Denied};
 
-use super::{depot_error::DepotError, source::SourceError};
+use super::{depot_error::DepotError, route::NoRoute, source::SourceError};
 
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +85,17 @@ pub enum RegistryRefusal {
     /// The directory of what was pushed failed.
     #[error("the registry's directory failed")]
     Depot(#[from] DepotError),
+}
+
+impl From<NoRoute> for RegistryRefusal {
+    fn from(error: NoRoute) -> Self {
+        match error {
+            NoRoute::Unknown => Self::Path,
+            NoRoute::Name => Self::Name,
+            NoRoute::Reference => Self::Tag,
+            NoRoute::Digest => Self::Digest,
+        }
+    }
 }
 
 impl RegistryRefusal {

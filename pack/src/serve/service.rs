@@ -26,7 +26,7 @@ use super::{
     layer_turns::LayerTurns,
     packed::{Blob, Packed},
     refusal::RegistryRefusal,
-    route::{Algorithm, AnyDigest, NoRoute, Reference, Route, parameter},
+    route::{Algorithm, AnyDigest, Reference, Route, parameter},
     source::{ImageSource, SourceError},
     upload::created,
 };
@@ -83,12 +83,7 @@ impl RegistryService {
         question: &Question,
         body: &mut Option<Incoming>,
     ) -> Result<Reply, RegistryRefusal> {
-        let route = Route::parse(&question.path).map_err(|error| match error {
-            NoRoute::Unknown => RegistryRefusal::Path,
-            NoRoute::Name => RegistryRefusal::Name,
-            NoRoute::Reference => RegistryRefusal::Tag,
-            NoRoute::Digest => RegistryRefusal::Digest,
-        })?;
+        let route = Route::parse(&question.path)?;
         if question.is_read() {
             return self.read(route, question).await;
         }
