@@ -1,12 +1,10 @@
 //! The lint on recipes: the collection keeps every rule, and each rule is broken by something.
 
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::{TestResult, World};
 use recipes::lang::{Collection, Evaluator, Package, Problem};
 use recipes::lint::{Finding, RecipeText, Severity, check_recipe};
-use support::{TestResult, World};
 
 /// What is wrong with a package that its recipe does not accept.
 fn lint(evaluator: &Evaluator, package: &Package) -> Vec<Finding> {

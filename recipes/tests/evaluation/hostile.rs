@@ -1,10 +1,8 @@
 //! Recipes that try to exhaust or crash the evaluator, with the bounds that users have.
 
-mod support;
-
+use crate::support::{TestResult, World};
 use proptest::prelude::*;
 use recipes::lang::{Collection, Evaluator, Problem};
-use support::{TestResult, World};
 
 /// Returns how the evaluation of `text` ended: `None` if it has a value.
 fn outcome(text: &str) -> Result<Option<String>, Box<dyn std::error::Error>> {

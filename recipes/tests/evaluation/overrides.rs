@@ -1,14 +1,12 @@
 //! `override`, `extend`, `rewrite` and a project's `overrides`: one package is made otherwise, and everything above follows.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::support::{TestResult, World, assert_reads};
 use recipes::lang::{Collection, Evaluator, Project};
 use recipes::model::{Builder, Derivation};
 use snapbox::str;
-use support::{TestResult, World, assert_reads};
 
 const HELPER: &str = r#"
 def build(name, version = "1", deps = [], patches = [], flags = {}, outputs = ["out"]):

@@ -46,7 +46,7 @@ fn child(role: &str, root: &Path, path: &StorePath) -> io::Result<Child> {
 fn start(mut command: Command, role: &str, root: &Path, path: &StorePath) -> io::Result<Child> {
     command
         .arg(env::current_exe()?)
-        .args(["--exact", "role", "--nocapture"])
+        .args(["--exact", "read_only::role", "--nocapture"])
         .env(ROLE, role)
         .env(ROOT, root)
         .env(PATH, path.to_string())

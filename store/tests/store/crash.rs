@@ -26,7 +26,7 @@ const NONE: Vec<String> = Vec::new();
 /// Runs this test program again as another process, which does what `role` says; see [`role`].
 fn child(role: &str, root: &Path) -> io::Result<Child> {
     Command::new(env::current_exe()?)
-        .args(["--exact", "role", "--nocapture"])
+        .args(["--exact", "crash::role", "--nocapture"])
         .env(ROLE, role)
         .env(ROOT, root)
         .stdin(Stdio::piped())

@@ -1,11 +1,9 @@
 //! What a recipe may read of its project, and what a user reads when that cannot be used: exact texts.
 
-mod support;
-
 use std::os::unix::fs::symlink;
 
+use crate::support::{TestResult, World, assert_reads};
 use snapbox::str;
-use support::{TestResult, World, assert_reads};
 
 /// Returns what a user reads when this `pith.star`, beside these files, cannot be evaluated.
 fn error_of(text: &str, files: &[(&str, &str)]) -> Result<String, Box<dyn std::error::Error>> {

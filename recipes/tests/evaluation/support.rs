@@ -1,8 +1,5 @@
 //! A collection and a project of a few lines, in a temporary directory.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
-#![allow(clippy::allow_attributes, reason = "each test binary uses its part")]
-
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;

@@ -1,14 +1,12 @@
 //! Files, packages and projects: what is found, what is not, and what a user reads then.
 
-mod support;
-
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{TestResult, World, assert_reads, error_with};
 use recipes::lang::{Collection, Evaluator, Event};
 use recipes::model::{Builder, Platform, Port, Protocol, Source};
 use snapbox::str;
-use support::{TestResult, World, assert_reads, error_with};
 
 /// A recipe of a package with one output.
 fn recipe(name: &str, before: &str) -> String {

@@ -35,7 +35,7 @@ fn on_small_disk(role: &str, options: &str) -> TestResult {
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", MOUNT])
         .arg(options)
         .arg(env::current_exe()?)
-        .args(["--exact", "role", "--nocapture"])
+        .args(["--exact", "space::role", "--nocapture"])
         .env(ROLE, role)
         .env(ROOT, directory.path())
         .output()?;

@@ -1,13 +1,11 @@
 //! What the three digests of a derivation depend on, and what they do not.
 
-mod support;
-
 use std::error::Error;
 use std::sync::Arc;
 
+use crate::support::{TestResult, World};
 use recipes::model::{Derivation, LocalSource, OutputRef, ResolveError, ResolvedDerivation};
 use store::{ObjectId, PlanDigest, StorePath};
-use support::{TestResult, World};
 
 const ZLIB: &str = r#"
 src = fetch(urls = ["https://example.org/zlib-1.tar.gz"], sha256 = "SHA256")

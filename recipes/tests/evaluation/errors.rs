@@ -1,9 +1,7 @@
 //! What a user reads about each thing that can be wrong with one recipe: exact texts.
 
-mod support;
-
+use crate::support::{TestResult, assert_reads, error_of, error_with};
 use snapbox::str;
-use support::{TestResult, assert_reads, error_of, error_with};
 
 #[test]
 fn syntax_error_shows_where_the_parser_stopped() -> TestResult {
