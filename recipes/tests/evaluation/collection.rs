@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
+use std::fs;
 use std::sync::Arc;
 
 use recipes::lang::{Collection, Evaluator, Package};
@@ -147,5 +148,53 @@ fn results_run_with_the_libc_that_they_are_linked_against() -> TestResult {
             "{run_time} and {build_time}"
         );
     }
+    Ok(())
+}
+
+/// The names of what an app in Python is built with, whose manifest has these lines.
+fn inputs_of_an_app(manifest: &str) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let directory = tempfile::tempdir()?;
+    let place = directory.path();
+    fs::write(place.join("main.py"), "print(1)\n")?;
+    fs::write(place.join("pyproject.toml"), manifest)?;
+    fs::write(
+        place.join("pith.star"),
+        "load(\"//lib/python.star\", \"python_app\")\n\
+         app = python_app(name = \"app\", src = source(\".\"), main = \"main.py\")\n",
+    )?;
+    let project = Evaluator::new(Collection::embedded(), None).evaluate_project(place)?;
+    let app = project.packages.first().ok_or("there is an app")?;
+    let inputs = app.derivation.inputs().iter();
+    Ok(inputs
+        .map(|input| input.derivation().name().to_string())
+        .collect())
+}
+
+#[test]
+fn an_app_gets_the_oldest_python_that_it_runs_with() -> TestResult {
+    for (manifest, expected) in [
+        ("[project]\nname = \"app\"\n", "python3-3.11.2"),
+        ("[project]\nrequires-python = \">=3.9\"\n", "python3-3.11.2"),
+        (
+            "[project]\nrequires-python = \">=3.12\"\n",
+            "python313-3.13.5",
+        ),
+        (
+            "[tool.poetry.dependencies]\npython = \"^3.12\"\n",
+            "python313-3.13.5",
+        ),
+    ] {
+        let inputs = inputs_of_an_app(manifest)?;
+        let pythons: Vec<&String> = inputs
+            .iter()
+            .filter(|name| name.starts_with("python3"))
+            .collect();
+        assert_eq!(pythons, [expected], "{manifest}");
+    }
+    let error = inputs_of_an_app("[project]\nrequires-python = \">=3.99\"\n").err();
+    let error = error.map(|error| error.to_string()).unwrap_or_default();
+    let expected =
+        "pyproject.toml:2: the app asks for Python `>=3.99`, and there are 3.11.2 and 3.13.5";
+    assert!(error.contains(expected), "{error}");
     Ok(())
 }

@@ -198,6 +198,38 @@ fn a_python_app_with_compiled_wheels_is_packed_as_it_lies_there() {
     env.pith(&audit).expect_success();
 }
 
+/// Compiles another Python, which takes minutes: only in full runs.
+#[test]
+fn a_python_app_that_wants_a_newer_python_is_run_by_one() {
+    if !is_full() {
+        return;
+    }
+    let env = TestEnv::with_shared_store();
+    env.copy_app("python");
+    edit(
+        &env,
+        "pyproject.toml",
+        "requires-python = \">=3.11,<3.13\"",
+        "requires-python = \">=3.12\"",
+    );
+    // An image of its own: other scenarios load theirs.
+    edit(
+        &env,
+        "pyproject.toml",
+        "name = \"means\"",
+        "name = \"newer-means\"",
+    );
+    edit(
+        &env,
+        "means/cli.py",
+        "print(numpy.__version__)",
+        "import sys; print(sys.version_info[:2], numpy.__version__)",
+    );
+    init(&env);
+    let said = pack_and_run(&env, "newer-means", &["--once"]).expect_success();
+    assert_eq!(said.stdout, "mean 3.0 of 5691368f\n(3, 13) 2.2.1\n");
+}
+
 #[test]
 fn an_app_is_started_as_its_dockerfile_says() {
     if !is_full() {

@@ -12,7 +12,9 @@ use super::lock::{alloc_line, hexadecimal, lock_file, parsed, record};
 use super::read::project_file;
 use crate::lang::context::FileContext;
 use crate::lang::fields::Fields;
-use crate::lang::locks::{NpmPackage, PythonPackage, Target, npm_lock, python_lock};
+use crate::lang::locks::{
+    NpmPackage, PythonPackage, Target, npm_lock, python_lock, python_version,
+};
 use crate::model::Platform;
 
 #[starlark_module]
@@ -61,6 +63,23 @@ pub(super) fn register(builder: &mut GlobalsBuilder) {
         let heap = eval.heap();
         let packages: Vec<Value<'v>> = packages.map(|entry| python_record(heap, entry)).collect();
         Ok(heap.alloc(packages))
+    }
+
+    /// The first of `versions` that a manifest or lock file of Python allows; `None` where it does not say, or is not there.
+    fn python_version<'v>(
+        #[starlark(args)] args: UnpackTuple<Value<'v>>,
+        #[starlark(kwargs)] kwargs: SmallMap<&str, Value<'v>>,
+        eval: &mut Evaluator<'v, '_, '_>,
+    ) -> starlark::Result<Value<'v>> {
+        const FIELDS: &[&str] = &["src", "path", "versions"];
+        let fields = Fields::new("lock.python_version", FIELDS, 2, &args.items, kwargs)?;
+        let versions = fields.required("versions")?.strings()?;
+        let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
+        let Some(file) = project_file(&fields)?.file() else {
+            return Ok(Value::new_none());
+        };
+        let version = parsed(python_version(&file.shown, &file.text, &versions))?;
+        Ok(optional(eval.heap(), version.map(str::to_owned)))
     }
 }
 

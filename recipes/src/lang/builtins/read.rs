@@ -63,6 +63,11 @@ impl Found {
         }
     }
 
+    /// Returns the file, if there is one.
+    pub(super) fn file(self) -> Option<ProjectFile> {
+        self.file
+    }
+
     /// Returns the file's text, if there is one.
     pub(super) fn text(self) -> Option<String> {
         self.file.map(|file| file.text)

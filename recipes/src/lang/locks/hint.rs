@@ -26,6 +26,9 @@ impl LockError {
             LockProblem::NoWheel { .. } => {
                 "only wheels can be used; the release has none for this platform, or is for another Python"
             }
+            LockProblem::NoPython { .. } => {
+                "`python = package(\"python313\")` as an argument of `python_app` takes that one all the same"
+            }
             LockProblem::Registry { .. } => {
                 "keep the dependency's files in the project and depend on their path"
             }

@@ -18,7 +18,7 @@ pub(super) use go::{check_vendored, go_mod};
 pub(super) use lines::line_at;
 pub(super) use npm::{NpmPackage, npm_lock};
 pub(crate) use python::check_requirements;
-pub(super) use python::{PythonPackage, Target, python_lock};
+pub(super) use python::{PythonPackage, Target, python_lock, python_version};
 
 use crate::model::DigestTextError;
 
@@ -90,6 +90,14 @@ pub enum LockProblem {
         python: String,
         /// The machine.
         machine: &'static str,
+    },
+    /// No Python of the collection is one that the app runs with.
+    #[error("the app asks for Python `{requires}`, and there are {known}")]
+    NoPython {
+        /// What the app says.
+        requires: String,
+        /// The versions that there are.
+        known: String,
     },
     /// A release has several files, and which is which is not said.
     #[error("`{package}` has {count} digests, and nothing says of which files they are")]

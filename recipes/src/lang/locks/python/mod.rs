@@ -9,9 +9,11 @@ mod marker;
 mod poetry;
 mod pylock;
 mod requirements;
+mod requires;
 mod uv;
 mod wheel;
 
 pub(crate) use choose::check_requirements;
 pub(in crate::lang) use choose::{PythonPackage, python_lock};
 pub(in crate::lang) use marker::Target;
+pub(in crate::lang) use requires::python_version;
