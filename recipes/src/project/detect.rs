@@ -2,10 +2,10 @@
 
 use super::compiled;
 use super::container::Container;
-use super::facts::{Facts, Program};
+use super::facts::{Facts, PROGRAM, Program};
 use super::kind::Kind;
 use super::license::{self, Found};
-use super::names::{is_program_name, plain_name};
+use super::names::{is_program_name, plain_name, quoted};
 use super::write::{App, write};
 use super::{ProjectError, ProjectFiles, node, python};
 
@@ -113,10 +113,13 @@ pub fn recognise(
         Kind::Node if in_directory => Some(format!("/lib/{name}")),
         _ => None,
     };
+    // What the app's function calls the program without being told.
+    let is_usual = |argument: &(&str, String)| *argument == (PROGRAM, quoted(&name));
     let arguments: Vec<_> = facts
         .arguments
         .iter()
         .chain(&program.arguments)
+        .filter(|argument| !is_usual(argument))
         .cloned()
         .collect();
     let text = write(&App {
@@ -489,11 +492,29 @@ image(
         let text = text(&[("requirements.txt", FLASK), ("app.py", "")]);
         assert!(text.contains("    name = \"the-dir\",\n"), "{text}");
         assert!(
-            text.contains("    lock = \"requirements.txt\",\n    main = \"app.py\",\n"),
+            text.contains(
+                "    lock = \"requirements.txt\",\n    main = \"app.py\",\n    program = \"app\",\n"
+            ),
             "{text}"
         );
         assert!(text.contains("# license = \"…\","), "{text}");
         assert!(text.contains("[\"/bin/app\"]"), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_called_like_its_app_is_named() {
+        let manifest = |script: &str| {
+            let manifest = format!(
+                "[project]\nname = \"http-tool\"\n[project.scripts]\n{script} = \"h.cli:main\"\n"
+            );
+            text(&[("pyproject.toml", manifest.as_str())])
+        };
+        let other = manifest("http");
+        let made = "    entry = \"h.cli:main\",\n    program = \"http\",\n)";
+        assert!(other.contains(made), "{other}");
+        assert!(other.contains("[\"/bin/http\"]"), "{other}");
+        let same = manifest("http-tool");
+        assert!(same.contains("    entry = \"h.cli:main\",\n)"), "{same}");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What is found out about an app of any kind.
 
+/// The argument that says what the app's function calls its program; by default like the app.
+pub(super) const PROGRAM: &str = "program";
+
 /// An app, as its manifests describe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {

@@ -1,7 +1,7 @@
 //! Python apps: what `pyproject.toml`, the lock file and the files beside them say.
 
 use super::container::{Container, Started};
-use super::facts::{Facts, Program};
+use super::facts::{Facts, PROGRAM, Program};
 use super::names::{is_plain_path, is_program_name, parse_toml, quoted, string_at, table_at};
 use super::{Kind, ProjectError, ProjectFiles};
 use crate::lang::check_requirements;
@@ -70,7 +70,10 @@ fn main_program(facts: &Facts, main: &str, reason: &str) -> Program {
     let stem = main.rsplit('/').next().unwrap_or_default();
     let stem = stem.strip_suffix(".py").unwrap_or(stem).trim_matches('_');
     let name = facts.name.clone().unwrap_or_else(|| stem.to_owned());
-    Program::new(name, format!("{main}, by {reason}")).with("main", quoted(main))
+    let called = quoted(&name);
+    Program::new(name, format!("{main}, by {reason}"))
+        .with("main", quoted(main))
+        .with(PROGRAM, called)
 }
 
 /// What a Dockerfile starts: a file of the app, a module, or a program of a wheel that the lock file names. `None` for anything else, and for what
@@ -138,7 +141,8 @@ fn scripts(manifest: &toml::Table) -> Vec<Program> {
         .filter_map(|(name, target)| {
             let target = target.as_str()?;
             let reason = format!("{target}, by the scripts of {MANIFEST}");
-            Some(Program::new(name, reason).with("entry", quoted(target)))
+            let program = Program::new(name, reason).with("entry", quoted(target));
+            Some(program.with(PROGRAM, quoted(name)))
         })
         .collect();
     programs.sort();
