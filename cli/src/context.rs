@@ -66,6 +66,11 @@ impl Context {
         Ok(LocalStore::open(&self.settings.store_root, options)?)
     }
 
+    /// Whether there is a store already.
+    pub(crate) fn has_store(&self) -> bool {
+        self.settings.store_root.is_dir()
+    }
+
     /// Opens the store for a command that deletes from it, however full the disk is.
     pub(crate) fn open_store_to_delete(&self) -> Result<LocalStore, CommandError> {
         let options = self.store_options();

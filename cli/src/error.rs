@@ -206,15 +206,21 @@ impl From<ExistingError> for CommandError {
         let status = match error {
             ExistingError::Damaged { .. }
             | ExistingError::Missing { .. }
+            | ExistingError::OtherBill { .. }
             | ExistingError::Document { .. } => ExitStatus::Damaged,
             _ => ExitStatus::Failed,
         };
-        let is_choice = matches!(error, ExistingError::Choice { .. });
+        let hint = match &error {
+            ExistingError::Choice { .. } => Some("`PATH:TAG` is the one with that tag"),
+            ExistingError::OtherBill { .. } => Some(
+                "`pith pack -o IMAGE --sbom FILE --sbom-format spdx` writes an image and its bill",
+            ),
+            _ => None,
+        };
         let error = Self::new(status, error);
-        if is_choice {
-            error.hint("`PATH:TAG` is the one with that tag")
-        } else {
-            error
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
         }
     }
 }

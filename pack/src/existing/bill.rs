@@ -103,8 +103,7 @@ fn packages(document: SpdxDocument) -> Result<Vec<BillPackage>, serde_json::Erro
         let id = package
             .external("pith-object")
             .and_then(|id| id.parse().ok());
-        let license = package.license_declared.clone();
-        let license = license.filter(|license| license != "NOASSERTION");
+        let license = package.license().map(str::to_owned);
         if let (None, Some(purl)) = (&path, package.external("purl")) {
             let part = BillPart {
                 name: package.name.clone(),

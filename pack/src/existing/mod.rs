@@ -17,6 +17,7 @@ mod docker;
 mod document;
 mod documents;
 mod files;
+mod given;
 mod image;
 mod inspect;
 mod layout;
@@ -218,6 +219,21 @@ pub enum ExistingError {
         image: String,
         /// The kind.
         media_type: String,
+    },
+    /// A bill of materials is not that of the image.
+    #[error(
+        "`{document}` is not the bill of materials of `{image}`\n  expected: one of {expected}\n  found:    {}",
+        if found.is_empty() { "one of no image".to_owned() } else { format!("one of sha256:{}", found.join(", sha256:")) }
+    )]
+    OtherBill {
+        /// The image.
+        image: String,
+        /// The bill.
+        document: String,
+        /// The digest of the image's manifest.
+        expected: Digest,
+        /// The SHA-256 digests that the bill names.
+        found: Vec<String>,
     },
     /// The copy could not be written.
     #[error(transparent)]

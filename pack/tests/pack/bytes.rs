@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, error::Error};
 
 use pack::{
     Compression, Format, PackOptions,
-    audit::bytes::{Accounting, ByteCode, ByteOrigin, LayerAccount, Rule, account},
+    audit::bytes::{Accounting, ByteCode, ByteOrigin, LayerAccount, Rule, account, compare},
     existing::ExistingImage,
 };
 use store::LocalStore;
@@ -99,6 +99,43 @@ fn found_in_forged(change: impl Fn(&mut Vec<Entry>)) -> Result<[Findings; 2], Bo
         Ok(findings.map(|one| (one.code, place(one.path))).collect())
     };
     Ok([found(Some(&*fixture.store))?, found(None)?])
+}
+
+#[test]
+fn only_what_is_wholly_in_the_image_is_the_same_as_in_the_store() -> TestResult {
+    let fixture = Fixture::new()?;
+    let options = PackOptions {
+        max_layers: 1,
+        ..unchecked()
+    };
+    let layout = fixture.place("layout");
+    let spec = fixture.spec();
+    fixture.pack(&[&fixture.hello], &spec, &options, Format::Oci, &layout)?;
+    let compared = || -> Result<_, Box<dyn Error>> {
+        let image = ExistingImage::open(&layout, None)?;
+        let facts = image.inspect(None)?.images.pop().ok_or("no image")?;
+        let bill = facts.packages.unwrap_or_default();
+        let compared = compare(&image, facts.manifest, &bill, &fixture.store)?;
+        let same = compared.same.into_iter().map(|info| info.path);
+        Ok((same.collect::<BTreeSet<_>>(), compared.damage.len()))
+    };
+    let (hello, libc) = (fixture.hello.path.clone(), fixture.libc.path.clone());
+    assert_eq!(compared()?, (BTreeSet::from([hello, libc.clone()]), 0));
+    // One without a file of it, and then one with a file that is another.
+    forge(&layout, |entries| {
+        let is_other = |entry: &Entry| !entry.0.ends_with("bin/hello");
+        entries.into_iter().filter(is_other).collect()
+    })?;
+    assert_eq!(compared()?, (BTreeSet::from([libc.clone()]), 1));
+    fixture.pack(&[&fixture.hello], &spec, &options, Format::Oci, &layout)?;
+    forge(&layout, |mut entries| {
+        for entry in entries.iter_mut().filter(is_program) {
+            entry.4[0] ^= 1;
+        }
+        entries
+    })?;
+    assert_eq!(compared()?, (BTreeSet::from([libc]), 1));
+    Ok(())
 }
 
 fn is_program(entry: &&mut Entry) -> bool {

@@ -381,6 +381,64 @@ fn an_image_is_judged_by_its_bill_and_one_without_is_undecided() {
 }
 
 #[test]
+fn an_archive_of_an_app_is_judged_by_what_the_store_has_of_it_or_by_its_whole_bill() {
+    let env = TestEnv::with_shared_store();
+    env.copy_app("node");
+    env.pith(&["init", "-q"]).expect_success();
+    // Beside the project, for in it the bill would be one of the app's files.
+    env.pith(&[
+        "pack",
+        ".",
+        "-q",
+        "-o",
+        "app.tar",
+        "--sbom",
+        "../app.json",
+        "--sbom-format",
+        "spdx",
+    ])
+    .expect_success();
+    let components = |arguments: &[&str]| {
+        let report = env.pith(&[&["audit", DAY, "--format", "json"], arguments].concat());
+        let report = report.expect_success().json();
+        let components = report["components"].as_array().expect("a list").iter();
+        let said = components.map(|one| {
+            let [name, kind, license] = ["name", "kind", "effective"].map(|key| one[key].clone());
+            (name.to_string(), kind, license)
+        });
+        said.collect::<Vec<_>>()
+    };
+    let of_target = components(&["."]);
+    assert!(of_target.len() > 60, "{of_target:?}");
+    assert_eq!(components(&["app.tar"]), of_target);
+    // Elsewhere the bill in the image does not tell that an object has nothing but what is others' in it.
+    let alone = env
+        .pith(&["audit", "app.tar", "--no-store", DAY])
+        .expect_status(5);
+    let expected = "undecided[L102]: the bill of materials says no license of `notes-modules`";
+    assert!(alone.stdout.contains(expected), "{}", alone.stdout);
+    assert!(
+        alone.stderr.contains("`pith audit app.tar --sbom FILE`"),
+        "{}",
+        alone.stderr
+    );
+    let by_bill = components(&["app.tar", "--no-store", "--sbom", "../app.json"]);
+    let names = |all: &[(String, _, _)]| all.iter().map(|one| one.0.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&by_bill), names(&of_target));
+    // A bill of another image, or of no image at all, says nothing of this one.
+    env.pith(&["pack", "hello", "-q", "-o", "hello.tar"])
+        .expect_success();
+    env.pith(&["sbom", "hello", "-q", "-f", "spdx", "-o", "../hello.json"])
+        .expect_success();
+    for bill in ["../app.json", "../hello.json"] {
+        let refused = env.pith(&["audit", "hello.tar", "--sbom", bill, DAY, "-q"]);
+        let refused = refused.expect_status(4).stderr;
+        let expected = format!("`{bill}` is not the bill of materials of");
+        assert!(refused.contains(&expected), "{refused}");
+    }
+}
+
+#[test]
 fn an_archive_of_packages_of_debian_is_judged_as_they_are() {
     let env = TestEnv::with_shared_store();
     env.write("project/pith.star", "");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use pack::audit::{
-    Audit, Code, Drift, ListBy, Verdict, judge,
+    Audit, Code, Diagnostic, Drift, ListBy, Verdict, judge,
     policy::Day,
     report::{Summary, to_html, to_junit, to_sarif, to_text},
 };
@@ -15,9 +15,10 @@ use serde::Serialize;
 use super::bytes::{BytesArgs, account_bytes};
 use super::diff::{Difference, diff, diff_vulnerabilities};
 use super::explain::explain;
+use super::image::{Evidence, ImageQuestion};
 use super::list::show_list;
 use super::policy::{audit_day, load_policy, print_policy};
-use super::subject::{Audited, ImageQuestion};
+use super::subject::Audited;
 use crate::commands::vulns::Question;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
@@ -27,7 +28,8 @@ use crate::whole_file::write_whole;
 /// Say whether a target or an image may be shipped
 ///
 /// A policy judges the license of every component and how it is used: linked statically or dynamically, vendored, run. It is joined of `[audit]` in the
-/// system's and the user's settings and of that in pith.toml or FILE of `--policy`, which may only tighten what those say. An image that is a file or in a registry is judged by the bill of materials in it.
+/// system's and the user's settings and of that in pith.toml or FILE of `--policy`, which may only tighten what those say. An image that is a file or in a registry is judged by the bill of materials in it;
+/// of one that is a file, what the store has recorded of the same bytes counts before that.
 ///
 /// Exit status: 0 it may, 3 it may not, 4 something is damaged, 5 facts are missing or contradict each other.
 #[derive(Debug, Args)]
@@ -77,6 +79,12 @@ pub(crate) struct AuditArgs {
     /// Account for every byte of an image instead: 3 is a byte without an origin, 4 one that is not what it should be
     #[arg(long, requires = "subject", conflicts_with_all = ["explain", "diff", "list", "print_policy", "policy", "output"])]
     bytes: bool,
+    /// Go by this bill of the image before the one in it: SPDX 2.3 in JSON that names the image's digest, as `pith pack --sbom FILE --sbom-format spdx` writes it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain", "diff", "bytes", "key"])]
+    sbom: Option<PathBuf>,
+    /// Of an image, use what it says of itself alone, and not what the store has of the same store paths
+    #[arg(long, conflicts_with_all = ["explain", "diff"])]
+    no_store: bool,
     #[command(flatten)]
     of_bytes: BytesArgs,
     #[command(flatten)]
@@ -118,7 +126,14 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
     }
     if args.bytes {
         let subject = args.subject.as_deref().unwrap_or_default();
-        return account_bytes(&args.of_bytes, subject, &args.registry, context).map(|()| 0);
+        return account_bytes(
+            &args.of_bytes,
+            args.evidence(),
+            subject,
+            &args.registry,
+            context,
+        )
+        .map(|()| 0);
     }
     let policy = load_policy(args.policy.as_deref(), context)?;
     let today = audit_day(args.date, context)?;
@@ -127,6 +142,8 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
             platform: args.platform.as_ref(),
             registry: &args.registry,
             key: args.key.as_deref(),
+            sbom: args.sbom.as_deref(),
+            evidence: args.evidence(),
         };
         Audited::load(text, &question, &policy, context)
     };
@@ -154,6 +171,10 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
         summary: Summary::of(&audit),
         audit: &audit,
     };
+    let is_unsaid = |one: &Diagnostic| one.code == Code::L102;
+    if inventory.is_bill && args.sbom.is_none() && audit.diagnostics.iter().any(is_unsaid) {
+        tell_of_bill(subject, context);
+    }
     if args.is_json(context) && args.output.is_none() {
         context.printer().json(&report)?;
     } else {
@@ -209,6 +230,14 @@ impl AuditArgs {
         })
     }
 
+    /// Two images are compared by their bills, so that it makes no difference which of them this machine knows.
+    const fn evidence(&self) -> Evidence {
+        match self.no_store || !self.diff.is_empty() {
+            true => Evidence::Image,
+            false => Evidence::Store,
+        }
+    }
+
     fn is_json(&self, context: &Context) -> bool {
         self.format == Format::Json || (context.printer().is_json() && self.format == Format::Table)
     }
@@ -219,6 +248,14 @@ impl AuditArgs {
             None => Ok(context.printer().result(text)?),
         }
     }
+}
+
+/// The bill in an image is a function of its store paths, and has nothing of what was only observed of them.
+fn tell_of_bill(subject: &str, context: &Context) {
+    context.printer().note(&format!(
+        "hint: the bill in an image does not say all that is known where it was packed: `pith pack TARGET -o IMAGE --sbom FILE --sbom-format spdx` writes that there, \
+         and `pith audit {subject} --sbom FILE` goes by it"
+    ));
 }
 
 fn as_json(value: &impl Serialize) -> Result<String, CommandError> {

@@ -8,6 +8,7 @@ use pack::audit::bytes::{Accounting, ByteCode, ByteOrigin, account};
 use serde::Serialize;
 use thiserror::Error;
 
+use super::image::Evidence;
 use crate::contents::Contents;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
@@ -20,9 +21,6 @@ pub(super) struct BytesArgs {
     /// With `--bytes`, a file or directory that the image's specification asks for; may be repeated
     #[arg(long = "allow", value_name = "PATH")]
     allowed: Vec<String>,
-    /// With `--bytes`, use what the image says of itself alone, and no store
-    #[arg(long)]
-    no_store: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,6 +48,7 @@ enum NotAccounted {
 /// Accounts for the image that `subject` is or would be packed into, and says what is wrong.
 pub(super) fn account_bytes(
     args: &BytesArgs,
+    evidence: Evidence,
     subject: &str,
     registry: &RegistryArgs,
     context: &Context,
@@ -60,7 +59,7 @@ pub(super) fn account_bytes(
     let mut allowed: BTreeSet<Vec<u8>> = contents.asked_for();
     let given = args.allowed.iter();
     allowed.extend(given.map(|path| path.trim_matches('/').as_bytes().to_vec()));
-    let known = (!args.no_store).then_some(&store);
+    let known = (evidence == Evidence::Store).then_some(&store);
     let accounts = account(&image, known, &allowed).map_err(CommandError::failed)?;
     let printer = context.printer();
     if printer.is_json() {

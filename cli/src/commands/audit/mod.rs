@@ -4,6 +4,7 @@ mod audit_command;
 mod bytes;
 mod diff;
 mod explain;
+mod image;
 mod list;
 mod policy;
 mod subject;

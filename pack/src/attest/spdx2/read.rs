@@ -34,7 +34,8 @@ pub(crate) struct SpdxPackage {
     pub(crate) name: String,
     pub(crate) package_file_name: Option<String>,
     pub(crate) version_info: Option<String>,
-    pub(crate) license_declared: Option<String>,
+    license_declared: Option<String>,
+    license_concluded: Option<String>,
     pub(crate) download_location: Option<String>,
     pub(crate) homepage: Option<String>,
     pub(crate) primary_package_purpose: Option<String>,
@@ -62,6 +63,16 @@ pub(crate) struct SpdxRelationship {
 }
 
 impl SpdxPackage {
+    /// Returns the license that it declares or, where it declares none, the one that whoever wrote the document concluded.
+    pub(crate) fn license(&self) -> Option<&str> {
+        let mut stated = [&self.license_declared, &self.license_concluded].into_iter();
+        stated.find_map(|license| {
+            license
+                .as_deref()
+                .filter(|license| *license != "NOASSERTION")
+        })
+    }
+
     /// Returns the first name of the package whose type begins so.
     pub(crate) fn external(&self, kind: &str) -> Option<&str> {
         let mut all = self.external_refs.iter();

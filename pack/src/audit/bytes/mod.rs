@@ -11,6 +11,7 @@
 mod account;
 mod accounter;
 mod accounts;
+mod compared;
 mod finding;
 mod known;
 mod layer;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use account::{Accounting, LayerAccount, Share, account};
+pub use compared::{Compared, compare};
 pub use finding::{ByteCode, ByteFinding};
 pub(crate) use known::Known;
 pub(crate) use layer::{Seen, Stop, read_layer};

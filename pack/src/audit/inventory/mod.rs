@@ -5,6 +5,7 @@ mod debian;
 mod observed;
 mod of_bill;
 mod of_closure;
+mod recorded;
 mod relation;
 #[cfg(test)]
 mod tests;

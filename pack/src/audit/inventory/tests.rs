@@ -249,3 +249,43 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
     assert_eq!(places(&Inventory::of_image(&image)).len(), 2);
     Ok(())
 }
+
+#[test]
+fn what_is_recorded_goes_before_the_bill_and_the_bill_before_nothing() -> TestResult {
+    let (app, libc) = (path('a', "app")?, path('b', "libc")?);
+    let inputs = vec![input(LinkKind::Needed, Some(&libc), None, &[])];
+    let whole = Gathered {
+        parts: vec![part(&app, &[&libc], inputs), part(&libc, &[], Vec::new())],
+        linked: Vec::new(),
+    };
+    let of_target = Inventory::of_closure(&whole, std::slice::from_ref(&app));
+    let billed = || {
+        let mut bill = of_target.clone();
+        bill.is_bill = true;
+        for unit in &mut bill.units {
+            unit.declared = None;
+            unit.recipe = None;
+        }
+        for edge in &mut bill.edges {
+            edge.evidence = "the bill of materials".to_owned();
+        }
+        bill.edges.retain(|edge| edge.relation != Relation::Needed);
+        bill
+    };
+    assert_eq!(billed().with_recorded(&whole), of_target);
+    assert_eq!(billed().with_recorded(&Gathered::default()), billed());
+    let half = Gathered {
+        parts: whole.parts.iter().take(1).cloned().collect(),
+        linked: Vec::new(),
+    };
+    let joined = billed().with_recorded(&half);
+    let said: Vec<_> = joined
+        .units
+        .iter()
+        .map(|unit| unit.declared.as_deref())
+        .collect();
+    assert_eq!(said, [Some("MIT"), None, Some("MIT OR Apache-2.0")]);
+    assert!(joined.is_bill && joined.roots == [0]);
+    assert_eq!(joined.edges.len(), of_target.edges.len());
+    Ok(())
+}
