@@ -13,7 +13,7 @@ use store::{LocalStore, StorePath};
 use super::source::SourceScan;
 
 /// The version of the rules. Whoever changes what is found in a source raises it.
-const RULES: u32 = 4;
+const RULES: u32 = 5;
 /// The least size of an archive of which it is worth while: reading a smaller one takes less than reading what was kept.
 const MIN_BYTES: u64 = 256 << 10;
 /// How many files are kept; each takes some ten kilobytes.

@@ -13,6 +13,7 @@
 //! * `kept`: what was read of an archive, for the next build.
 //! * `files`: the digests of an output's files.
 //! * `texts`: what the files of a source say of licenses, by `names`, `heads`, `words` and `license`. Pure.
+//! * `tagged`: what a file's tag says more exactly than the words below it. Pure.
 //! * `copyright`: the license that a package of Debian says that it has. Pure.
 //! * `stated`: what packages of others say of their makers.
 //! * `links`: what programs and libraries were linked of.
@@ -34,6 +35,7 @@ mod observe;
 mod patches;
 mod source;
 mod stated;
+mod tagged;
 mod texts;
 mod toolchain;
 mod words;

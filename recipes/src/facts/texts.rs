@@ -2,7 +2,7 @@
 //!
 //! Files say the same in thousands of places: notices are told apart by their words, and each is kept once, with the number of files that have it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::digests::sha256;
 use super::heads::{is_about_license, notice, statements, tags};
 use super::license::{Match, find_licenses, is_expression, similar_license};
 use super::names::kind_of;
+use super::tagged::{are_explained, finer_tags};
 use super::words::words;
 
 /// The largest license text; the longest of the SPDX list has 60 kB, collections of them in one file have more.
@@ -65,7 +66,8 @@ pub(super) struct SourceTexts {
 #[derive(Debug, Default)]
 pub(super) struct Gatherer {
     texts: Vec<SourceText>,
-    notices: BTreeMap<String, Notice>,
+    /// By the digest of their words, and by the tags above them that say more: see [`finer_tags`].
+    notices: BTreeMap<(String, Option<String>), Notice>,
     statements: BTreeMap<String, u64>,
     total: usize,
     is_cut: bool,
@@ -80,6 +82,19 @@ struct Notice {
     said: Said,
     /// The text, where it is not one of the files.
     text: Option<Vec<u8>>,
+    /// Whether a tag above it says more, in every file that has it.
+    is_explained: bool,
+}
+
+impl Notice {
+    /// Adds files that say the same. Equal words may be other bytes, and which file comes first must not matter.
+    fn join(&mut self, other: Self) {
+        let files = self.files + other.files;
+        if other.path < self.path {
+            *self = other;
+        }
+        self.files = files;
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +151,7 @@ impl Gatherer {
         }
         let normal = normal(text);
         if kind == TextKind::License {
-            self.add_notice(&normal, path, Said::Text, text.as_bytes());
+            self.add_notice((normal.clone(), None), path, Said::Text, text.as_bytes());
         }
         let path = path.to_owned();
         self.texts.push(SourceText {
@@ -148,24 +163,26 @@ impl Gatherer {
     }
 
     fn add_head(&mut self, path: &str, head: &str) {
-        for tag in tags(head) {
+        let tags = tags(head);
+        for tag in &tags {
             let line = format!("SPDX-License-Identifier: {tag}");
-            self.add_notice(&normal(&line), path, Said::Tag, line.as_bytes());
+            self.add_notice((normal(&line), None), path, Said::Tag, line.as_bytes());
         }
         if let Some(notice) = notice(head) {
-            self.add_notice(&normal(&notice), path, Said::Header, notice.as_bytes());
+            let key = (normal(&notice), finer_tags(&tags));
+            self.add_notice(key, path, Said::Header, notice.as_bytes());
         }
     }
 
-    fn add_notice(&mut self, normal: &str, path: &str, said: Said, text: &[u8]) {
-        if let Some(known) = self.notices.get_mut(normal) {
-            known.files += 1;
-            if path < known.path.as_str() {
-                // Equal words may be other bytes, and which file comes first must not matter.
-                known.path = path.to_owned();
-                known.text = Some(text.to_vec());
-                known.said = said;
-            }
+    fn add_notice(&mut self, key: (String, Option<String>), path: &str, said: Said, text: &[u8]) {
+        if let Some(known) = self.notices.get_mut(&key) {
+            known.join(Notice {
+                path: path.to_owned(),
+                files: 1,
+                said,
+                text: Some(text.to_vec()),
+                is_explained: false,
+            });
             return;
         }
         if self.notices.len() >= MAX_NOTICES || !self.has_room(text.len()) {
@@ -177,8 +194,9 @@ impl Gatherer {
             files: 1,
             said,
             text: Some(text.to_vec()),
+            is_explained: false,
         };
-        self.notices.insert(normal.to_owned(), notice);
+        self.notices.insert(key, notice);
     }
 
     fn has_room(&mut self, bytes: usize) -> bool {
@@ -202,11 +220,15 @@ impl Gatherer {
             let path = relative(&text.path);
             found.texts.push(SourceText { path, ..text });
         }
-        for (normal, notice) in self.notices {
+        for (normal, notice) in settle(self.notices) {
             let path = relative(&notice.path);
             let bytes = notice.text.unwrap_or_default();
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            for one in matches(notice.said, &path, &text) {
+            let said = match notice.is_explained {
+                true => Vec::new(),
+                false => matches(notice.said, &path, &text),
+            };
+            for one in said {
                 found.findings.push(SourceFinding {
                     path: path.clone(),
                     files: notice.files,
@@ -242,6 +264,28 @@ impl Gatherer {
         found.findings.dedup();
         found
     }
+}
+
+/// Puts together what is said in the same words, whether a tag stands above or not: what a tag explains somewhere counts where no tag does.
+fn settle(notices: BTreeMap<(String, Option<String>), Notice>) -> BTreeMap<String, Notice> {
+    let mut settled: BTreeMap<String, Notice> = BTreeMap::new();
+    for ((normal, tags), mut notice) in notices {
+        let text = String::from_utf8_lossy(notice.text.as_deref().unwrap_or_default());
+        notice.is_explained = tags.is_some_and(|tags| are_explained(&tags, &find_licenses(&text)));
+        match settled.entry(normal) {
+            Entry::Vacant(place) => {
+                place.insert(notice);
+            }
+            Entry::Occupied(mut known) if known.get().is_explained == notice.is_explained => {
+                known.get_mut().join(notice);
+            }
+            Entry::Occupied(mut known) if known.get().is_explained => {
+                known.insert(notice);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+    settled
 }
 
 /// What a notice stands for.
@@ -396,6 +440,40 @@ mod tests {
                 ("c.rs", Class::Clue, None),
             ]
         );
+    }
+
+    #[test]
+    fn a_tag_with_an_exception_is_more_exact_than_the_words_below_it() {
+        const WORDS: &str = "/* This program is free software; you can redistribute it and/or modify it\n * under the terms of the GNU General Public License version 2 as published\n * by the Free Software Foundation. */\n";
+        let tag = "/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */\n";
+        let tagged = format!("{tag}{WORDS}");
+        let behind = format!("{WORDS}int x;\n{tag}");
+        let other = format!("{WORDS}int x;\n/* SPDX-License-Identifier: MIT OR ISC */\n");
+        let said = |files: &[(&str, &str)]| {
+            let findings = gathered(files).findings.into_iter();
+            let exact = findings.filter(|one| one.class == Class::Exact);
+            let said = exact.map(|one| (one.path, one.files, one.expression.unwrap_or_default()));
+            said.collect::<Vec<_>>()
+        };
+        let find =
+            |path: &str, files: u64, license: &str| (path.to_owned(), files, license.to_owned());
+        let noted = "GPL-2.0-only WITH Linux-syscall-note";
+        let files = [("a.h", tagged.as_str()), ("b.h", &behind)];
+        assert_eq!(said(&files), [find("a.h", 2, noted)]);
+        // Without that tag the same words stand alone, in whatever order files come.
+        let files = [("b.h", behind.as_str()), ("c.h", WORDS), ("d.h", &other)];
+        let mut turned = files;
+        turned.reverse();
+        let expected = [
+            find("b.h", 1, noted),
+            find("c.h", 2, "GPL-2.0-only"),
+            find("d.h", 1, "MIT OR ISC"),
+        ];
+        assert_eq!(said(&files), expected);
+        assert_eq!(said(&turned), expected);
+        // The words themselves are kept, for who passes the file on.
+        let kept = gathered(&[("a.h", &tagged)]).texts;
+        assert_eq!(kept.len(), 1);
     }
 
     #[test]
