@@ -11,6 +11,7 @@ use super::pull::{NotPulled, PULL, pull};
 use super::{Engine, EngineError};
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::output::plural;
 
 /// An image that an engine has taken.
 #[derive(Debug, Serialize)]
@@ -35,8 +36,13 @@ pub(crate) fn load(
     if engine == Engine::Docker {
         return pipe(engine, image);
     }
+    let printer = context.printer();
     let error = match pull(image) {
-        Ok(loaded) => return Ok(loaded),
+        Ok(pulled) => {
+            let sent = plural(pulled.sent_layers, "layer");
+            printer.detail(&format!("podman lacked {sent} of the image"));
+            return Ok(pulled.loaded);
+        }
         Err(NotPulled::Image(error)) => return Err(error),
         Err(NotPulled::Engine(error)) => error,
     };
@@ -44,7 +50,6 @@ pub(crate) fn load(
     if context.cancel().load(Ordering::Relaxed) {
         return Err(CommandError::failed(error));
     }
-    let printer = context.printer();
     printer.detail(&format!("podman takes the image through a pipe: {error}"));
     pipe(engine, image).map_err(|failed| match is_about_pulling(&error) {
         true => failed.note(format!("before that, {error}")),

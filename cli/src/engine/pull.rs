@@ -1,7 +1,6 @@
 //! Images into podman by a pull from this process.
 
-use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::process::{Child, Command, Output, Stdio};
 
 use pack::Image;
 use pack::serve::{Loopback, LoopbackError};
@@ -16,6 +15,13 @@ const ENGINE: Engine = Engine::Podman;
 /// What podman is asked to do.
 pub(super) const PULL: &str = "pull";
 const INFO: &str = "info";
+
+/// An image that podman has pulled.
+pub(super) struct Pulled {
+    pub(super) loaded: Loaded,
+    /// How many layers it did not have.
+    pub(super) sent_layers: usize,
+}
 
 /// Why podman did not pull an image.
 pub(super) enum NotPulled {
@@ -43,33 +49,23 @@ impl From<LoopbackError> for NotPulled {
 
 /// Has podman pull the image under its name from a registry that this process is meanwhile.
 ///
-/// Podman is asked first whether it would: a name may stand for an image in the internet, which it must never fetch instead.
-pub(super) fn pull(image: &Image<'_>) -> Result<Loaded, NotPulled> {
-    thread::scope(|scope| {
-        let name = image.name();
-        // Nothing listens there; podman is only asked whether it would ask there.
-        let asking = scope.spawn(|| check(&PullFiles::new(name, ([127, 0, 0, 1], 1).into())?));
-        // What takes long of serving is that layers were never made before.
-        let made = image.manifest_digest();
-        // A panic of the other thread is passed on when the scope ends.
-        if let Ok(answer) = asking.join() {
-            answer?;
-        }
-        made.map_err(LoopbackError::from)?;
-        image.serve_while(|loopback| pull_from(image, loopback))?
-    })
-}
-
-/// Asks podman where it would look for the image.
-fn check(files: &PullFiles) -> Result<(), EngineError> {
+/// Podman is asked first whether it would: a name may stand for an image in the internet, which it must never fetch instead. Where there is no podman, nothing else is
+/// done.
+pub(super) fn pull(image: &Image<'_>) -> Result<Pulled, NotPulled> {
+    // Nothing listens there; podman is only asked whether it would ask there.
+    let files = PullFiles::new(image.name(), ([127, 0, 0, 1], 1).into())?;
     let mut command = files.command();
-    command.args([INFO, "--format", "json"]);
-    let output = run(&mut command, INFO)?;
-    let info = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    files.check(&info)
+    let asking = start(command.args([INFO, "--format", "json"]))?;
+    // What takes long of serving is that layers were never made before; podman looks for its answer meanwhile.
+    let made = image.manifest_digest();
+    let answer = end(asking, INFO)?;
+    let info = serde_json::from_slice(&answer.stdout).unwrap_or_default();
+    files.check(&info)?;
+    made.map_err(LoopbackError::from)?;
+    image.serve_while(|loopback| pull_from(image, loopback))?
 }
 
-fn pull_from(image: &Image<'_>, loopback: &Loopback) -> Result<Loaded, NotPulled> {
+fn pull_from(image: &Image<'_>, loopback: &Loopback) -> Result<Pulled, NotPulled> {
     let name = image.name();
     let files = PullFiles::new(name, loopback.address)?;
     let login = files.write_login(loopback.address, &loopback.token)?;
@@ -83,7 +79,7 @@ fn pull_from(image: &Image<'_>, loopback: &Loopback) -> Result<Loaded, NotPulled
     // An image for another machine is no mistake.
     command.args(["--os", &system, "--arch", &processor]);
     command.arg(name.to_string());
-    let output = run(&mut command, PULL)?;
+    let output = end(start(&mut command)?, PULL)?;
     let id = last_line(&output.stdout).unwrap_or_default();
     if id != loopback.config.to_hex() {
         return Err(NotPulled::Engine(EngineError::Another {
@@ -91,18 +87,32 @@ fn pull_from(image: &Image<'_>, loopback: &Loopback) -> Result<Loaded, NotPulled
             found: id,
         }));
     }
-    Ok(Loaded {
-        engine: ENGINE.to_string(),
-        name: name.to_string(),
-        manifest: loopback.manifest,
+    Ok(Pulled {
+        loaded: Loaded {
+            engine: ENGINE.to_string(),
+            name: name.to_string(),
+            manifest: loopback.manifest,
+        },
+        sent_layers: loopback.sent_layers(),
     })
 }
 
-/// Runs podman to its end.
-fn run(command: &mut Command, verb: &'static str) -> Result<Output, EngineError> {
-    let ended = command.stdin(Stdio::null()).output();
-    let output = ended.map_err(|source| EngineError::Start {
+/// Starts podman.
+fn start(command: &mut Command) -> Result<Child, EngineError> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let started = command.stderr(Stdio::piped()).spawn();
+    started.map_err(|source| EngineError::Start {
         engine: ENGINE,
+        source,
+    })
+}
+
+/// Waits until podman has ended.
+fn end(started: Child, verb: &'static str) -> Result<Output, EngineError> {
+    let ended = started.wait_with_output();
+    let output = ended.map_err(|source| EngineError::Wait {
+        engine: ENGINE,
+        verb,
         source,
     })?;
     match output.status.success() {

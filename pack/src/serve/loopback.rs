@@ -1,11 +1,14 @@
 //! An image at hand, as a registry of this machine for as long as something runs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
-    sync::mpsc::{self, Receiver},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver},
+    },
     thread,
     time::Duration,
 };
@@ -76,6 +79,14 @@ pub struct Loopback {
     pub manifest: Digest,
     /// The digest of its configuration, by which engines know it.
     pub config: Digest,
+    sent_layers: AtomicUsize,
+}
+
+impl Loopback {
+    /// Returns how many layers were asked for until now, those of a base too; the others the client has already, or does not want.
+    pub fn sent_layers(&self) -> usize {
+        self.sent_layers.load(Ordering::Relaxed)
+    }
 }
 
 impl fmt::Debug for Loopback {
@@ -117,11 +128,12 @@ impl Image<'_> {
             token,
             manifest,
             config,
+            sent_layers: AtomicUsize::new(0),
         };
         let end = EndOnDrop(server.handle());
         thread::scope(|scope| {
             let serving = scope.spawn(|| server.run());
-            let making = scope.spawn(|| self.hand_over(&sizes, asked));
+            let making = scope.spawn(|| self.hand_over(&sizes, asked, &loopback.sent_layers));
             let done = work(&loopback);
             drop(end);
             // A panic of theirs is passed on when the scope ends.
@@ -137,13 +149,20 @@ impl Image<'_> {
     }
 
     /// Makes the layers that are asked for, until nobody asks any more or one cannot be made.
-    fn hand_over(&self, sizes: &[u64], asked: Receiver<Asked>) -> Result<(), SinkError> {
+    fn hand_over(
+        &self,
+        sizes: &[u64],
+        asked: Receiver<Asked>,
+        sent_layers: &AtomicUsize,
+    ) -> Result<(), SinkError> {
         let mut queue = Queue::new(asked);
-        let mut is_told = false;
+        let mut sent = BTreeSet::new();
         while let Some(next) = queue.next() {
-            if !std::mem::replace(&mut is_told, true) {
+            if sent.is_empty() {
                 self.tell_sending();
             }
+            sent.insert(next.layer);
+            sent_layers.store(sent.len(), Ordering::Relaxed);
             let size_bytes = sizes.get(next.layer).copied().unwrap_or_default();
             match self.send_layer(&next, size_bytes) {
                 Ok(()) | Err(Stop::Enough) => {}

@@ -84,8 +84,12 @@ fn who_has_the_token_pulls_the_image_that_an_archive_would_be() -> TestResult {
         let image = image(&fixture, compression)?;
         // Nothing was ever made, and then everything is remembered.
         for round in ["first", "second"] {
-            let (pulled, said) =
-                image.serve_while(|loopback| (pull(loopback), loopback.manifest))?;
+            let (pulled, said) = image.serve_while(|loopback| {
+                assert_eq!(loopback.sent_layers(), 0, "nobody has asked");
+                let pulled = pull(loopback);
+                assert_eq!(loopback.sent_layers(), image.layers().len());
+                (pulled, loopback.manifest)
+            })?;
             let (digest, base) = pulled?;
             assert_eq!((digest, base), (said, vec![]), "{compression}");
             let written = image.write(Format::Archive, &fixture.place(round))?;

@@ -32,6 +32,7 @@ mod image_content;
 mod inspect;
 mod keys;
 mod layers;
+mod loading;
 mod mutations;
 mod on_demand;
 mod origins;
