@@ -15,7 +15,9 @@ use std::thread;
 
 use reqwest::blocking as web;
 use reqwest::header::{ACCEPT_ENCODING, RANGE};
-use store::net::{NetError, NetOptions, chain, client_builder, content_range, retry_after};
+use store::net::{
+    NetError, NetOptions, chain, client_builder, content_range, percent_decode, retry_after,
+};
 
 use super::{Address, AttemptError};
 
@@ -57,7 +59,8 @@ impl Http {
     pub(super) fn open(&self, address: &Address, offset: u64) -> Receiver<Message> {
         let (sender, receiver) = sync_channel(PIECES_IN_FLIGHT);
         if let Some(path) = address.url.strip_prefix("file://") {
-            let path = percent_decode(path);
+            // What is not well escaped is a name as it stands.
+            let path = percent_decode(path).unwrap_or_else(|| path.to_owned());
             thread::spawn(move || finish(&sender, read_file(&path, offset, &sender)));
             return receiver;
         }
@@ -169,36 +172,5 @@ fn pass_on(from: &mut impl Read, sender: &SyncSender<Message>) -> io::Result<()>
         if sender.send(Message::Piece(piece)).is_err() {
             return Ok(());
         }
-    }
-}
-
-/// Undoes `%20` and the like in the path of a `file:` address.
-fn percent_decode(path: &str) -> String {
-    let bytes = path.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut index = 0;
-    while let Some(&byte) = bytes.get(index) {
-        let digits = path.get(index + 1..index + 3).filter(|_| byte == b'%');
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(value) => {
-                decoded.push(value);
-                index += 3;
-            }
-            None => {
-                decoded.push(byte);
-                index += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_address_may_have_spaces() {
-        assert_eq!(percent_decode("/a%20b%2"), "/a b%2");
     }
 }

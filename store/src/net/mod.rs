@@ -22,7 +22,9 @@ mod wire;
 pub use client::client_builder;
 pub use credentials::{Credentials, Plaintext};
 pub use options::{NetOptions, Proxies, Timeouts};
-pub use text::{ContentRange, chain, content_range, retry_after, without_credentials};
+pub use text::{
+    ContentRange, chain, content_range, percent_decode, retry_after, without_credentials,
+};
 
 pub(crate) use back_off::{back_off, jitter};
 pub(crate) use body::{Body, Pieces};

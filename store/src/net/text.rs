@@ -93,9 +93,45 @@ pub(crate) fn log_in_scheme(headers: &HeaderMap) -> Option<String> {
     shown.then(|| scheme.to_owned())
 }
 
+/// Undoes `%20` and the like (RFC 3986, 2.1); `None` for what is not well escaped or no text afterwards.
+#[must_use]
+pub fn percent_decode(text: &str) -> Option<String> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte == b'%' {
+            let (&[high, low], after) = after.split_first_chunk()?;
+            bytes.push(u8::try_from(digit(high)? << 4 | digit(low)?).ok()?);
+            rest = after;
+        } else {
+            bytes.push(byte);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_well_escaped_is_text() {
+        for (text, expected) in [
+            ("", Some("")),
+            ("/a%20b%2Fc%2f", Some("/a b/c/")),
+            ("caf%C3%A9", Some("caf\u{e9}")),
+            ("%2", None),
+            ("%", None),
+            ("a%+1", None),
+            ("%zz", None),
+            ("%\u{e9}", None),
+            ("%E9", None),
+        ] {
+            assert_eq!(percent_decode(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn credentials_are_never_shown() {

@@ -5,8 +5,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::net::without_credentials;
-use crate::net::{Credentials, is_loopback};
+use crate::net::{Credentials, is_loopback, percent_decode, without_credentials};
 
 /// Where a cache is. Printed without credentials; parsing what was printed gives the same address without them.
 ///
@@ -294,23 +293,6 @@ fn take_credentials(url: &mut Url) -> Result<Option<Credentials>, &'static str> 
         user,
         password: Zeroizing::new(password),
     }))
-}
-
-/// Undoes `%20` and the like; `None` for what is no text afterwards.
-pub(in crate::cache) fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        if byte == b'%' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = after.get(2..)?;
-        } else {
-            bytes.push(byte);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// What may be shown of a text that could not be parsed.

@@ -25,7 +25,6 @@ mod s3_wire;
 mod staging;
 
 pub use crate::net::{Credentials, Plaintext};
-pub(super) use address::percent_decode;
 pub use address::{CacheUrl, CacheUrlError};
 pub(super) use directory::Directory;
 pub use error::{Corruption, ErrorClass, Need};

@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     cache::{
-        backend::{Backend as _, BackendError, Directory, percent_decode},
+        backend::{Backend as _, BackendError, Directory},
         format::{CacheInfo, CacheName, MAX_JSON},
     },
+    net::percent_decode,
     serve::{
         self as reply, Caller, Denied, Gate, GateOptions, Question, Reply, Service, blocking, cut,
     },
