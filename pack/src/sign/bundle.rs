@@ -136,12 +136,8 @@ pub(super) fn open(bundle: &[u8], key: &ImageKey) -> Result<Value, Unsigned> {
     if bundle.media_type != BUNDLE || envelope.payload_type != PAYLOAD {
         return Err(Unsigned::Format);
     }
-    let bytes = STANDARD.decode(&signature.sig);
-    let bytes = bytes.map_err(|_| Unsigned::Key)?;
     let statement = Statement::envelope(&envelope.payload_type, &payload);
-    if !key.verifies(&statement, &bytes) {
-        return Err(Unsigned::Key);
-    }
+    key.verify(&statement, &signature.sig)?;
     let statement: Value = serde_json::from_slice(&payload).map_err(|_| Unsigned::Format)?;
     match statement["_type"] == STATEMENT {
         true => Ok(statement),

@@ -1,7 +1,10 @@
 //! The keys by which images are verified: ours, and those that cosign makes.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use store::trust::{KeyName, PublicKey, Signature, Statement, TrustError, decode_pem};
+
+use super::Unsigned;
 
 /// All of a `SubjectPublicKeyInfo` but the key: ECDSA (1.2.840.10045.2.1) on P-256 (1.2.840.10045.3.1.7), and a string of 65 bytes. RFC 5480.
 const P256_PREFIX: [u8; 26] = [
@@ -46,8 +49,14 @@ impl ImageKey {
         }
     }
 
-    /// Tells whether the owner of the key has signed the statement.
-    pub(super) fn verifies(&self, statement: &Statement, signature: &[u8]) -> bool {
+    /// Tells whether `signature`, in base64, is that of the statement by the owner of the key.
+    pub(super) fn verify(&self, statement: &Statement, signature: &str) -> Result<(), Unsigned> {
+        let bytes = STANDARD.decode(signature);
+        let is_signed = bytes.is_ok_and(|bytes| self.verifies(statement, &bytes));
+        is_signed.then_some(()).ok_or(Unsigned::Key)
+    }
+
+    fn verifies(&self, statement: &Statement, signature: &[u8]) -> bool {
         match self {
             Self::Ed25519(key) => <[u8; 64]>::try_from(signature).is_ok_and(|bytes| {
                 key.verifies(statement, &Signature::from_bytes(key.name().clone(), bytes))

@@ -42,12 +42,8 @@ impl SimpleSignature {
 
     /// Tells whether this is the signature of the manifest with `digest` by the owner of `key`. Under which name it was signed says nothing: images are copied.
     pub(super) fn verify(&self, key: &ImageKey, digest: Digest) -> Result<(), Unsigned> {
-        let signature = STANDARD.decode(&self.signature);
-        let signature = signature.map_err(|_| Unsigned::Key)?;
         let statement = Statement::document(&self.payload).ok_or(Unsigned::Payload)?;
-        if !key.verifies(&statement, &signature) {
-            return Err(Unsigned::Key);
-        }
+        key.verify(&statement, &self.signature)?;
         let payload: Value =
             serde_json::from_slice(&self.payload).map_err(|_| Unsigned::Payload)?;
         let critical = &payload["critical"];
