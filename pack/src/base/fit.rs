@@ -60,7 +60,7 @@ impl Fitted {
                     return Err(conflict("a directory is there"));
                 }
                 (RootEntry::Symlink { target }, Some(BaseEntry::Symlink { target: own }))
-                    if target == own =>
+                    if target[..] == own[..] =>
                 {
                     continue;
                 }
@@ -85,7 +85,7 @@ impl Fitted {
     ) -> Result<(), BaseError> {
         for parent in place.parents() {
             if let Some(BaseEntry::Directory { mode, stamp }) = base.get(parent.as_bytes()) {
-                let known = (*mode, *stamp);
+                let known = (mode, stamp);
                 self.directories.insert(parent.as_bytes().to_vec(), known);
             }
         }

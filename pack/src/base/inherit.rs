@@ -214,7 +214,7 @@ mod tests {
         own.working_directory = Some("/own".to_owned());
         own.stop_signal = Some("SIGINT".to_owned());
         own.user = Some("1000:5".parse().unwrap());
-        let filled = inherited.fill(&own, "base", &BaseTree::default()).unwrap();
+        let filled = inherited.fill(&own, "base", &BaseTree::of(&[])).unwrap();
         own.env.insert("B".to_owned(), "base=1".to_owned());
         own.labels.insert("m".to_owned(), "base".to_owned());
         own.health_check.clone_from(&filled.health_check);
@@ -229,7 +229,7 @@ mod tests {
         own.working_directory = Some("/".to_owned());
         own.user = Some("0".parse().unwrap());
         own.env.insert("A".to_owned(), String::new());
-        let filled = inherited.fill(&own, "base", &BaseTree::default()).unwrap();
+        let filled = inherited.fill(&own, "base", &BaseTree::of(&[])).unwrap();
         assert_eq!(filled.start_directory(), "/");
         assert_eq!(filled.user.map(|user| user.uid()), Some(0));
         assert_eq!(filled.env["A"], "");
@@ -251,7 +251,7 @@ mod tests {
     fn a_user_of_the_base_that_it_does_not_know_is_refused() {
         let text = CONFIG.replace(r#""User":"""#, r#""User":"www""#);
         let inherited = Inherited::parse(text.as_bytes()).unwrap();
-        let error = inherited.fill(&spec(), "base", &BaseTree::default());
+        let error = inherited.fill(&spec(), "base", &BaseTree::of(&[]));
         assert_eq!(
             error.unwrap_err().to_string(),
             "the user `www` of `base` is not in its `/etc/passwd` or `/etc/group`"

@@ -10,10 +10,10 @@
 //! Not responsible for: what is in a base. Who it is from and what it is made of, the base's own maker says.
 
 mod accounts;
-mod encode;
 mod fit;
 mod inherit;
 mod load;
+mod packed;
 mod tree;
 
 use thiserror::Error;

@@ -1,8 +1,8 @@
 //! What a base has where.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::{borrow::Cow, io::Read as _};
 
-use super::encode;
+use super::packed::{Packed, Texts};
 use crate::{
     existing::{Entry, ExistingError, ExistingImage, Files, clean, join, put_on, split},
     layer::{Member, Memo, Stamp, TarError},
@@ -15,20 +15,20 @@ const MAX_LINKS: usize = 40;
 /// A longer list of accounts is not read.
 const MAX_TEXT_BYTES: u64 = 1 << 20;
 /// What a directory is that no layer has an entry for, although there is something in it.
-const IMPLIED: BaseEntry = BaseEntry::Directory {
+const IMPLIED: BaseEntry<'_> = BaseEntry::Directory {
     mode: 0o755,
     stamp: Stamp::OURS,
 };
 
 /// What is at a path of a base.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum BaseEntry {
+pub(crate) enum BaseEntry<'a> {
     Directory {
         mode: u32,
         stamp: Stamp,
     },
     Symlink {
-        target: Vec<u8>,
+        target: Cow<'a, [u8]>,
     },
     /// A file, or anything else that has no names in it.
     File {
@@ -37,16 +37,15 @@ pub(crate) enum BaseEntry {
 }
 
 /// All paths of a base, its layers put together; relative, without slashes at their ends.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct BaseTree {
-    pub(super) entries: Files<BaseEntry>,
-    /// The lists of accounts that are plain files, by their paths.
-    pub(super) texts: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// With the lists of accounts that are plain files.
+    packed: Packed,
 }
 
 /// One entry of a layer, before it is known what lower layers have.
 struct Found {
-    entry: BaseEntry,
+    entry: BaseEntry<'static>,
     text: Option<Vec<u8>>,
 }
 
@@ -60,15 +59,22 @@ impl BaseTree {
                 matches!(found.entry, BaseEntry::Directory { .. })
             });
         }
-        let mut tree = Self::default();
+        let mut texts = Texts::new();
+        let mut entries = Files::new();
         for (path, found) in files {
             if let Some(text) = found.text {
-                tree.texts.insert(path.clone(), text);
+                texts.insert(path.clone(), text);
             }
-            tree.entries.insert(path, found.entry);
+            entries.insert(path, found.entry);
         }
-        tree.add_implied();
-        Ok(tree)
+        add_implied(&mut entries);
+        match Packed::new(&entries, &texts) {
+            Some(packed) => Ok(Self { packed }),
+            None => Err(ExistingError::TooLarge {
+                image: image.name().to_owned(),
+                problem: "it has too many files",
+            }),
+        }
     }
 
     /// As [`read`](Self::read), unless `memo` knows what was found in the same layers before.
@@ -78,38 +84,22 @@ impl BaseTree {
         memo: &Memo,
     ) -> Result<Self, ExistingError> {
         let record = record_name(layers);
-        let known = memo.read_bytes(&record);
-        if let Some(tree) = known.and_then(|bytes| encode::decode(&bytes)) {
-            return Ok(tree);
+        if let Some(packed) = memo.read_bytes(&record).and_then(Packed::parse) {
+            return Ok(Self { packed });
         }
         let tree = Self::read(image, layers)?;
-        if let Some(bytes) = encode::encode(&tree) {
-            memo.write_bytes(&record, &bytes);
-        }
+        memo.write_bytes(&record, tree.packed.as_bytes());
         Ok(tree)
     }
 
-    fn add_implied(&mut self) {
-        let mut implied = Vec::new();
-        for path in self.entries.keys() {
-            let mut directory = split(path).0;
-            while !directory.is_empty() && !self.entries.contains_key(directory) {
-                implied.push(directory.to_vec());
-                directory = split(directory).0;
-            }
-        }
-        self.entries
-            .extend(implied.into_iter().map(|path| (path, IMPLIED)));
-    }
-
     /// Returns what is at a path, as it stands there.
-    pub(crate) fn get(&self, path: &[u8]) -> Option<&BaseEntry> {
-        self.entries.get(path)
+    pub(crate) fn get(&self, path: &[u8]) -> Option<BaseEntry<'_>> {
+        self.packed.find(path)
     }
 
     /// Returns the contents of a list of accounts, where it is a plain file.
     pub(crate) fn text(&self, path: &[u8]) -> Option<&[u8]> {
-        self.texts.get(path).map(Vec::as_slice)
+        self.packed.text(path)
     }
 
     /// Returns where a path leads once the links above its last name are followed; `None` where that is below something that is no directory.
@@ -138,7 +128,7 @@ impl BaseTree {
             }
             let next = join(&at, &name);
             let is_last = rest.is_empty();
-            match self.entries.get(&next) {
+            match self.get(&next) {
                 Some(BaseEntry::Symlink { target }) if !is_last || last_is_followed => {
                     links += 1;
                     if links > MAX_LINKS {
@@ -147,7 +137,7 @@ impl BaseTree {
                     if target.starts_with(b"/") {
                         at.clear();
                     }
-                    rest.extend(names(target));
+                    rest.extend(names(&target));
                 }
                 Some(BaseEntry::File { .. }) if !is_last => return None,
                 _ => at = next,
@@ -157,11 +147,24 @@ impl BaseTree {
     }
 }
 
+/// Adds the directories that something is in and that no layer has an entry for.
+fn add_implied(entries: &mut Files<BaseEntry<'_>>) {
+    let mut implied = Vec::new();
+    for path in entries.keys() {
+        let mut directory = split(path).0;
+        while !directory.is_empty() && !entries.contains_key(directory) {
+            implied.push(directory.to_vec());
+            directory = split(directory).0;
+        }
+    }
+    entries.extend(implied.into_iter().map(|path| (path, IMPLIED)));
+}
+
 /// What is in layers follows from their digests, and from how they are read.
 fn record_name(layers: &[Entry]) -> String {
     let layers = layers.iter();
     let layers: Vec<_> = layers.map(|one| (&one.media_type, one.digest)).collect();
-    format!("{}.base", Digest::of(&to_canonical_json(&layers)).to_hex())
+    format!("{}.tree", Digest::of(&to_canonical_json(&layers)).to_hex())
 }
 
 fn read_layer(
@@ -195,7 +198,7 @@ fn read_layer(
     Ok(found)
 }
 
-fn entry(member: Member) -> BaseEntry {
+fn entry(member: Member) -> BaseEntry<'static> {
     // Twelve bits, so nothing is lost.
     let mode = u32::try_from(member.mode & 0o7777).unwrap_or_default();
     match member.flag {
@@ -208,7 +211,7 @@ fn entry(member: Member) -> BaseEntry {
             },
         },
         b'2' => BaseEntry::Symlink {
-            target: member.target,
+            target: member.target.into(),
         },
         _ => BaseEntry::File {
             executable: mode & 0o111 != 0,
@@ -220,22 +223,24 @@ fn entry(member: Member) -> BaseEntry {
 impl BaseTree {
     /// A tree of paths that end in a slash, have a target behind ` -> `, or are files.
     pub(crate) fn of(paths: &[&str]) -> Self {
-        let mut tree = Self::default();
+        let mut entries = Files::new();
         for path in paths {
             let (path, entry) = match path.split_once(" -> ") {
                 Some((path, target)) => (
                     path,
                     BaseEntry::Symlink {
-                        target: target.into(),
+                        target: target.as_bytes().into(),
                     },
                 ),
                 None if path.ends_with('/') => (*path, IMPLIED),
                 None => (*path, BaseEntry::File { executable: true }),
             };
-            tree.entries.insert(clean(path.as_bytes()), entry);
+            entries.insert(clean(path.as_bytes()), entry);
         }
-        tree.add_implied();
-        tree
+        add_implied(&mut entries);
+        let packed = Packed::new(&entries, &Texts::new());
+        let packed = packed.expect("so few paths are not too many");
+        Self { packed }
     }
 }
 
@@ -281,8 +286,8 @@ mod tests {
     #[test]
     fn what_lies_in_no_directory_implies_one() {
         let tree = BaseTree::of(&["a/b/c"]);
-        assert_eq!(tree.get(b"a/b"), Some(&IMPLIED));
-        assert_eq!(tree.get(b"a"), Some(&IMPLIED));
+        assert_eq!(tree.get(b"a/b"), Some(IMPLIED));
+        assert_eq!(tree.get(b"a"), Some(IMPLIED));
         assert_eq!(tree.get(b""), None);
     }
 }

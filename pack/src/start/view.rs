@@ -187,15 +187,15 @@ fn generated(entry: &RootEntry) -> Thing<'_> {
     }
 }
 
-fn in_base(entry: &BaseEntry) -> Thing<'_> {
+fn in_base<'a>(entry: BaseEntry<'_>) -> Thing<'a> {
     match entry {
         BaseEntry::Directory { .. } => Thing::Directory,
         BaseEntry::Symlink { target } => {
-            Thing::Link(PathBuf::from(OsString::from_vec(target.clone())))
+            Thing::Link(PathBuf::from(OsString::from_vec(target.into_owned())))
         }
         BaseEntry::File { executable } => Thing::File {
             bytes: Bytes::Base,
-            executable: *executable,
+            executable,
         },
     }
 }
