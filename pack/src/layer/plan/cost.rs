@@ -18,6 +18,11 @@ const ONE: u64 = 1 << 62;
 /// From this rate on, a change is as good as certain: the chance that there is none is below 2⁻⁹².
 const CERTAIN: Rate = 64_000_000;
 
+/// The bits of a rate that count.
+const RATE_BITS: usize = CERTAIN.ilog2() as usize + 1;
+/// The chance that nothing happens at a rate of 1, 2, 4 and so on: a plan is made of tens of thousands of chances.
+const SQUARES: [u64; RATE_BITS] = squares();
+
 /// A layer costs a request, an answer and 70 to 110 ms of loading whatever is in it; on a fast line so many bytes take as long as the first two.
 pub(super) const LAYER_BYTES: u64 = 64 << 10;
 /// Of what is tied together with something else, one part in so many counts as cost, because another image may have one of them and not the other. In the
@@ -36,16 +41,12 @@ pub struct Chance(u64);
 impl Chance {
     /// The chance that belongs to a rate: 1 − (1 − 10⁻⁶)^rate.
     pub(super) fn of(rate: Rate) -> Self {
-        let mut survival = ONE;
-        let mut square = ONE - ONE / 1_000_000;
-        let mut rest = rate.min(CERTAIN);
-        while rest > 0 {
-            if rest & 1 == 1 {
-                survival = multiply(survival, square);
-            }
-            square = multiply(square, square);
-            rest >>= 1;
-        }
+        let rate = rate.min(CERTAIN);
+        let squares = SQUARES.iter().enumerate();
+        let survival = squares.fold(ONE, |survival, (bit, square)| match rate >> bit & 1 {
+            0 => survival,
+            _ => multiply(survival, *square),
+        });
         Self(ONE - survival)
     }
 
@@ -68,10 +69,23 @@ pub(super) fn layer_cost(size_bytes: u64, chance: Chance, origins: usize) -> u64
     LAYER_BYTES + chance.of_bytes(size_bytes) + (tied - tied / origins)
 }
 
-fn multiply(a: u64, b: u64) -> u64 {
-    let product = (u128::from(a) * u128::from(b)) >> 62;
-    // One factor is at most one, so the product is at most the other.
-    u64::try_from(product).unwrap_or(u64::MAX)
+const fn squares() -> [u64; RATE_BITS] {
+    let mut squares = [ONE - ONE / 1_000_000; RATE_BITS];
+    let mut bit = 1;
+    while bit < RATE_BITS {
+        squares[bit] = multiply(squares[bit - 1], squares[bit - 1]);
+        bit += 1;
+    }
+    squares
+}
+
+#[expect(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    reason = "in constants there are only casts; one factor is at most one, so the product is at most the other"
+)]
+const fn multiply(a: u64, b: u64) -> u64 {
+    ((a as u128 * b as u128) >> 62) as u64
 }
 
 #[cfg(test)]
@@ -93,6 +107,24 @@ mod tests {
             assert!(found.abs_diff(per_million) <= 1, "{rate}: {found}");
         }
         assert_eq!(Chance::of(u64::MAX).of_bytes(u64::MAX >> 2), u64::MAX >> 2);
+    }
+
+    #[test]
+    fn the_chance_is_that_of_squaring_step_by_step() {
+        let mut rates: Vec<Rate> = (0..64).map(|bit| 1 << bit).collect();
+        rates.extend([0, 3, 9_999, 1_234_567, CERTAIN - 1, CERTAIN + 1, u64::MAX]);
+        for rate in rates {
+            let (mut survival, mut square) = (ONE, ONE - ONE / 1_000_000);
+            let mut rest = rate.min(CERTAIN);
+            while rest > 0 {
+                if rest & 1 == 1 {
+                    survival = multiply(survival, square);
+                }
+                square = multiply(square, square);
+                rest >>= 1;
+            }
+            assert_eq!(Chance::of(rate), Chance(ONE - survival), "{rate}");
+        }
     }
 
     #[test]
