@@ -14,6 +14,8 @@ mod fit;
 mod inherit;
 mod load;
 mod packed;
+mod rebase;
+mod refit;
 mod tree;
 
 use thiserror::Error;

@@ -7,7 +7,7 @@ use store::registry::Repository;
 
 use super::{
     AnyConfig, AnyIndex, AnyManifest, Entry, ExistingError, ImageReference, MAX_DOCUMENT_BYTES,
-    Source, SourceError, blob_name, rebase::Rebased,
+    Source, SourceError, blob_name, rebased::Rebased,
 };
 use crate::{
     Event,
@@ -61,7 +61,7 @@ impl<'a> ExistingImage<'a> {
     }
 
     /// An image that is made of two others.
-    pub(super) fn of_rebased(name: String, rebased: Rebased<'a>) -> Self {
+    pub(crate) fn of_rebased(name: String, rebased: Rebased<'a>) -> Self {
         Self {
             name,
             tag: None,
@@ -120,7 +120,7 @@ impl<'a> ExistingImage<'a> {
     }
 
     /// Reads which images there are, and returns the one that was chosen or the only one.
-    pub(super) fn entry(&self) -> Result<Entry, ExistingError> {
+    pub(crate) fn entry(&self) -> Result<Entry, ExistingError> {
         let name = "index.json";
         let reader = self.source.document(name)?;
         let reader = reader.ok_or_else(|| self.missing(name))?;
@@ -267,7 +267,7 @@ impl<'a> ExistingImage<'a> {
 }
 
 /// Returns what an image in a layout is called.
-pub(super) fn tag_of(entry: &Entry) -> Option<&str> {
+pub(crate) fn tag_of(entry: &Entry) -> Option<&str> {
     let annotations = &entry.annotations;
     annotations
         .get(annotation::REF_NAME)

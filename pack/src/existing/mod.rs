@@ -23,9 +23,8 @@ mod inspect;
 mod layout;
 mod overlay;
 mod push;
-mod rebase;
+mod rebased;
 mod reference;
-mod refit;
 mod source;
 mod texts;
 
@@ -44,8 +43,10 @@ pub(crate) use document::{AnyConfig, AnyIndex, AnyManifest, Entry, is_index};
 pub use document::{AnyPlatform, RunFacts};
 pub(crate) use documents::{Documents, ManifestDocument};
 pub use image::ExistingImage;
+pub(crate) use image::tag_of;
 pub use inspect::{ArtifactFacts, ImageFacts, Inspection, LayerFacts};
 pub(crate) use overlay::{Files, clean, join, put_on, split};
+pub(crate) use rebased::Rebased;
 pub use reference::ImageReference;
 pub(crate) use source::{Source, blob_name};
 

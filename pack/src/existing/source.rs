@@ -11,7 +11,7 @@ use store::registry::{RegistryError, Repository};
 
 use super::{
     ImageReference, MAX_DOCUMENT_BYTES, SourceError, archive::ArchiveIndex, docker,
-    document::Entry, rebase::Rebased,
+    document::Entry, rebased::Rebased,
 };
 use crate::oci::{
     Descriptor, Digest, ImageName, Index, LayoutMarker, index_entry, to_canonical_json,

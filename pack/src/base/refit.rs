@@ -1,8 +1,8 @@
 //! Whether an image of this crate, which was fitted to one base, fits on another.
 
-use super::{Entry, ExistingError, ExistingImage, clean};
+use super::{BaseEntry, BaseTree};
 use crate::{
-    base::{BaseEntry, BaseTree},
+    existing::{Entry, ExistingError, ExistingImage, clean},
     rootfs::{GROUP_FILE, PASSWD_FILE},
 };
 

@@ -1,40 +1,17 @@
 //! An image on another base: the layers of the old one out, those of the new one in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::de;
 use serde_json::{Value, json};
 
-use super::{
-    AnyPlatform, Entry, ExistingError, ExistingImage, Source, blob_name, documents::Documents,
-    image::tag_of, refit::Refit,
-};
+use super::{BaseTree, refit::Refit};
 use crate::{
-    base::BaseTree,
+    existing::{
+        AnyPlatform, Documents, Entry, ExistingError, ExistingImage, Rebased, blob_name, tag_of,
+    },
     oci::{Digest, annotation, media_type, to_canonical_json},
 };
-
-/// An image that exists only as its documents, with blobs of two others.
-#[derive(Debug)]
-pub(crate) struct Rebased<'a> {
-    image: &'a ExistingImage<'a>,
-    base: &'a ExistingImage<'a>,
-    /// The layers that are in the base.
-    base_layers: BTreeSet<Digest>,
-    /// `index.json`, `oci-layout`, the manifest and the configuration, by their names in a layout.
-    pub(super) documents: BTreeMap<String, Vec<u8>>,
-}
-
-impl<'a> Rebased<'a> {
-    /// Returns which of the two images has a blob.
-    pub(super) fn source(&self, entry: &Entry) -> &'a Source<'a> {
-        if self.base_layers.contains(&entry.digest) {
-            &self.base.source
-        } else {
-            &self.image.source
-        }
-    }
-}
 
 /// One image for one platform, with its documents as they are.
 struct Part {
