@@ -6,13 +6,13 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Instant;
 
-use store::{AddSource, Component, ContainedComponent, LocalStore, StorePath};
+use store::{AddSource, Component, ContainedComponent, KnownComponents, LocalStore, StorePath};
 
 use super::component::component;
 use super::error::StepError;
 use super::files::at;
 use super::perform::{Job, globs};
-use super::register::{Made, Rules, register_as};
+use super::register::{Circumstances, Made, Rules, register_as};
 use crate::composition::{Composition, MemberObject, Shape};
 use crate::debian::{built_using, with_source_version};
 use crate::facts::find_license;
@@ -61,9 +61,14 @@ impl Job<'_> {
             add_source_version(&mut facts, &control);
             facts.contains = built_in(&control);
             add_license(&mut facts, &root);
+            let circumstances = Circumstances {
+                known: KnownComponents::Keep,
+                ..self.circumstances(Some(resolved), started)
+            };
+            let rules = Rules::default();
             let outputs =
-                self.register_out(facts, Rules::default(), resolved, started, directory.fd())?;
-            self.record_package_facts(&outputs)?;
+                self.register_out(facts.clone(), rules, &circumstances, directory.fd())?;
+            self.record_package_facts(&outputs, &facts)?;
             Ok(outputs)
         })
     }
@@ -102,7 +107,8 @@ impl Job<'_> {
             let out = directory.add("out", 0o755)?;
             composition.write(&out)?;
             let facts = component(self.derivation);
-            self.register_out(facts, rules, resolved, started, directory.fd())
+            let circumstances = self.circumstances(Some(resolved), started);
+            self.register_out(facts, rules, &circumstances, directory.fd())
         })
     }
 
@@ -110,8 +116,7 @@ impl Job<'_> {
         &self,
         facts: Component,
         rules: Rules,
-        resolved: &ResolvedDerivation,
-        started: Instant,
+        circumstances: &Circumstances,
         parent: std::os::fd::BorrowedFd<'_>,
     ) -> Result<Outputs, StepError> {
         let name = OsStr::new("out");
@@ -119,14 +124,13 @@ impl Job<'_> {
             source: AddSource::Entry { parent, name },
             scratch: None,
         }];
-        let circumstances = self.circumstances(Some(resolved), started);
         register_as(
             self.store(),
             self.derivation,
             facts,
             made,
             rules,
-            &circumstances,
+            circumstances,
             self.lease,
         )
     }

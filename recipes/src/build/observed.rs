@@ -11,10 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use store::facts::{FACTS_VERSION, Facts, FactsObject};
-use store::{
-    AddBatch, AddError, AddObject, Closure, Component, ContainedComponent, Lease, LocalStore,
-    StorePath,
-};
+use store::{AddBatch, AddError, AddObject, Closure, Component, Lease, LocalStore, StorePath};
 
 use super::debian::renew_licenses;
 use super::error::StepError;
@@ -28,12 +25,12 @@ use crate::plan::{Graph, Outputs, find_valid};
 const VERSION_BYTES: u64 = 32;
 
 impl Job<'_> {
-    /// Looks at outputs that are valid and at what they were built from, and records what is seen.
+    /// Looks at outputs that are valid and at what they were built from, and records what is seen, and `component`, in the place of what was recorded before.
     pub(super) fn record_facts(
         &self,
         resolved: &ResolvedDerivation,
         outputs: &Outputs,
-        contains: &[ContainedComponent],
+        component: &Component,
         linked: &LinkedOutput<'_>,
     ) -> Result<(), StepError> {
         let store = self.store();
@@ -50,21 +47,21 @@ impl Job<'_> {
             derivation: self.derivation,
             place: &place,
         };
-        let observed = observer.observe(contains)?;
+        let observed = observer.observe(&component.contains)?;
         let outputs = outputs.iter().map(|output| &output.path);
-        add_facts(
-            &observer,
-            self.lease,
-            &observed,
-            outputs,
-            LinksFrom::Build(*linked),
-        )
+        let links = LinksFrom::Build(*linked);
+        let said = Said::Now(component);
+        add_facts(&observer, self.lease, &observed, outputs, links, said)
     }
 }
 
 impl Job<'_> {
     /// Records what a package of Debian says of itself.
-    pub(super) fn record_package_facts(&self, outputs: &Outputs) -> Result<(), StepError> {
+    pub(super) fn record_package_facts(
+        &self,
+        outputs: &Outputs,
+        component: &Component,
+    ) -> Result<(), StepError> {
         let store = self.store();
         let place = |source: &Derivation| find_source(store, source);
         let observer = Observer {
@@ -77,14 +74,19 @@ impl Job<'_> {
             observer.add_copyright(&mut observed, &output.path)?;
         }
         let outputs = outputs.iter().map(|output| &output.path);
-        add_facts(
-            &observer,
-            self.lease,
-            &observed,
-            outputs,
-            LinksFrom::Build(UNLINKED),
-        )
+        let links = LinksFrom::Build(UNLINKED);
+        let said = Said::Now(component);
+        add_facts(&observer, self.lease, &observed, outputs, links, said)
     }
+}
+
+/// What is said of outputs beside what is observed.
+#[derive(Clone, Copy)]
+enum Said<'a> {
+    /// What was recorded before.
+    Before,
+    /// This, in the place of that.
+    Now(&'a Component),
 }
 
 /// Nothing of a linker.
@@ -154,7 +156,7 @@ pub(super) fn record_late_facts(
             LinksFrom::Facts(&older)
         };
         let outputs = behind.iter().map(|(path, _)| *path);
-        add_facts(&observer, lease, &observed, outputs, links)?;
+        add_facts(&observer, lease, &observed, outputs, links, Said::Before)?;
     }
     Ok(())
 }
@@ -206,13 +208,14 @@ fn find_source(store: &LocalStore, source: &Derivation) -> Option<StorePath> {
     outputs.into_iter().next().map(|output| output.path)
 }
 
-/// Adds the objects of facts of valid outputs, and names them in what is recorded of those.
+/// Adds the objects of facts of valid outputs, and names them in what is recorded of those, of all outputs at once.
 fn add_facts<'p>(
     observer: &Observer<'_>,
     lease: &Lease,
     observed: &Observed,
     outputs: impl Iterator<Item = &'p StorePath> + Clone,
     links: LinksFrom<'_>,
+    said: Said<'_>,
 ) -> Result<(), StepError> {
     let store = observer.store;
     let objects = outputs
@@ -234,7 +237,10 @@ fn add_facts<'p>(
             path: facts.path,
             id: facts.id,
         });
-        let component = info.component.unwrap_or_default();
+        let component = match said {
+            Said::Before => info.component.unwrap_or_default(),
+            Said::Now(component) => component.clone(),
+        };
         components.push((output.clone(), Component { facts, ..component }));
     }
     store.set_components(&components)?;

@@ -11,7 +11,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use sandbox::Level;
-use store::{AddSource, Lease, LocalStore, MemoryNode, ObjectId, PathInfo, StorePath, TreeError};
+use store::{
+    AddSource, KnownComponents, Lease, LocalStore, MemoryNode, ObjectId, PathInfo, StorePath,
+    TreeError,
+};
 
 use super::error::StepError;
 use super::files::at;
@@ -22,7 +25,7 @@ use super::options::BuildOptions;
 use super::private::PrivateDirectory;
 use super::program::{Failure, Input, Program, Run};
 use super::realise::Tools;
-use super::register::{Circumstances, Made, Rules, realise, register};
+use super::register::{Circumstances, Made, Rules, built_component, realise, register};
 use super::smoke::SmokePlace;
 use super::substitute::choose;
 use crate::event::{Event, StepId, Work};
@@ -155,6 +158,7 @@ impl Job<'_> {
             built_at: (self.options().clock)(),
             duration: started.elapsed(),
             contains: Vec::new(),
+            known: KnownComponents::Replace,
         }
     }
 
@@ -339,6 +343,7 @@ impl Job<'_> {
     ) -> Result<Outputs, StepError> {
         let untested = Circumstances {
             resolved: None,
+            known: KnownComponents::Keep,
             ..circumstances.clone()
         };
         let outputs = register(
@@ -356,7 +361,8 @@ impl Job<'_> {
             records: run.links(),
             scratch: run.scratch(),
         };
-        self.record_facts(resolved, &outputs, &circumstances.contains, &linked)?;
+        let component = built_component(self.derivation, &circumstances);
+        self.record_facts(resolved, &outputs, &component, &linked)?;
         realise(self.store(), &outputs, &circumstances)?;
         Ok(outputs)
     }

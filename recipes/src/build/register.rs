@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use store::{
-    AddBatch, AddObject, AddSource, Component, ContainedComponent, Lease, LocalStore,
-    NewRealisation, ObjectId, Realisation, ResolvedDigest, StorePath,
+    AddBatch, AddObject, AddSource, Component, ContainedComponent, KnownComponents, Lease,
+    LocalStore, NewRealisation, ObjectId, Realisation, ResolvedDigest, StorePath,
 };
 
 use super::component::component;
@@ -22,6 +22,8 @@ pub(super) struct Circumstances {
     pub(super) duration: Duration,
     /// What the builder says is in its outputs.
     pub(super) contains: Vec<ContainedComponent>,
+    /// What becomes of what is recorded of outputs that are valid already. It is kept where facts follow, which replace it as a whole.
+    pub(super) known: KnownComponents,
 }
 
 impl Circumstances {
@@ -68,6 +70,14 @@ pub(super) fn realise(
     Ok(store.add_realisations(&realisations)?)
 }
 
+/// What is said of outputs: by the recipe, and by the builder.
+pub(super) fn built_component(derivation: &Derivation, circumstances: &Circumstances) -> Component {
+    Component {
+        contains: circumstances.contains.clone(),
+        ..component(derivation)
+    }
+}
+
 /// Adds all outputs of one derivation. They are valid, durably, when this returns.
 pub(super) fn register(
     store: &LocalStore,
@@ -77,10 +87,7 @@ pub(super) fn register(
     circumstances: &Circumstances,
     lease: &Lease,
 ) -> Result<Outputs, StepError> {
-    let facts = Component {
-        contains: circumstances.contains.clone(),
-        ..component(derivation)
-    };
+    let facts = built_component(derivation, circumstances);
     register_as(store, derivation, facts, made, rules, circumstances, lease)
 }
 
@@ -125,6 +132,7 @@ pub(super) fn register_as(
         candidates: rules.candidates,
         realisations,
         lease: Some(lease),
+        known: circumstances.known,
         ..AddBatch::default()
     };
     let infos = store.add(batch)?;

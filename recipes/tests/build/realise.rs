@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use recipes::build::{BuildError, FailureKind, Origin};
 use recipes::event::Event;
-use recipes::model::Metadata;
+use recipes::model::{Metadata, SmokeCommand};
 use recipes::plan::{BuildPlan, Goal, Reason};
 use store::{GcOptions, STORE_DIR};
 
@@ -428,6 +428,54 @@ fn new_facts_about_an_old_result_are_recorded_without_a_build() -> TestResult {
         (Origin::Cutoff, &path)
     );
     assert_eq!(license()?.as_deref(), Some("Zlib"));
+    let report = fixture
+        .store
+        .verify(&store::VerifyOptions::default(), &store::Watch::nobody())?;
+    assert_eq!(report.findings, []);
+    Ok(())
+}
+
+#[test]
+fn a_build_that_ends_in_the_same_bits_renews_all_that_is_said_of_them_or_nothing() -> TestResult {
+    let fixture = Fixture::new();
+    let made = |homepage: &str, smoke: &str| {
+        let line = format!(r#"{{"name":"a","purl":"pkg:npm/a@1","homepage":"{homepage}"}}"#);
+        // What is not in the result still makes another derivation, as a newer builder is one.
+        let text = format!("echo '{line}' > /build/.pith-components; echo same > $out");
+        let smoke = SmokeCommand {
+            words: vec![smoke.to_owned()],
+            expected: None,
+        };
+        Script::new("program-1", text).derivation_with(Metadata {
+            license: Some("MIT".to_owned()),
+            smoke: Some(smoke)
+                .filter(|smoke| !smoke.words[0].is_empty())
+                .into_iter()
+                .collect(),
+            ..Metadata::default()
+        })
+    };
+    let path = fixture.build(&made("https://old.example", ""))?;
+    let component = || -> Result<_, Box<dyn std::error::Error>> {
+        let info = fixture.store.path_info(&path)?.ok_or("not valid")?;
+        Ok(info.component.ok_or("no component")?)
+    };
+    let old = component()?;
+    assert!(old.facts.is_some(), "{old:?}");
+    // A build that comes to nothing takes nothing away.
+    fixture.failure(&made("https://new.example", "bin/none"));
+    assert_eq!(component()?, old);
+    let again = fixture.realise(&[&made("https://new.example", "")])?;
+    assert_eq!(
+        (again.goals[0].how, &again.goals[0].path),
+        (Origin::Built, &path)
+    );
+    let new = component()?;
+    assert_eq!(
+        new.contains[0].homepage.as_deref(),
+        Some("https://new.example")
+    );
+    assert!(new.facts.is_some(), "{new:?}");
     let report = fixture
         .store
         .verify(&store::VerifyOptions::default(), &store::Watch::nobody())?;

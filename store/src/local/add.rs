@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    AddBatch, AddError, AddObject, AddSource, Lease, LocalStore,
+    AddBatch, AddError, AddObject, AddSource, KnownComponents, Lease, LocalStore,
     commit::{Item, Publish},
     draft::{Draft, Evidence},
     ingest::Ingest,
@@ -184,7 +184,8 @@ impl LocalStore {
                 _ => None,
             };
             if let Some(known) = &known {
-                let component = info.component.take();
+                let is_kept = batch.known == KnownComponents::Keep && known.component.is_some();
+                let component = info.component.take().filter(|_| !is_kept);
                 let changed = component.is_some() && component != known.component;
                 *info = PathInfo {
                     component: component.or_else(|| known.component.clone()),

@@ -20,8 +20,20 @@ pub struct AddBatch<'a> {
     pub realisations: Vec<NewRealisation>,
     /// What keeps the new objects alive after the add; without it they are protected only until the add returns.
     pub lease: Option<&'a Lease>,
+    /// What becomes of what is recorded of objects that are valid already.
+    pub known: KnownComponents,
     /// How many bytes the streams among the sources are going to have. What is in memory or on disk is measured.
     pub declared_bytes: u64,
+}
+
+/// What becomes of the components of objects that are valid already when they are added again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KnownComponents {
+    /// They are replaced by those of the batch, where it has any.
+    #[default]
+    Replace,
+    /// They stay, but where there is none: whoever adds has more to say of the objects, and says all of it at once.
+    Keep,
 }
 
 /// One object to add.

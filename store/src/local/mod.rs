@@ -54,7 +54,7 @@ pub(crate) use self::{
     place::PlaceError,
 };
 pub use self::{
-    batch::{AddBatch, AddObject, AddSource, NewRealisation},
+    batch::{AddBatch, AddObject, AddSource, KnownComponents, NewRealisation},
     error::{AddError, LeaseError, OpenError, RootError},
     lease::Lease,
     open::LocalStore,
