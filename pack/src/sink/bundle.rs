@@ -1,8 +1,9 @@
 //! A runtime bundle: the root file system beside a `config.json` that says how it is run, for `runc run` and `crun run`. OCI runtime-spec 1.0.2.
 //!
 //! What is started has no capabilities, gets none, and sees its own processes only; the network is the machine's, because a runtime makes none. Root's bundle
-//! runs as the image's user. Anyone else's runs in a user namespace in which the caller is root, since that is the only user whom a runtime can give without
-//! help: so `config.json`, and nothing else, depends on who made the bundle.
+//! runs as the image's user. Anyone else's runs in a user namespace in which the caller is root and there is nobody else, as `runc spec --rootless` has it: a
+//! user without help can give one user, and runc starts in no namespace that has no root ("no user mapping found"). So `config.json`, and nothing else, depends
+//! on who made the bundle; and a server that as root gives its files to another user, as nginx does, has to be told that it stays root: `user root;`.
 
 use std::{collections::BTreeMap, path::Path};
 
