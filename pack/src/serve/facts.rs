@@ -12,6 +12,8 @@ const MAX_DESCRIPTOR: usize = 16 << 10;
 pub(super) struct Facts {
     /// The blobs that must be there.
     pub(super) blobs: Vec<AnyDigest>,
+    /// The manifests that an index names.
+    pub(super) manifests: Vec<AnyDigest>,
     /// The manifest that it is about.
     pub(super) subject: Option<AnyDigest>,
     /// What referrers of that manifest are told.
@@ -49,7 +51,11 @@ pub(super) fn facts_of(
             .ok_or_else(|| failed("a descriptor has no digest"))
     };
     let mut blobs = Vec::new();
-    if !value["manifests"].is_array() {
+    let mut manifests = Vec::new();
+    if let Some(listed) = value["manifests"].as_array() {
+        // An index may name what is of no kind that is kept here.
+        manifests.extend(listed.iter().filter_map(|one| digest_of(one).ok()));
+    } else {
         blobs.push(digest_of(&value["config"])?);
         for layer in value["layers"].as_array().into_iter().flatten() {
             // What lies elsewhere need not be here.
@@ -82,6 +88,7 @@ pub(super) fn facts_of(
     }
     let facts = Facts {
         blobs,
+        manifests,
         subject,
         descriptor,
     };

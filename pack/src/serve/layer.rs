@@ -10,7 +10,7 @@ use super::{
     packed::Packed,
     part::{PartSender, Pieces, Stop, body_of, pieces},
 };
-use crate::layer::{Encoded, Encoder};
+use crate::layer::{Encoded, Encoder, LayerError};
 
 /// Which bytes of which layer.
 #[derive(Clone, Debug)]
@@ -39,21 +39,31 @@ pub(super) fn layer_body(packed: Arc<Packed>, wanted: LayerPart, turn: LayerTurn
 }
 
 fn make(packed: &Packed, wanted: &LayerPart, sender: &Pieces) -> Result<(), Stop> {
-    let Some(one) = packed.image(wanted.image) else {
-        return Ok(());
-    };
     let mut part = PartSender::new(wanted.part.clone(), wanted.size_bytes, sender);
-    let mut known = one.layers.clone();
     let mut receive = |encoded: Encoded<'_>| match encoded {
         Encoded::Begin(_) => Ok(()),
         Encoded::Bytes(bytes) => part.receive(bytes),
         Encoded::End(..) => part.end(),
     };
+    encode_layer(packed, wanted.image, wanted.layer, &mut receive)
+}
+
+/// Makes a layer, by the indices of the image and the layer.
+pub(super) fn encode_layer<E: From<LayerError>>(
+    packed: &Packed,
+    image: usize,
+    layer: usize,
+    receive: &mut dyn FnMut(Encoded<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some(one) = packed.image(image) else {
+        return Ok(());
+    };
+    let mut known = one.layers.clone();
     // Several clients are answered at once; each layer needs no more than one processor.
     let encoder = Encoder {
         threads: Some(NonZero::<usize>::MIN),
         ..one.image.encoder(one.image.options.compression)
     };
     one.image
-        .encode_with(&encoder, &[wanted.layer], &mut known, &mut receive)
+        .encode_with(&encoder, &[layer], &mut known, receive)
 }

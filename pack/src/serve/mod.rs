@@ -12,7 +12,7 @@
 //! | `GET` `/v2/<name>/referrers/<digest>` | what was pushed about a manifest, or the source has about its own: made when somebody asks |
 //! | `POST` `/v2/<name>/blobs/uploads/` | begins an upload, takes a whole blob, or mounts one |
 //! | `GET`, `PATCH`, `PUT`, `DELETE` `/v2/<name>/blobs/uploads/<id>` | where it stands, a chunk, its end, its abandoning |
-//! | `PUT` `/v2/<name>/manifests/<tag or digest>` | takes a manifest whose blobs are there |
+//! | `PUT` `/v2/<name>/manifests/<tag or digest>` | takes a manifest whose blobs are there, and keeps those of them that images have that are made here |
 //! | `DELETE` `/v2/<name>/manifests/<tag or digest>`, `/v2/<name>/blobs/<digest>` | forgets |
 //! | `GET` `/healthz`, `/metrics` | as a cache's server |
 //!
@@ -25,6 +25,7 @@
 //! of them is right. What is pushed is hashed when it comes, and sent as it lies on the disk; clients hash it again. What clients can make the server keep has
 //! limits: layers that are made, questions that wait for a build, uploads, and what is listed about one manifest.
 
+mod adopt;
 mod answers;
 mod depot;
 mod depot_error;

@@ -3,6 +3,7 @@
 use store::{net::chain, serve::Denied};
 
 use super::{depot_error::DepotError, route::NoRoute, source::SourceError};
+use crate::layer::LayerError;
 
 /// Why a request is not done.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +96,13 @@ impl From<NoRoute> for RegistryRefusal {
             NoRoute::Reference => Self::Tag,
             NoRoute::Digest => Self::Digest,
         }
+    }
+}
+
+impl From<LayerError> for RegistryRefusal {
+    fn from(error: LayerError) -> Self {
+        let message = chain(&error);
+        Self::Source(SourceError::Failed { message })
     }
 }
 

@@ -52,9 +52,9 @@ pub struct RegistryServiceOptions {
 #[derive(Debug)]
 pub struct RegistryService {
     gate: Gate,
-    images: Images,
+    pub(super) images: Images,
     depot: Option<Depot>,
-    layers: LayerTurns,
+    pub(super) layers: LayerTurns,
 }
 
 /// A blob that was found.
@@ -390,6 +390,9 @@ impl RegistryService {
             bytes,
         };
         let subject = facts.subject.clone();
+        let facts = Arc::new(facts);
+        self.adopt(&name, Arc::clone(&facts), question.client)
+            .await?;
         let (service, into) = (Arc::clone(self), name.clone());
         let put = move || {
             let depot = depot(&service)?;

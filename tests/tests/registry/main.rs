@@ -1,5 +1,6 @@
 //! Images in registries: Debian's `docker-registry`, and servers that answer as none should. All on loopback, each on a port that the system chose.
 
+mod adopted;
 mod existing;
 mod legacy;
 mod login;

@@ -127,7 +127,13 @@ fn a_project_is_packed_anew_when_it_has_changed_and_pushes_are_kept() {
         &kept,
     ];
     env.tool("skopeo", &copy).expect_success();
+    // Also into the name itself, where most of what the image has is made here.
+    let own = format!("docker://{}/app:2", served.host);
+    let into_itself = [&copy[..5], &[own.as_str()]].concat();
+    env.tool("skopeo", &into_itself).expect_success();
+    assert_eq!(digest(&own), two);
     recipe("three");
+    assert_eq!(digest(&own), two);
     assert_eq!(digest(&kept), two);
     assert_ne!(digest(&place), two);
 }
