@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use pack::existing::ImageReference;
-use pack::oci::OciError;
+use pack::oci::{Digest, OciError};
 use pack::registry::{Pushed, open_repository};
 use pack::{Compression, ImageName};
 use store::net::{NetOptions, Plaintext};
@@ -106,13 +106,13 @@ pub(crate) fn tell_pushed(
     pushed: &Pushed,
 ) -> Result<(), CommandError> {
     note_pushed(printer, pushed);
-    Ok(printer.result(&digest_reference(name, pushed))?)
+    Ok(printer.result(&digest_reference(name, pushed.manifest_digest))?)
 }
 
 /// The image in a registry by its digest, which stands for the same bytes for ever.
-pub(crate) fn digest_reference(name: &ImageName, pushed: &Pushed) -> String {
+pub(crate) fn digest_reference(name: &ImageName, digest: Digest) -> String {
     let place = format!("{}/{}", name.registry(), name.repository());
-    format!("{place}@{}", pushed.manifest_digest)
+    format!("{place}@{digest}")
 }
 
 /// Says what a push cost, and with `-v` how it was done.

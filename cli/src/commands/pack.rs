@@ -98,7 +98,7 @@ pub(crate) struct PackArgs {
     sbom_format: Option<DocumentFormat>,
     /// Print a document that deploys the image, hardened: compose, k8s or systemd
     ///
-    /// It names the image by its digest where it is pushed. Where it is, and in which file, goes to standard error then.
+    /// It names the image by its digest, in the registry of the first `--push`. Without one it is found where it has been loaded with that digest: podman and containerd keep it, docker does not. Where it is, and in which file, goes to standard error then.
     #[arg(long, value_name = "KIND")]
     emit: Option<Emit>,
     /// Pack what cannot start, too
@@ -212,6 +212,12 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             }
         });
     }
+    for image in images.iter().filter(|image| !image.has_program()) {
+        let name = image.name().base_name();
+        printer.note(&format!(
+            "the image `{name}` has no program of its own: whoever runs it has to name one"
+        ));
+    }
     if !registries.is_empty() {
         learn_layers(context, &store, &mut images)?;
     }
@@ -306,18 +312,40 @@ fn deliver(
         image.write_sbom(&context.directory().join(path))?;
     }
     args.layers.write_plan(context, images)?;
-    let reference = match (args.pushes.first().zip(pushed.first()), loaded.first()) {
-        (Some((name, pushed)), _) => digest_reference(name, pushed),
-        (None, Some(loaded)) => loaded.name.clone(),
-        (None, None) => image.name().to_string(),
+    let document = match args.emit {
+        None => None,
+        Some(emit) => {
+            let delivered = (written.as_ref(), pushed.first());
+            Some(image.emit(emit, &deployed_as(args, context, image, delivered)?))
+        }
     };
     Ok(Outcome {
         images: images.iter().map(Image::report).collect(),
-        document: args.emit.map(|emit| image.emit(emit, &reference)),
+        document,
         written,
         pushed,
         loaded,
     })
+}
+
+/// Returns what a document calls the image: always with its digest, so that it is no other one that has the name somewhere.
+fn deployed_as(
+    args: &PackArgs,
+    context: &Context,
+    image: &Image<'_>,
+    (written, pushed): (Option<&Written>, Option<&Pushed>),
+) -> Result<String, CommandError> {
+    if let Some((name, pushed)) = args.pushes.first().zip(pushed) {
+        return Ok(digest_reference(name, pushed.manifest_digest));
+    }
+    context.printer().note(
+        "the document names the image by its digest, which is in no registry yet: `--push REF` says where it is pulled from",
+    );
+    let digest = match written.and_then(|written| written.manifest_digest) {
+        Some(digest) => digest,
+        None => image.manifest_digest()?,
+    };
+    Ok(digest_reference(image.name(), digest))
 }
 
 impl PackArgs {
@@ -352,7 +380,10 @@ impl PackArgs {
             .plan
             .as_ref()
             .map(|plan| ("plan", Digest::of(plan.to_text().as_bytes()).to_string()));
-        let base = self.base.clone().map(|base| ("base", base));
+        let base = self
+            .base
+            .as_deref()
+            .map(|base| ("base", without_directory(base)));
         let choices = choices.into_iter().chain(plan).chain(base);
         Parameters {
             targets: self.targets.clone(),
@@ -366,6 +397,20 @@ impl PackArgs {
     /// Whether there is an output on this disk.
     fn is_written(&self) -> bool {
         self.output.is_some() || (self.pushes.is_empty() && self.engines.is_empty())
+    }
+}
+
+/// Returns a place without the directory of this machine that it is in, which means nothing elsewhere.
+fn without_directory(place: &str) -> String {
+    let (kind, path) = match place.split_once(':') {
+        Some((kind, path)) if path.starts_with('/') && !path.starts_with("//") => {
+            (format!("{kind}:"), path)
+        }
+        _ => (String::new(), place),
+    };
+    match Path::new(path).file_name() {
+        Some(name) if path.starts_with('/') => kind + &name.to_string_lossy(),
+        _ => place.to_owned(),
     }
 }
 
@@ -475,7 +520,7 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
     }
     for (name, pushed) in args.pushes.iter().zip(&pushed) {
         note_pushed(printer, pushed);
-        say(&digest_reference(name, pushed))?;
+        say(&digest_reference(name, pushed.manifest_digest))?;
     }
     for loaded in &loaded {
         printer.note(&format!("{} has it", loaded.engine));

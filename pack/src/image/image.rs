@@ -250,6 +250,17 @@ impl<'a> Image<'a> {
         &self.config.platform
     }
 
+    /// Returns what it lies on.
+    pub(crate) fn base(&self) -> Option<&Base<'a>> {
+        self.below.as_ref().map(|below| &below.base)
+    }
+
+    /// Whether it says what a container runs.
+    pub fn has_program(&self) -> bool {
+        let run = &self.config.config;
+        !(run.entrypoint.is_empty() && run.cmd.is_empty())
+    }
+
     /// Returns in whose words manifest and configuration are.
     pub(crate) const fn manifest_type(&self) -> ManifestType {
         self.options.manifest_type
@@ -555,6 +566,7 @@ fn check_start(
         working_directory: spec.start_directory(),
         platform: &spec.platform,
     };
+    start.check_process(&root.user, root.stop_signal.as_deref())?;
     let program = root.entrypoint.iter().chain(&root.cmd).next();
     // After `CMD`, the program that says whether all is well.
     let health = (spec.health_check.as_ref()).and_then(|check| check.test.get(1));

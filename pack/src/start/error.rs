@@ -70,6 +70,26 @@ pub enum StartError {
         /// The path.
         program: String,
     },
+    /// The kernel takes the number of the user or of the group for none.
+    #[error("the user `{user}` has a number that is nobody's: 4294967295 means none to the kernel")]
+    User {
+        /// The user and the group.
+        user: String,
+    },
+    /// The signal that ends the program is none.
+    #[error("the signal `{signal}`, which is to stop the program, does not exist")]
+    Signal {
+        /// Its name.
+        signal: String,
+    },
+    /// The program is to start in what is no directory.
+    #[error("the working directory `{directory}` cannot be: `{file}` is a file")]
+    WorkingDirectory {
+        /// The directory.
+        directory: String,
+        /// The file in its place, or in that of one above it.
+        file: String,
+    },
     /// A library is in none of the places where the loader looks.
     #[error(
         "`{needed_by}` needs the library `{library}`, which is not in the image where the loader looks for it"

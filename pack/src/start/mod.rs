@@ -3,6 +3,7 @@
 
 mod error;
 mod libraries;
+mod process;
 mod program;
 mod view;
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use pack::{FileSpec, Image, ImageSpec, PackOptions};
+use pack::{FileSpec, Image, ImageSpec, PackOptions, User};
 use store::{MemoryNode, PathInfo, testing::TempStore};
 
 use crate::fixture::{Fixture, TestResult};
@@ -418,5 +418,45 @@ fn what_is_asked_for_must_be_there_and_be_a_program() -> TestResult {
         ..fixture.spec()
     };
     assert_eq!(problem(&fixture, &nothing, &[&tools])?, "");
+    Ok(())
+}
+
+#[test]
+fn what_runtimes_refuse_before_they_execute_anything_is_told() -> TestResult {
+    let (fixture, app) = startable()?;
+    let found = |change: &dyn Fn(&mut ImageSpec)| {
+        let mut spec = ImageSpec::new("app".parse()?);
+        change(&mut spec);
+        problem(&fixture, &spec, &[&app])
+    };
+    for user in ["4294967295:1", "1:4294967295"] {
+        let user: User = user.parse()?;
+        assert!(
+            found(&|spec| spec.user = Some(user.clone()))?
+                .contains("has a number that is nobody's")
+        );
+    }
+    let user: User = "4294967294:1".parse()?;
+    assert_eq!(found(&|spec| spec.user = Some(user.clone()))?, "");
+    assert_eq!(
+        found(&|spec| spec.stop_signal = Some("SIGFOO".to_owned()))?,
+        "the signal `SIGFOO`, which is to stop the program, does not exist"
+    );
+    assert_eq!(
+        found(&|spec| spec.stop_signal = Some("SIGRTMIN+3".to_owned()))?,
+        ""
+    );
+    for directory in ["/bin/app", "/bin/app/below"] {
+        assert_eq!(
+            found(&|spec| spec.working_directory = Some(directory.to_owned()))?,
+            format!("the working directory `{directory}` cannot be: `/bin/app` is a file")
+        );
+    }
+    for directory in ["/bin", "/made/by/the/runtime"] {
+        assert_eq!(
+            found(&|spec| spec.working_directory = Some(directory.to_owned()))?,
+            ""
+        );
+    }
     Ok(())
 }

@@ -475,10 +475,13 @@ fn deployment_documents_are_read_by_others() {
     };
     let compose = parse("compose");
     let service = &compose[0]["services"]["pith-test-checked"];
-    assert_eq!(
-        service["image"],
-        "docker.io/library/pith-test-checked:latest"
+    let packed = env.pith(&["pack", "pith-test-checked", "--json"]);
+    let digest = packed.expect_success().json()["manifest"].clone();
+    let pinned = format!(
+        "docker.io/library/pith-test-checked@{}",
+        digest.as_str().expect("a digest")
     );
+    assert_eq!(service["image"], pinned);
     assert_eq!(service["user"], "65532:65532");
     assert_eq!(service["read_only"], true);
     assert_eq!(service["ports"], serde_json::json!(["8080:8080/tcp"]));
