@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pack::attest::{
     AttestError, Bill, BillOptions, DocumentFormat, FileDetail, Parameters, Provenance,
+    SandboxLevels,
 };
 use pack::audit::policy::Policy;
 use pack::oci::{Digest, Timestamp};
@@ -30,7 +31,7 @@ use crate::key_file::read_secret;
 /// The formats of bills that are attached: the two that scanners look for.
 const FORMATS: [DocumentFormat; 2] = [DocumentFormat::CycloneDx17, DocumentFormat::Spdx2];
 /// Changes when the documents say something else of the same image: what was attached before is attached anew then.
-const DOCUMENTS_VERSION: u32 = 3;
+const DOCUMENTS_VERSION: u32 = 4;
 /// Who made an image where nobody signs for it.
 const UNNAMED_BUILDER: &str = "urn:pith:builder:unnamed";
 
@@ -174,7 +175,15 @@ impl Attester {
             Some(key) => format!("urn:pith:builder:{}", key.public().name()),
             None => UNNAMED_BUILDER.to_owned(),
         };
-        let provenance = Provenance::new(&gathered, self.parameters.clone(), &builder);
+        let mut levels = SandboxLevels::new();
+        for info in closure.infos() {
+            let builds = store.find_realisations_of(&info.id)?.into_iter();
+            let builds = builds.map(|build| build.sandbox);
+            levels.entry(info.id.clone()).or_default().extend(builds);
+        }
+        levels.retain(|_, levels| !levels.is_empty());
+        let parameters = self.parameters.clone();
+        let provenance = Provenance::new(image, &gathered, &levels, parameters, &builder);
         let subject = image.subject(place)?;
         let mut options = self.options.clone();
         options.conclude(&gathered, paths, &self.policy);

@@ -34,7 +34,7 @@ pub use bill::{
 pub use document::{DocumentFormat, UnknownFormat};
 pub(crate) use inside::{CREATED, KIND, SET, SpdxSubject, to_spdx};
 pub(crate) use provenance::PREDICATE as PROVENANCE;
-pub use provenance::{Material, Parameters, Provenance};
+pub use provenance::{Material, Parameters, Provenance, SandboxLevels};
 pub(crate) use spdx2::{SpdxDocument, SpdxPackage};
 pub(crate) use subject::bill_subjects;
 

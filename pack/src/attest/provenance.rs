@@ -1,16 +1,23 @@
 //! How an image was made: SLSA provenance.
 //!
 //! Source: SLSA 1.1, "Provenance", `https://slsa.dev/provenance/v1`. What somebody asked for stands under external parameters; every input that could
-//! change the result, by digest, under resolved dependencies. There is no time in it, so that the same inputs give the same statement.
+//! change the result, by digest, under resolved dependencies. The only time in it is the one that the image claims, an input, so that the same inputs give the same
+//! statement; and no directory of the machine is in it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::{ObjectId, StorePath, facts::RecipeFile};
 
 use crate::{
+    Image,
     audit::{Gathered, Part},
-    layer::FORMAT_VERSION,
+    layer::{FORMAT_VERSION, SlotMap},
+    oci::Digest,
 };
 
 /// What the statement is called.
@@ -18,8 +25,11 @@ pub(crate) const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 /// What kind of build it is: an image of a closure.
 const BUILD_TYPE: &str = "urn:pith:pack:v1";
 
+/// How tightly builds were confined, by what came out: all levels of those who built it.
+pub type SandboxLevels = BTreeMap<ObjectId, BTreeSet<String>>;
+
 /// How an image was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
     /// What was asked for.
     pub parameters: Parameters,
@@ -27,6 +37,10 @@ pub struct Provenance {
     pub builder: String,
     /// All inputs; sorted, no duplicates.
     pub materials: Vec<Material>,
+    /// When the image claims to be made.
+    pub created: Option<String>,
+    /// The paths that are called otherwise in the image: the path in the store by the path in the image.
+    pub stable_paths: BTreeMap<String, StorePath>,
 }
 
 /// What was asked for.
@@ -56,22 +70,45 @@ pub struct Material {
 impl Provenance {
     /// Makes the provenance of an image of this closure.
     #[must_use]
-    pub fn new(gathered: &Gathered, parameters: Parameters, builder: &str) -> Self {
-        let materials: BTreeSet<Material> = gathered.parts.iter().flat_map(materials).collect();
+    pub fn new(
+        image: &Image<'_>,
+        gathered: &Gathered,
+        levels: &SandboxLevels,
+        parameters: Parameters,
+        builder: &str,
+    ) -> Self {
+        let parts = gathered.parts.iter();
+        let mut all: BTreeSet<Material> = parts
+            .flat_map(|part| materials(part, levels.get(&part.info.id)))
+            .collect();
+        all.extend(
+            image
+                .base()
+                .map(|base| base_image(base.name(), base.digest())),
+        );
         Self {
             parameters,
             builder: builder.to_owned(),
-            materials: materials.into_iter().collect(),
+            materials: all.into_iter().collect(),
+            created: image.config().created.clone(),
+            stable_paths: image.slots().map(SlotMap::originals).unwrap_or_default(),
         }
     }
 
     /// Returns the predicate of the statement.
     pub(crate) fn predicate(&self) -> Value {
+        let mut internal = json!({"formatVersion": FORMAT_VERSION});
+        if let Some(created) = &self.created {
+            internal["created"] = created.as_str().into();
+        }
+        if !self.stable_paths.is_empty() {
+            internal["stablePaths"] = json!(self.stable_paths);
+        }
         json!({
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": self.parameters,
-                "internalParameters": {"formatVersion": FORMAT_VERSION},
+                "internalParameters": internal,
                 "resolvedDependencies": self.materials,
             },
             "runDetails": {
@@ -82,15 +119,22 @@ impl Provenance {
 }
 
 /// Returns a store path and what it was made from.
-fn materials(part: &Part) -> Vec<Material> {
+fn materials(part: &Part, levels: Option<&BTreeSet<String>>) -> Vec<Material> {
     let info = &part.info;
     let component = info.component.as_ref();
-    let recipe = component.and_then(|of| of.recipe.as_ref());
+    let recipe = component.and_then(|of| of.recipe.as_deref());
+    let file = part.facts.as_ref().and_then(|facts| facts.recipe.first());
+    let recipe = recipe.map(|recipe| place_in_project(recipe, file));
+    let mut annotations_of_path = annotations("store path", recipe.as_deref());
+    if let Some(levels) = levels {
+        let levels: Vec<&str> = levels.iter().map(String::as_str).collect();
+        annotations_of_path.insert("sandbox".to_owned(), levels.join(", "));
+    }
     let mut found = vec![Material {
         uri: format!("pith:{}", info.path.to_logical()),
         name: info.path.to_string(),
         digest: BTreeMap::from([("pithObject".to_owned(), info.id.to_string())]),
-        annotations: annotations("store path", recipe.map(String::as_str)),
+        annotations: annotations_of_path,
     }];
     let user = Some(info.path.name().as_str());
     let Some(facts) = &part.facts else {
@@ -134,6 +178,31 @@ fn materials(part: &Part) -> Vec<Material> {
     found
 }
 
+/// Returns the image that another one lies on.
+fn base_image(name: Option<&str>, digest: Digest) -> Material {
+    let unnamed = || format!("pith:image/{digest}");
+    Material {
+        uri: name.map_or_else(unnamed, |name| format!("docker://{name}")),
+        name: name.map_or_else(|| "base image".to_owned(), str::to_owned),
+        digest: BTreeMap::from([("sha256".to_owned(), digest.to_hex())]),
+        annotations: annotations("base image", None),
+    }
+}
+
+/// Returns the place in a recipe, as `label:line`, without the directory that the project was in when it was built. `file` is the recipe as it was recorded,
+/// whose label is its path in the project.
+fn place_in_project(recipe: &str, file: Option<&RecipeFile>) -> String {
+    // Labels of a collection begin with two slashes.
+    if !recipe.starts_with('/') || recipe.starts_with("//") {
+        return recipe.to_owned();
+    }
+    let (path, line) = recipe.rsplit_once(':').unwrap_or((recipe, ""));
+    let label = file.map(|file| file.label.as_str());
+    let label = label.filter(|label| !label.starts_with('/') && Path::new(path).ends_with(label));
+    let name = || path.rsplit('/').next().unwrap_or(path);
+    format!("{}:{line}", label.unwrap_or_else(name))
+}
+
 fn material(
     uri: &str,
     name: &str,
@@ -152,4 +221,38 @@ fn annotations(role: &str, of: Option<&str>) -> BTreeMap<String, String> {
     let of = of.map(|of| ("of".to_owned(), of.to_owned()));
     let role = ("role".to_owned(), role.to_owned());
     [role].into_iter().chain(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_is_named_by_its_place_in_the_project() {
+        fn found(recipe: &str, label: Option<&str>) -> String {
+            let file = label.map(|label| RecipeFile {
+                label: label.to_owned(),
+                sha256: String::new(),
+            });
+            place_in_project(recipe, file.as_ref())
+        }
+        assert_eq!(found("//zlib/recipe.star:3", None), "//zlib/recipe.star:3");
+        assert_eq!(found("pith.star:3", None), "pith.star:3");
+        for home in ["/home/one", "/srv/two/three"] {
+            let recipe = format!("{home}/lib/app.star:7");
+            assert_eq!(found(&recipe, Some("lib/app.star")), "lib/app.star:7");
+            let whole = format!("{home}/lib/app.star");
+            assert_eq!(found(&recipe, Some(&whole)), "app.star:7");
+            assert_eq!(found(&recipe, None), "app.star:7");
+        }
+    }
+
+    #[test]
+    fn a_base_image_is_an_input_with_its_digest() {
+        let digest = Digest::of(b"manifest");
+        let named = base_image(Some("docker.io/library/debian:12"), digest);
+        assert_eq!(named.uri, "docker://docker.io/library/debian:12");
+        assert_eq!(named.digest["sha256"], digest.to_hex());
+        assert_eq!(base_image(None, digest).uri, format!("pith:image/{digest}"));
+    }
 }

@@ -121,7 +121,7 @@ impl ImageSource for Shared {
         let provenance = Provenance {
             parameters: Parameters::default(),
             builder: format!("urn:test:{manifest}"),
-            materials: Vec::new(),
+            ..Provenance::default()
         };
         Ok(vec![Attachment::provenance(&provenance)])
     }

@@ -89,12 +89,15 @@ impl SlotMap {
 
     /// Returns the replaced paths as canonical JSON: the path in the store by the path in the image.
     pub(crate) fn to_text(&self) -> String {
-        let originals: BTreeMap<String, &StorePath> = self
-            .slots
-            .iter()
-            .map(|(path, slot)| (slot.to_string(), path))
-            .collect();
-        String::from_utf8_lossy(&to_canonical_json(&originals)).into_owned()
+        String::from_utf8_lossy(&to_canonical_json(&self.originals())).into_owned()
+    }
+
+    /// Returns the replaced paths: the path in the store by the path in the image.
+    pub(crate) fn originals(&self) -> BTreeMap<String, StorePath> {
+        let slots = self.slots.iter();
+        slots
+            .map(|(path, slot)| (slot.to_string(), path.clone()))
+            .collect()
     }
 
     /// Returns the paths whose digests are not replaced, ascending.
