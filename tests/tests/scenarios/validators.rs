@@ -72,7 +72,7 @@ fn judge(env: &TestEnv, name: &str, target: &str) {
         env.pith_with_crates(&arguments).expect_success();
         place
     };
-    for files in ["none", "all"] {
+    for files in ["none", "linked", "all"] {
         let spdx = ["-f", "spdx", "--files", files];
         let lines = ["-f", "spdx-tv", "--files", files];
         for file in [write(&spdx, "a.spdx.json"), write(&lines, "a.spdx")] {

@@ -6,9 +6,9 @@ use super::{
         json::{Array, Json, Object},
     },
     words::{
-        DATA_LICENSE, DOCUMENT, NO_ASSERTION, VERSION, algorithm, copyright, creators,
-        download_location, external_references, file_name, file_reference, listed, namespace,
-        purpose, reference, relationship, source_info, supplier, verification_code,
+        DATA_LICENSE, DOCUMENT, NO_ASSERTION, VERSION, algorithm, all_listed, copyright, creators,
+        download_location, external_references, file_name, file_reference, file_relation,
+        namespace, purpose, reference, relationship, source_info, supplier, verification_code,
     },
 };
 
@@ -59,9 +59,10 @@ pub(in super::super) fn write_json(bill: &Bill) -> Vec<u8> {
                 relate(&from, relationship(one.kind), &to, &one.evidence);
             }
             for component in &bill.components {
-                for number in 0..listed(bill, component).len() {
+                let (kind, comment) = file_relation(bill);
+                for number in 0..bill.files_of(&component.id).len() {
                     let file = file_reference(&component.id, number);
-                    relate(&reference(&component.id), "CONTAINS", &file, "");
+                    relate(&reference(&component.id), kind, &file, comment);
                 }
             }
         });
@@ -79,7 +80,7 @@ fn package(object: &mut Object<'_>, bill: &Bill, component: &BillComponent) {
     object.value("supplier", &supplier(component));
     object.value("downloadLocation", download_location(component));
     object.maybe("sourceInfo", source_info(component).as_ref());
-    let code = verification_code(listed(bill, component));
+    let code = verification_code(all_listed(bill, component));
     object.value("filesAnalyzed", &code.is_some());
     if let Some(code) = code {
         object.object("packageVerificationCode", |object| {
@@ -108,7 +109,7 @@ fn package(object: &mut Object<'_>, bill: &Bill, component: &BillComponent) {
 }
 
 fn files(list: &mut Array<'_>, bill: &Bill, component: &BillComponent) {
-    for (number, file) in listed(bill, component).iter().enumerate() {
+    for (number, file) in bill.files_of(&component.id).iter().enumerate() {
         list.object(|object| {
             object.value("SPDXID", &file_reference(&component.id, number));
             object.value("fileName", &file_name(file));
@@ -123,4 +124,34 @@ fn files(list: &mut Array<'_>, bill: &Bill, component: &BillComponent) {
 fn checksum(object: &mut Object<'_>, checksum: &Checksum) {
     object.value("algorithm", &algorithm(checksum));
     object.value("checksumValue", &checksum.value);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::attest::bill::sample;
+
+    #[test]
+    fn some_files_of_packages_are_listed_and_not_said_to_be_all() {
+        let mut bill = sample::bill();
+        bill.files_are_complete = false;
+        let document: Value = serde_json::from_slice(&write_json(&bill)).unwrap();
+        let list = |name: &str| document[name].as_array().unwrap().clone();
+        let files = list("files");
+        assert_eq!(files.len(), bill.files.len());
+        assert!(!files.is_empty());
+        for package in list("packages") {
+            assert_eq!(package["filesAnalyzed"], false);
+        }
+        for file in files {
+            let relations = list("relationships").into_iter();
+            let mut kinds = relations.filter(|one| one["relatedSpdxElement"] == file["SPDXID"]);
+            let only = kinds.next().unwrap();
+            assert_eq!(only["relationshipType"], "OTHER");
+            assert!(only["comment"].is_string());
+            assert_eq!(kinds.next(), None);
+        }
+    }
 }

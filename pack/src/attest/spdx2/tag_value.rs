@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::{
     super::{Bill, BillComponent, BillFile},
     words::{
-        DATA_LICENSE, DOCUMENT, NO_ASSERTION, VERSION, algorithm, copyright, creators,
-        download_location, external_references, file_name, file_reference, listed, namespace,
-        purpose, reference, relationship, source_info, supplier, verification_code,
+        DATA_LICENSE, DOCUMENT, NO_ASSERTION, VERSION, algorithm, all_listed, copyright, creators,
+        download_location, external_references, file_name, file_reference, file_relation,
+        namespace, purpose, reference, relationship, source_info, supplier, verification_code,
     },
 };
 
@@ -23,13 +23,16 @@ pub(in super::super) fn write_tag_value(bill: &Bill) -> Vec<u8> {
         out.tag("Creator", &creator);
     }
     out.tag("Created", &bill.created.to_string());
+    // A file after a package is one that it contains, which is said of packages alone all of whose files are listed; others come first.
+    if !bill.files_are_complete {
+        for component in &bill.components {
+            files(&mut out, component, bill.files_of(&component.id));
+        }
+    }
     for component in &bill.components {
         out.gap();
         package(&mut out, bill, component);
-        for (number, of) in listed(bill, component).iter().enumerate() {
-            out.gap();
-            file(&mut out, &file_reference(&component.id, number), of);
-        }
+        files(&mut out, component, all_listed(bill, component));
     }
     for (name, text) in &bill.texts {
         out.gap();
@@ -53,6 +56,17 @@ pub(in super::super) fn write_tag_value(bill: &Bill) -> Vec<u8> {
             out.text("RelationshipComment", &one.evidence);
         }
     }
+    if !bill.files_are_complete {
+        let (kind, comment) = file_relation(bill);
+        for component in &bill.components {
+            for number in 0..bill.files_of(&component.id).len() {
+                let file = file_reference(&component.id, number);
+                let from = reference(&component.id);
+                out.tag("Relationship", &format!("{from} {kind} {file}"));
+                out.text("RelationshipComment", comment);
+            }
+        }
+    }
     out.0.into_bytes()
 }
 
@@ -67,7 +81,7 @@ fn package(out: &mut Lines, bill: &Bill, component: &BillComponent) {
     }
     out.tag("PackageSupplier", &supplier(component));
     out.tag("PackageDownloadLocation", download_location(component));
-    let code = verification_code(listed(bill, component));
+    let code = verification_code(all_listed(bill, component));
     out.tag(
         "FilesAnalyzed",
         if code.is_some() { "true" } else { "false" },
@@ -110,6 +124,13 @@ fn package(out: &mut Lines, bill: &Bill, component: &BillComponent) {
         out.tag("ExternalRef", &format!("{category} {kind} {locator}"));
     }
     out.tag("PrimaryPackagePurpose", purpose(component));
+}
+
+fn files(out: &mut Lines, component: &BillComponent, files: &[BillFile]) {
+    for (number, of) in files.iter().enumerate() {
+        out.gap();
+        file(out, &file_reference(&component.id, number), of);
+    }
 }
 
 fn file(out: &mut Lines, id: &str, file: &BillFile) {

@@ -150,8 +150,20 @@ pub(super) fn verification_code(files: &[BillFile]) -> Option<String> {
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// What a package has to do with a file of it that is listed, and the comment that says more. `CONTAINS` is for packages all of whose files are listed, the only
+/// ones that were "analyzed" (SPDX 2.3, 7.8).
+pub(super) const fn file_relation(bill: &Bill) -> (&'static str, &'static str) {
+    match bill.files_are_complete {
+        true => ("CONTAINS", ""),
+        false => (
+            "OTHER",
+            "The package contains the file, and has others that are not listed.",
+        ),
+    }
+}
+
 /// Returns the files of a component, if all of them are listed.
-pub(super) fn listed<'b>(bill: &'b Bill, component: &BillComponent) -> &'b [BillFile] {
+pub(super) fn all_listed<'b>(bill: &'b Bill, component: &BillComponent) -> &'b [BillFile] {
     match bill.files_are_complete {
         true => bill.files_of(&component.id),
         false => &[],
