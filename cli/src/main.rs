@@ -12,6 +12,7 @@ mod context;
 mod date;
 mod debian;
 mod debian_lock;
+mod deployed;
 mod documents;
 mod engine;
 mod error;

@@ -25,6 +25,7 @@ use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::date::claimed_time;
 use crate::debian_lock::lock_for_all;
+use crate::deployed::{deployed_as, without_directory};
 use crate::engine::{Engine, Loaded, load};
 use crate::error::{CommandError, ExitStatus};
 use crate::image::spec_of;
@@ -315,8 +316,9 @@ fn deliver(
     let document = match args.emit {
         None => None,
         Some(emit) => {
-            let delivered = (written.as_ref(), pushed.first());
-            Some(image.emit(emit, &deployed_as(args, context, image, delivered)?))
+            let pushed = args.pushes.first().zip(pushed.first());
+            let reference = deployed_as(image, pushed, written.as_ref(), context.printer())?;
+            Some(image.emit(emit, &reference))
         }
     };
     Ok(Outcome {
@@ -326,26 +328,6 @@ fn deliver(
         pushed,
         loaded,
     })
-}
-
-/// Returns what a document calls the image: always with its digest, so that it is no other one that has the name somewhere.
-fn deployed_as(
-    args: &PackArgs,
-    context: &Context,
-    image: &Image<'_>,
-    (written, pushed): (Option<&Written>, Option<&Pushed>),
-) -> Result<String, CommandError> {
-    if let Some((name, pushed)) = args.pushes.first().zip(pushed) {
-        return Ok(digest_reference(name, pushed.manifest_digest));
-    }
-    context.printer().note(
-        "the document names the image by its digest, which is in no registry yet: `--push REF` says where it is pulled from",
-    );
-    let digest = match written.and_then(|written| written.manifest_digest) {
-        Some(digest) => digest,
-        None => image.manifest_digest()?,
-    };
-    Ok(digest_reference(image.name(), digest))
 }
 
 impl PackArgs {
@@ -397,20 +379,6 @@ impl PackArgs {
     /// Whether there is an output on this disk.
     fn is_written(&self) -> bool {
         self.output.is_some() || (self.pushes.is_empty() && self.engines.is_empty())
-    }
-}
-
-/// Returns a place without the directory of this machine that it is in, which means nothing elsewhere.
-fn without_directory(place: &str) -> String {
-    let (kind, path) = match place.split_once(':') {
-        Some((kind, path)) if path.starts_with('/') && !path.starts_with("//") => {
-            (format!("{kind}:"), path)
-        }
-        _ => (String::new(), place),
-    };
-    match Path::new(path).file_name() {
-        Some(name) if path.starts_with('/') => kind + &name.to_string_lossy(),
-        _ => place.to_owned(),
     }
 }
 

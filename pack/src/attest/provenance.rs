@@ -81,11 +81,8 @@ impl Provenance {
         let mut all: BTreeSet<Material> = parts
             .flat_map(|part| materials(part, levels.get(&part.info.id)))
             .collect();
-        all.extend(
-            image
-                .base()
-                .map(|base| base_image(base.name(), base.digest())),
-        );
+        let base = image.below.as_ref().map(|below| &below.base);
+        all.extend(base.map(|base| base_image(base.name(), base.digest())));
         Self {
             parameters,
             builder: builder.to_owned(),

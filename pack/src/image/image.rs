@@ -250,17 +250,6 @@ impl<'a> Image<'a> {
         &self.config.platform
     }
 
-    /// Returns what it lies on.
-    pub(crate) fn base(&self) -> Option<&Base<'a>> {
-        self.below.as_ref().map(|below| &below.base)
-    }
-
-    /// Whether it says what a container runs.
-    pub fn has_program(&self) -> bool {
-        let run = &self.config.config;
-        !(run.entrypoint.is_empty() && run.cmd.is_empty())
-    }
-
     /// Returns in whose words manifest and configuration are.
     pub(crate) const fn manifest_type(&self) -> ManifestType {
         self.options.manifest_type

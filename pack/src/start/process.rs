@@ -5,7 +5,7 @@ use std::{path::Path, str::FromStr};
 use nix::sys::signal::Signal;
 
 use super::{Start, StartError, view::Thing};
-use crate::rootfs::User;
+use crate::{Image, rootfs::User};
 
 /// Other names of signals that runtimes know.
 const ALIASES: [&str; 4] = ["SIGCLD", "SIGIOT", "SIGPOLL", "SIGUNUSED"];
@@ -47,6 +47,14 @@ impl Start<'_> {
                 file: file.display().to_string(),
             }),
         }
+    }
+}
+
+impl Image<'_> {
+    /// Whether it says what a container runs.
+    pub fn has_program(&self) -> bool {
+        let run = &self.config().config;
+        !(run.entrypoint.is_empty() && run.cmd.is_empty())
     }
 }
 
