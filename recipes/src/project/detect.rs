@@ -499,6 +499,8 @@ image(
         );
         assert!(text.contains("# license = \"…\","), "{text}");
         assert!(text.contains("[\"/bin/app\"]"), "{text}");
+        let django = self::text(&[("requirements.txt", FLASK), ("manage.py", "")]);
+        assert!(django.contains("    main = \"manage.py\",\n"), "{django}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::lang::check_requirements;
 const MANIFEST: &str = "pyproject.toml";
 const REQUIREMENTS: &str = "requirements.txt";
 /// What users call the file that is run.
-const MAINS: [&str; 4] = ["main.py", "app.py", "server.py", "__main__.py"];
+const MAINS: [&str; 5] = ["main.py", "app.py", "server.py", "manage.py", "__main__.py"];
 
 /// The program is what a Dockerfile starts; else those of `[project.scripts]`, or the one file that has a usual name.
 pub(super) fn python(
@@ -57,7 +57,7 @@ pub(super) fn python(
         let Some((main, reason)) = usual_main(files)? else {
             return Err(ProjectError::NoProgram {
                 manifest: MANIFEST.to_owned(),
-                reason: "there is no [project.scripts], and no main.py, app.py, server.py or __main__.py",
+                reason: "there is no [project.scripts], and no main.py, app.py, server.py, manage.py or __main__.py",
             });
         };
         facts.programs = vec![main_program(&facts, &main, reason)];
