@@ -36,6 +36,7 @@ impl Session<'_> {
             }
         }
         self.check_facts();
+        self.check_unrecorded_sandboxes();
         for place in &self.inventory.undescribed {
             let message = format!(
                 "{} bytes from `{}` are not described",
@@ -285,6 +286,38 @@ impl Session<'_> {
         let mut diagnostic = Diagnostic::new(Code::I110, Severity::Denied, message);
         diagnostic.decided_by = Some(setting.place.clone());
         self.report(at, None, diagnostic);
+    }
+
+    /// One finding for all objects of which nobody has recorded how they were built, such as those of an image of which there is only its bill.
+    fn check_unrecorded_sandboxes(&mut self) {
+        let Some(setting) = &self.policy.sandbox else {
+            return;
+        };
+        let units = self.inventory.units.iter().enumerate();
+        let bare: Vec<String> = units
+            .filter(|(at, unit)| {
+                unit.kind == UnitKind::Object
+                    && unit.sandboxes.is_empty()
+                    && !self.only_builds(*at)
+                    && !self.is_excepted(unit, None, None, false, setting.layer)
+            })
+            .map(|(_, unit)| unit.label())
+            .collect();
+        let Some(first) = bare.first() else {
+            return;
+        };
+        let what = match bare.len() {
+            1 => format!("`{first}` was"),
+            count => format!("{count} components were"),
+        };
+        let message = format!(
+            "nothing says in which sandbox {what} built, and the policy asks for `{}`",
+            setting.value.as_str()
+        );
+        let mut diagnostic = Diagnostic::new(Code::I110, Severity::Undecided, message);
+        diagnostic.evidence = bare;
+        diagnostic.decided_by = Some(setting.place.clone());
+        self.diagnostics.push(diagnostic);
     }
 
     /// One finding for all components of which nothing was observed. A bill has no observations in it: it is the word of who had them.

@@ -18,10 +18,13 @@ impl Session<'_> {
             );
             self.add(Code::P109, Severity::Warning, message, &loosened.place);
         }
-        let entries = self.policy.licenses.iter();
-        for (licenses, entry) in
-            entries.flat_map(|one| one.allow.iter().map(move |entry| (one, entry)))
-        {
+        // What follows a file's own words is the built-in list, which nobody has to look after.
+        let entries = self.policy.licenses.iter().flat_map(|one| {
+            let own = one.allow.iter();
+            let own = own.filter(|entry| entry.place.file == one.place.file);
+            own.map(move |entry| (one, entry))
+        });
+        for (licenses, entry) in entries {
             if let Some(denied) = licenses
                 .deny
                 .iter()

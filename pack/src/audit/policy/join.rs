@@ -24,10 +24,12 @@ impl Policy {
     pub fn join(layers: &[Layer], fallback: &Layer) -> Self {
         // The built-in list is for everybody, and nobody needs all of it; a list that somebody has written is to be looked after.
         let fallback = &Layer {
-            unused_allow: fallback
-                .unused_allow
-                .clone()
-                .filter(|_| layers.iter().all(|layer| layer.licenses.is_none())),
+            unused_allow: fallback.unused_allow.clone().filter(|_| {
+                !layers
+                    .iter()
+                    .filter_map(|layer| layer.licenses.as_ref())
+                    .any(|rules| rules.is_whole)
+            }),
             ..fallback.clone()
         };
         let mut join = Join {
@@ -142,10 +144,15 @@ impl Join<'_> {
         }
     }
 
-    /// The rules of all that have some, with the number of their policy.
+    /// The rules of all that have some, with the number of their policy. Those that do not say what is allowed go before the built-in ones.
     fn licenses(&self) -> Vec<LicenseRules> {
         let numbered = (0..).zip(self.layers).filter_map(|(layer, one)| {
-            let rules = one.licenses.clone()?;
+            let mut rules = one.licenses.clone()?;
+            if let Some(fallback) = self.fallback.licenses.as_ref().filter(|_| !rules.is_whole) {
+                rules.allow.extend_from_slice(&fallback.allow);
+                rules.deny.extend_from_slice(&fallback.deny);
+                rules.rules.extend_from_slice(&fallback.rules);
+            }
             Some(LicenseRules { layer, ..rules })
         });
         let mut rules: Vec<LicenseRules> = numbered.collect();

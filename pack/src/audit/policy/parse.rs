@@ -148,6 +148,7 @@ fn read_licenses(fields: &Fields<'_, '_>) -> Result<LicenseRules, PolicyError> {
     Ok(LicenseRules {
         layer: 0,
         place: fields.own_place(),
+        is_whole: fields.has("allow"),
         allow,
         deny,
         prefer,

@@ -70,6 +70,8 @@ pub struct LicenseRules {
     pub layer: usize,
     /// Where they begin.
     pub place: Place,
+    /// Whether they say what is allowed. If not, the lists and rules of the built-in policy follow their own.
+    pub is_whole: bool,
     /// These.
     pub allow: Vec<Entry>,
     /// Not these, whatever else allows them.

@@ -101,6 +101,11 @@ impl<'r, 't> Fields<'r, 't> {
         }
     }
 
+    /// Whether the key is there, whatever its value is.
+    pub(super) fn has(&self, key: &'static str) -> bool {
+        self.table.get(key).is_some()
+    }
+
     /// Knows a key that somebody else reads.
     pub(super) fn skip(&self, key: &'static str) {
         self.known.borrow_mut().push(key);

@@ -19,6 +19,7 @@ fn unit(name: &str, license: Option<&str>) -> Unit {
         version: Some("1.0".to_owned()),
         declared: license.map(str::to_owned),
         recipe: Some(format!("//{name}/recipe.star:3")),
+        sandboxes: vec!["full".to_owned()],
         sources: vec![UnitSource {
             name: format!("{name}.tar"),
             digest: "sha256:00".to_owned(),
@@ -604,6 +605,45 @@ fn weak_sandboxes_and_deprecated_software_are_what_the_policy_says() {
     );
     let enough = "sandbox = 'no-proc'\ndeprecated = 'allow'\n".to_owned() + PERMISSIVE;
     is(&by(&inventory, &enough), Verdict::Clean, &[]);
+
+    let unrecorded = Unit {
+        sandboxes: Vec::new(),
+        ..unit("part", Some("MIT"))
+    };
+    let inventory = with("MIT", vec![(Relation::Needed, unrecorded)]);
+    is(
+        &by(&inventory, &enough),
+        Verdict::Undecided,
+        &[(I110, Undecided)],
+    );
+}
+
+#[test]
+fn a_policy_that_does_not_say_what_is_allowed_goes_before_the_built_in_one() {
+    let under = |license| with("MIT", vec![(Relation::Needed, unit("part", Some(license)))]);
+    let denies = "[licenses]\ndeny = ['category:copyleft', 'BSD-*']\n";
+    is(&by(&under("Zlib"), denies), Verdict::Clean, &[]);
+    is(
+        &by(&under("BSD-3-Clause"), denies),
+        Verdict::Denied,
+        &[(L110, Denied)],
+    );
+    // Its own rule is the first that fits; what it does not speak of is as in the built-in policy.
+    let rule =
+        "[[licenses.rule]]\nlicense = 'LGPL-*'\nrelation = 'static'\nthen = 'allow'\n".to_owned();
+    let linked = |license| with("MIT", vec![(Relation::Static, unit("part", Some(license)))]);
+    let audit = by(&linked("LGPL-2.1-only"), &rule);
+    assert!(!has(&audit, L120), "{audit:?}");
+    let audit = by(&linked("GPL-3.0-only"), &rule);
+    assert!(has(&audit, L120), "{audit:?}");
+    // A list, be it empty, is all that is allowed.
+    let nothing = "[licenses]\nallow = []\n";
+    let audit = by(&under("Zlib"), nothing);
+    assert!(has(&audit, L111), "{audit:?}");
+}
+
+fn has(audit: &Audit, code: Code) -> bool {
+    audit.diagnostics.iter().any(|one| one.code == code)
 }
 
 #[test]
