@@ -182,7 +182,11 @@ fn conclude(
         let informational = group
             .iter()
             .find_map(|hit| hit.advisory.informational.clone());
-        if let (Some(_), Some(_), Some(source)) = (affected, revision, &subject.debian) {
+        let of_revision = |hit: &Hit<'_>| {
+            let mut sources = subject.debian.iter();
+            sources.find(|source| source.key() == hit.known.key)
+        };
+        if let (Some(_), Some(source)) = (affected, revision.and_then(of_revision)) {
             Status::Fixed {
                 by: Fix::DebianRevision {
                     source: source.name.clone(),

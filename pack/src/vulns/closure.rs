@@ -76,9 +76,11 @@ fn note_static(
                 statics.entry(base.to_owned()).or_default().insert(linked);
             }
         } else if let Some(name) = &input.component {
-            let purl = facts.find_toolchain(name).and_then(|of| of.purl.as_deref());
-            let known = purl.and_then(|purl| purl.parse().ok());
-            all.add(known.map_or_else(|| of_unknown(name), of_purl), [linked]);
+            let package = facts.find_toolchain(name);
+            let known = package.and_then(|of| of.purl.as_deref()?.parse().ok());
+            let subject = known.map_or_else(|| of_unknown(name), of_purl);
+            let urls = package.map(|of| of.urls.clone()).unwrap_or_default();
+            all.add(Subject { urls, ..subject }, [linked]);
         }
     }
     for source in &facts.sources {
@@ -116,7 +118,7 @@ fn of_component(component: &Component, facts: Option<&Facts>) -> Subject {
         purl: component.purl.as_deref().and_then(|purl| purl.parse().ok()),
         cpe: component.cpe.clone(),
         urls: urls.chain(&component.homepage).cloned().collect(),
-        debian: None,
+        debian: Vec::new(),
         patches: patches
             .iter()
             .filter(|patch| !patch.fixes.is_empty())

@@ -26,8 +26,9 @@ pub(crate) fn release_name(text: &str) -> String {
     known.map_or(base, |(_, name)| name).to_owned()
 }
 
-/// Returns what a package URL of type `deb` says: the qualifiers `upstream` and `distro` (purl-spec, `deb`).
-pub(super) fn source_of_purl(purl: &Purl) -> Option<DebianSource> {
+/// Returns what a package URL of type `deb` says: the qualifiers `upstream` and `distro` (purl-spec, `deb`). Without the former, the place in Debian's archive where
+/// the package was fetched tells of which source it is.
+pub(super) fn source_of_purl(purl: &Purl, urls: &[String]) -> Option<DebianSource> {
     if purl.kind != "deb" || purl.namespace.as_deref() != Some("debian") {
         return None;
     }
@@ -43,7 +44,12 @@ pub(super) fn source_of_purl(purl: &Purl) -> Option<DebianSource> {
         {
             (purl.name.clone(), version)
         }
-        None => (purl.name.clone(), without_rebuild(&version)),
+        None => {
+            let mut fetched = urls.iter().filter_map(|url| pool_package(url));
+            let found = fetched.find(|(_, package, _)| *package == purl.name);
+            let source = found.map_or(purl.name.as_str(), |(source, _, _)| source);
+            (source.to_owned(), without_rebuild(&version))
+        }
     };
     let release = purl.qualifiers.get("distro").map(|text| release_name(text));
     let release = release.unwrap_or_else(|| release_of(&version));
@@ -64,10 +70,42 @@ fn without_rebuild(version: &str) -> String {
     }
 }
 
+/// Returns the source packages that files of Debian's archive are of: the sources themselves, else each package that was unpacked.
+pub(super) fn sources_of_urls(urls: &[String]) -> Vec<DebianSource> {
+    if let Some(source) = source_of_urls(urls) {
+        return vec![source];
+    }
+    let unpacked = urls.iter().filter_map(|url| pool_package(url));
+    let mut found: Vec<DebianSource> = unpacked
+        .map(|(source, _, version)| DebianSource {
+            name: source.to_owned(),
+            version: without_rebuild(&version),
+            release: release_of(&version),
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The source, the name and the version of a package in the archive: `pool/main/g/glibc/libc6_2.36-9+deb12u14_amd64.deb`, where the folder is called like the source.
+fn pool_package(url: &str) -> Option<(&str, &str, String)> {
+    let (_, path) = url.split_once("/pool/")?;
+    let mut parts = path.rsplit('/');
+    let (file, source) = (parts.next()?, parts.next()?);
+    let mut words = file.strip_suffix(".deb")?.split('_');
+    let (package, version) = (words.next()?, words.next()?);
+    let version = version
+        .replace("%2B", "+")
+        .replace("%7E", "~")
+        .replace("%3a", ":");
+    Some((source, package, version))
+}
+
 /// Returns what the files of a source package are named for: `pool/main/c/curl/curl_7.88.1-10+deb12u15.debian.tar.xz` beside `curl_7.88.1.orig.tar.gz`.
 ///
 /// Only where both are there is Debian's revision of the software what was built; the file with the epoch's version is not named for the epoch.
-pub(super) fn source_of_urls(urls: &[String]) -> Option<DebianSource> {
+fn source_of_urls(urls: &[String]) -> Option<DebianSource> {
     let files = || urls.iter().filter_map(|url| pool_file(url));
     let (name, rest) = files().find(|(_, rest)| rest.contains(".debian.tar."))?;
     files().find(|(of, rest)| *of == name && rest.contains(".orig.tar."))?;
@@ -126,7 +164,7 @@ mod tests {
             ("pkg:deb/debian/bash", None),
             ("pkg:cargo/bash@1", None),
         ] {
-            let source = source_of_purl(&purl.parse().unwrap());
+            let source = source_of_purl(&purl.parse().unwrap(), &[]);
             let text = source
                 .map(|source| format!("{} {} {}", source.name, source.version, source.release));
             assert_eq!(text.as_deref(), expected, "{purl}");
@@ -137,16 +175,43 @@ mod tests {
     fn sources_with_debians_revision_are_debians() {
         let orig = "mirror://debian/pool/main/c/curl/curl_7.88.1.orig.tar.gz";
         let revision = "mirror://debian/pool/main/c/curl/curl_7.88.1-10+deb12u15.debian.tar.xz";
-        let found = |urls: &[&str]| {
-            let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
-            let source = source_of_urls(&urls);
-            source.map(|source| format!("{} {} {}", source.name, source.version, source.release))
-        };
-        let expected = Some("curl 7.88.1-10+deb12u15 bookworm".to_owned());
-        assert_eq!(found(&[orig, revision]), expected);
-        assert_eq!(found(&[orig]), None);
-        assert_eq!(found(&[revision]), None);
+        assert_eq!(
+            found(&[orig, revision]),
+            ["curl 7.88.1-10+deb12u15 bookworm"]
+        );
         let other = "mirror://debian/pool/main/z/zlib/zlib_1.2.13.orig.tar.gz";
-        assert_eq!(found(&[other, revision]), None);
+        for incomplete in [&[orig][..], &[revision], &[other, revision]] {
+            assert_eq!(found(incomplete), [""; 0], "{incomplete:?}");
+        }
+    }
+
+    fn found(urls: &[&str]) -> Vec<String> {
+        let urls: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
+        let sources = sources_of_urls(&urls);
+        let shown = sources.iter();
+        shown
+            .map(|source| format!("{} {} {}", source.name, source.version, source.release))
+            .collect()
+    }
+
+    #[test]
+    fn packages_that_were_unpacked_are_of_the_sources_whose_folders_they_lay_in() {
+        let libc = "mirror://debian/pool/main/g/glibc/libc6_2.36-9+deb12u14_amd64.deb";
+        let more = "mirror://debian/pool/main/g/glibc/libc-bin_2.36-9%2Bdeb12u14_amd64.deb";
+        let gcc = "mirror://debian/pool/main/g/gcc-12/libgcc-s1_12.2.0-14+deb12u1+b2_amd64.deb";
+        assert_eq!(
+            found(&[libc, more, gcc]),
+            [
+                "gcc-12 12.2.0-14+deb12u1 bookworm",
+                "glibc 2.36-9+deb12u14 bookworm"
+            ]
+        );
+        // A package whose name says nothing of its source.
+        let linked = "pkg:deb/debian/libc6-dev@2.36-9%2Bdeb12u14?arch=amd64";
+        let linked = linked.parse().unwrap();
+        let url = "mirror://debian/pool/main/g/glibc/libc6-dev_2.36-9+deb12u14_amd64.deb";
+        let of = |urls: &[String]| source_of_purl(&linked, urls).map(|source| source.name);
+        assert_eq!(of(&[url.to_owned()]).as_deref(), Some("glibc"));
+        assert_eq!(of(&[gcc.to_owned()]).as_deref(), Some("libc6-dev"));
     }
 }

@@ -17,8 +17,8 @@ pub struct Subject {
     pub cpe: Option<String>,
     /// Where its sources were fetched.
     pub urls: Vec<String>,
-    /// What Debian's source package it was built from, and with which of its revisions.
-    pub debian: Option<DebianSource>,
+    /// What source packages of Debian it was built from, and with which of their revisions.
+    pub debian: Vec<DebianSource>,
     /// What was applied to its sources.
     pub patches: Vec<Patch>,
     /// Where it is, sorted.
@@ -34,6 +34,13 @@ pub struct DebianSource {
     pub version: String,
     /// The release that it is of, by its code name; `sid` if that is not known.
     pub release: String,
+}
+
+impl DebianSource {
+    /// Returns the name by which Debian's data know it.
+    pub(super) fn key(&self) -> Key {
+        Key::package(super::Ecosystem::Debian, &self.name)
+    }
 }
 
 /// A patch that was applied.
@@ -99,9 +106,9 @@ impl Subject {
                 release: None,
             });
         }
-        if let Some(source) = &self.debian {
+        for source in &self.debian {
             found.push(Known {
-                key: Key::package(super::Ecosystem::Debian, &source.name),
+                key: source.key(),
                 rule: NameRule::DebianSource,
                 version: Some(&source.version),
                 order: if self.is_of_debian() {
@@ -156,7 +163,7 @@ impl Subject {
 
     /// Whether it was built by Debian.
     pub(super) fn is_of_debian(&self) -> bool {
-        self.purl.as_ref().is_some_and(|purl| purl.kind == "deb") && self.debian.is_some()
+        self.purl.as_ref().is_some_and(|purl| purl.kind == "deb") && !self.debian.is_empty()
     }
 
     fn has_no_register(&self) -> bool {
@@ -176,9 +183,13 @@ impl Subject {
                 fields.and_then(|mut fields| (fields.len() > 2).then(|| fields.remove(2)));
             self.version = version.filter(|text| text != "*" && text != "-" && !text.is_empty());
         }
-        if self.debian.is_none() {
-            let of_purl = self.purl.as_ref().and_then(debian::source_of_purl);
-            self.debian = of_purl.or_else(|| debian::source_of_urls(&self.urls));
+        if self.debian.is_empty() {
+            let purl = self.purl.as_ref();
+            let of_purl = purl.and_then(|purl| debian::source_of_purl(purl, &self.urls));
+            self.debian = match of_purl {
+                Some(source) => vec![source],
+                None => debian::sources_of_urls(&self.urls),
+            };
         }
         self
     }

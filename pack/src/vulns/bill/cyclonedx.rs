@@ -174,7 +174,7 @@ fn subject(part: &Part) -> Subject {
             .filter(|reference| is_source(&reference.kind))
             .map(|reference| reference.url.clone())
             .collect(),
-        debian: None,
+        debian: Vec::new(),
         patches: patches.filter(|patch| !patch.fixes.is_empty()).collect(),
         places: Vec::new(),
     }

@@ -202,11 +202,11 @@ mod tests {
 
     fn wanted(source: &str) -> Wanted {
         Wanted::of(&[Subject {
-            debian: Some(DebianSource {
+            debian: vec![DebianSource {
                 name: source.to_owned(),
                 version: "1".to_owned(),
                 release: "bookworm".to_owned(),
-            }),
+            }],
             ..Subject::default()
         }])
     }
