@@ -263,6 +263,38 @@ fn a_policy_that_cannot_be_read_is_status_2_with_its_line() {
 }
 
 #[test]
+fn what_an_answer_is_not_written_as_or_to_is_refused() {
+    let env = TestEnv::new();
+    for (arguments, message) in [
+        (
+            &["audit", "hello", "--list", "--format", "html"][..],
+            "error: --list is not written as `html`\nhint: there are table, json\n",
+        ),
+        (
+            &["audit", "--diff", "hello", "jq", "--format", "sarif"],
+            "error: --diff is not written as `sarif`\nhint: there are table, json, markdown\n",
+        ),
+        (
+            &["audit", "hello", "--format", "markdown"],
+            "error: a verdict is not written as `markdown`\nhint: `markdown` is for `--diff`\n",
+        ),
+        (
+            &["pack", "hello", "-o", "a.tar", "--sbom", "a.tar"],
+            "error: `a.tar` is for the image and for its bill\n",
+        ),
+    ] {
+        let refused = env.pith(arguments).expect_status(2);
+        assert_eq!(
+            (refused.stdout.as_str(), refused.stderr.as_str()),
+            ("", message)
+        );
+    }
+    let nowhere = env.pith(&["pack", "hello", "--sbom", "none/bill.json"]);
+    let said = nowhere.expect_status(2).stderr;
+    assert!(said.starts_with("error: there is no directory `"), "{said}");
+}
+
+#[test]
 fn the_exit_status_can_say_what_findings_are_about() {
     let env = TestEnv::with_shared_store();
     env.write("project/pith.star", &tool(""));

@@ -1,5 +1,6 @@
 //! The arguments of `pith audit` and its answer.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -11,6 +12,7 @@ use pack::audit::{
 use pack::existing::AnyPlatform;
 use pack::vulns::VulnerabilityDrift;
 use serde::Serialize;
+use thiserror::Error;
 
 use super::bytes::{BytesArgs, account_bytes};
 use super::diff::{Difference, diff, diff_vulnerabilities};
@@ -50,7 +52,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Write the answer to FILE instead of standard output
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["explain", "list", "print_policy"])]
     output: Option<PathBuf>,
     /// Show what is inside instead of judging it
     #[arg(long, conflicts_with_all = ["explain", "diff"])]
@@ -108,6 +110,27 @@ pub(super) enum Format {
     Markdown,
 }
 
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Sarif => "sarif",
+            Self::Junit => "junit",
+            Self::Html => "html",
+            Self::Markdown => "markdown",
+        })
+    }
+}
+
+/// An answer that there is not in the format.
+#[derive(Debug, Error)]
+#[error("{question} is not written as `{format}`")]
+struct OtherFormat {
+    question: &'static str,
+    format: Format,
+}
+
 #[derive(Serialize)]
 struct Report<'a> {
     subject: &'a str,
@@ -118,6 +141,7 @@ struct Report<'a> {
 
 /// Runs the command; the result is the exit status that is the answer.
 pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandError> {
+    args.check_format()?;
     if let Some(code) = args.explain {
         return explain(code, context).map(|()| 0);
     }
@@ -164,7 +188,8 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
     let inventory = &audited.inventory;
     let audit = judge(inventory, &policy, today).with(audited.wrong.iter().cloned());
     if args.list {
-        return show_list(inventory, &audit, args.by, context).map(|()| 0);
+        let is_json = args.is_json(context);
+        return show_list(inventory, &audit, args.by, is_json, context).map(|()| 0);
     }
     let report = Report {
         subject,
@@ -236,6 +261,32 @@ impl AuditArgs {
             true => Evidence::Image,
             false => Evidence::Store,
         }
+    }
+
+    /// Refuses a way of writing that the answer to another question has.
+    fn check_format(&self) -> Result<(), CommandError> {
+        let (question, known): (_, &[Format]) = if self.list {
+            ("--list", &[Format::Table, Format::Json])
+        } else if !self.diff.is_empty() {
+            ("--diff", &[Format::Table, Format::Json, Format::Markdown])
+        } else if self.format == Format::Markdown {
+            ("a verdict", &[])
+        } else {
+            return Ok(());
+        };
+        if known.contains(&self.format) {
+            return Ok(());
+        }
+        let error = OtherFormat {
+            question,
+            format: self.format,
+        };
+        let known: Vec<String> = known.iter().map(Format::to_string).collect();
+        let hint = match known.as_slice() {
+            [] => "`markdown` is for `--diff`".to_owned(),
+            known => format!("there are {}", known.join(", ")),
+        };
+        Err(CommandError::new(ExitStatus::Usage, error).hint(hint))
     }
 
     fn is_json(&self, context: &Context) -> bool {

@@ -19,11 +19,12 @@ pub(super) fn show_list(
     inventory: &Inventory,
     audit: &Audit,
     by: ListBy,
+    is_json: bool,
     context: &Context,
 ) -> Result<(), CommandError> {
     let rows = list(inventory, audit, by);
     let printer = context.printer();
-    if printer.is_json() {
+    if is_json {
         printer.json(&Report { by, rows })?;
         return Ok(());
     }
