@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 
 use pack::attest::AttestError;
 use pack::audit::GatherError;
+use pack::audit::bytes::BytesError;
 use pack::existing::ExistingError;
 use pack::layer::LayerError;
 use recipes::build::{BuildError, FailureKind, StepError};
@@ -127,7 +128,6 @@ macro_rules! statuses {
 
 statuses! {
     crate::output::OutputError => Failed,
-    pack::BaseError => Failed,
     pack::existing::SourceError => Failed,
     pack::oci::OciError => Usage,
     pack::sign::SignError => Failed,
@@ -178,6 +178,7 @@ impl From<pack::ImageError> for CommandError {
     fn from(error: pack::ImageError) -> Self {
         match error {
             pack::ImageError::Layer(error) => error.into(),
+            pack::ImageError::Base(error) => (*error).into(),
             error => Self::failed(error),
         }
     }
@@ -201,15 +202,42 @@ impl From<pack::registry::PushError> for CommandError {
     }
 }
 
-impl From<ExistingError> for CommandError {
-    fn from(error: ExistingError) -> Self {
-        let status = match error {
-            ExistingError::Damaged { .. }
-            | ExistingError::Missing { .. }
-            | ExistingError::OtherBill { .. }
-            | ExistingError::Document { .. } => ExitStatus::Damaged,
+/// Returns the status of a command that cannot go on because of an image.
+pub(crate) const fn image_status(error: &ExistingError) -> ExitStatus {
+    match error {
+        ExistingError::Damaged { .. }
+        | ExistingError::Missing { .. }
+        | ExistingError::Layer { .. }
+        | ExistingError::OtherBill { .. }
+        | ExistingError::ForeignBill { .. }
+        | ExistingError::Document { .. } => ExitStatus::Damaged,
+        _ => ExitStatus::Failed,
+    }
+}
+
+impl From<pack::BaseError> for CommandError {
+    fn from(error: pack::BaseError) -> Self {
+        let status = match &error {
+            pack::BaseError::Existing(error) => image_status(error),
             _ => ExitStatus::Failed,
         };
+        Self::new(status, error)
+    }
+}
+
+impl From<BytesError> for CommandError {
+    fn from(error: BytesError) -> Self {
+        let status = match &error {
+            BytesError::Image(error) => image_status(error),
+            _ => ExitStatus::Failed,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<ExistingError> for CommandError {
+    fn from(error: ExistingError) -> Self {
+        let status = image_status(&error);
         let hint = match &error {
             ExistingError::Choice { .. } => Some("`PATH:TAG` is the one with that tag"),
             ExistingError::OtherBill { .. } => Some(

@@ -185,7 +185,8 @@ fn failed(error: TraceError) -> CommandError {
         TraceError::Layer { .. } => ExitStatus::Damaged,
         TraceError::NotThere { .. } | TraceError::Dangling { .. } => ExitStatus::No,
         TraceError::Record(_) => ExitStatus::Damaged,
-        TraceError::Image(_) | TraceError::Db(_) => ExitStatus::Failed,
+        TraceError::Image(error) => return error.into(),
+        TraceError::Db(_) => ExitStatus::Failed,
     };
     CommandError::new(status, error)
 }

@@ -20,9 +20,8 @@ impl Refit {
         own: &[Entry],
     ) -> Result<(), ExistingError> {
         for layer in own {
-            let not_read = |source| image.layer_error(layer, source);
             let mut reader = image.open_layer(layer)?;
-            while let Some(member) = reader.next_member().map_err(not_read)? {
+            while let Some(member) = reader.next_member()? {
                 let path = clean(&member.path);
                 if let Some(problem) = self.problem(&path, member.flag == b'5') {
                     return Err(ExistingError::Unfit {

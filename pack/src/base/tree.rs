@@ -1,11 +1,11 @@
 //! What a base has where.
 
-use std::{borrow::Cow, io::Read as _};
+use std::borrow::Cow;
 
 use super::packed::{Packed, Texts};
 use crate::{
     existing::{Entry, ExistingError, ExistingImage, Files, clean, join, put_on, split},
-    layer::{Member, Memo, Stamp, TarError},
+    layer::{Member, Memo, Stamp},
     oci::{Digest, to_canonical_json},
     rootfs::{GROUP_FILE, PASSWD_FILE},
 };
@@ -171,10 +171,9 @@ fn read_layer(
     image: &ExistingImage<'_>,
     layer: &Entry,
 ) -> Result<Vec<(Vec<u8>, Found)>, ExistingError> {
-    let not_read = |source| image.layer_error(layer, source);
     let mut reader = image.open_layer(layer)?;
     let mut found = Vec::new();
-    while let Some(member) = reader.next_member().map_err(not_read)? {
+    while let Some(member) = reader.next_member()? {
         let path = clean(&member.path);
         if path.is_empty() {
             continue;
@@ -185,10 +184,7 @@ fn read_layer(
             && member.flag == b'0'
             && member.size_bytes <= MAX_TEXT_BYTES;
         let text = if is_text {
-            let mut bytes = Vec::new();
-            let read = reader.read_to_end(&mut bytes);
-            read.map_err(|source| not_read(TarError::Read(source)))?;
-            Some(bytes)
+            Some(reader.read_contents(MAX_TEXT_BYTES)?)
         } else {
             None
         };

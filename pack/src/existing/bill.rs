@@ -1,17 +1,14 @@
 //! The bill of materials that an image of this crate has in it, read again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::{BufReader, Read},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, de::Error as _};
 use store::{ObjectId, StorePath};
 
-use super::{AnyManifest, AnyPlatform, ExistingError, ExistingImage, blob_name, clean};
+use super::{AnyManifest, AnyPlatform, Entry, ExistingError, ExistingImage, clean, join, split};
 use crate::{
     attest::{BillFault, KIND, SET, SpdxDocument},
-    layer::{Compression, Dialect, TarReader},
+    layer::Compression,
     oci::{Digest, annotation},
     rootfs::is_bill,
 };
@@ -207,7 +204,7 @@ impl ExistingImage<'_> {
         Ok(packages)
     }
 
-    /// Reads the bill in an image of this crate; `None` where there is none. Reads layers, the highest first, until it is found: it is in the highest one.
+    /// Reads the bill in an image of this crate; `None` where there is none. Reads layers, the highest first, until it is found: it is in the highest one of its own.
     pub(crate) fn read_bill(
         &self,
         manifest: &AnyManifest,
@@ -225,6 +222,8 @@ impl ExistingImage<'_> {
     }
 
     /// Returns where the bill is, and its bytes.
+    ///
+    /// What is believed lies in the highest layer that this crate wrote. A layer of others above it may not have a bill, nor remove the one below.
     fn read_bill_bytes(
         &self,
         manifest: &AnyManifest,
@@ -232,32 +231,61 @@ impl ExistingImage<'_> {
         if !is_ours(manifest) {
             return Ok(None);
         }
-        for layer in manifest.layers.iter().rev() {
-            let Some(compression) = Compression::from_media_type(&layer.media_type) else {
+        let own = self.read_config(manifest)?.own_layers();
+        for (index, layer) in manifest.layers.iter().enumerate().rev() {
+            if Compression::from_media_type(&layer.media_type).is_none() {
                 continue;
-            };
-            let name = blob_name(&layer.digest);
-            let Some(blob) = self.source.blob(layer)? else {
-                return Err(self.missing(&name));
-            };
-            let wrong = |source| self.source.error(&name, source);
-            let decoded = compression.decode(blob).map_err(wrong)?;
-            let mut reader = TarReader::of(BufReader::new(decoded), Dialect::Any);
-            // What is no layer is found out by whoever validates.
-            while let Ok(Some(member)) = reader.next_member() {
-                if is_bill(&clean(&member.path)) {
-                    let mut bytes = Vec::new();
-                    reader
-                        .by_ref()
-                        .take(member.size_bytes.min(MAX_BILL_BYTES))
-                        .read_to_end(&mut bytes)
-                        .map_err(wrong)?;
-                    let path = String::from_utf8_lossy(&member.path);
-                    return Ok(Some((path.into_owned(), bytes)));
-                }
+            }
+            if own.get(index) != Some(&true) {
+                self.refuse_other_bill(layer)?;
+            } else if let Some(found) = self.find_bill(layer)? {
+                return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    fn find_bill(&self, layer: &Entry) -> Result<Option<(String, Vec<u8>)>, ExistingError> {
+        let mut reader = self.open_layer(layer)?;
+        while let Some(member) = reader.next_member()? {
+            if is_bill(&clean(&member.path)) {
+                let bytes = reader.read_contents(member.size_bytes.min(MAX_BILL_BYTES))?;
+                reader.finish()?;
+                let path = String::from_utf8_lossy(&member.path);
+                return Ok(Some((path.into_owned(), bytes)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fails where a layer that somebody else wrote has a bill or hides one.
+    fn refuse_other_bill(&self, layer: &Entry) -> Result<(), ExistingError> {
+        let mut reader = self.open_layer(layer)?;
+        while let Some(member) = reader.next_member()? {
+            let path = clean(&member.path);
+            if is_bill(&path) || hides_bill(&path, member.flag) {
+                return Err(ExistingError::ForeignBill {
+                    image: self.name().to_owned(),
+                    layer: layer.digest,
+                    path: String::from_utf8_lossy(&path).into_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an entry takes the place of the directory of bills or of one above it, or of what is in them. OCI image-spec 1.1, layer.md, "Whiteouts".
+fn hides_bill(path: &[u8], flag: u8) -> bool {
+    const DIRECTORIES: [&[u8]; 4] = [b"", b"usr", b"usr/share", b"usr/share/sbom"];
+    let (directory, name) = split(path);
+    match name.strip_prefix(b".wh.") {
+        Some(b".wh..opq") => DIRECTORIES.contains(&directory),
+        Some(hidden) => {
+            let hidden = join(directory, hidden);
+            DIRECTORIES.contains(&&hidden[..]) || is_bill(&hidden)
+        }
+        None => flag != b'5' && DIRECTORIES.contains(&path),
     }
 }
 
@@ -266,6 +294,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_bill_is_hidden_by_what_removes_or_replaces_it_or_a_directory_above_it() {
+        for (path, flag) in [
+            ("usr/share/sbom/.wh.hello.spdx.json", b'0'),
+            ("usr/share/sbom/.wh..wh..opq", b'0'),
+            ("usr/share/.wh.sbom", b'0'),
+            (".wh.usr", b'0'),
+            ("usr/.wh..wh..opq", b'0'),
+            ("usr/share/sbom", b'2'),
+            ("usr", b'0'),
+        ] {
+            assert!(hides_bill(path.as_bytes(), flag), "{path}");
+        }
+        for (path, flag) in [
+            ("usr/share", b'5'),
+            ("usr/share/sbom/.wh.notes", b'0'),
+            ("usr/evil", b'0'),
+            ("srv/.wh..wh..opq", b'0'),
+        ] {
+            assert!(!hides_bill(path.as_bytes(), flag), "{path}");
+        }
+    }
 
     #[test]
     fn a_relation_leads_to_what_is_in_the_bill_or_nowhere() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::PlatformError;
-use crate::oci::{Digest, media_type, or_default};
+use crate::oci::{Digest, History, media_type, or_default};
 
 /// A descriptor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +154,21 @@ pub(crate) struct AnyConfig {
     pub(crate) rootfs: AnyRootFs,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) history: Vec<AnyHistory>,
+}
+
+impl AnyConfig {
+    /// Returns for each layer, the lowest first, whether this crate wrote it, as the image says; empty where it says nothing of its layers.
+    pub(crate) fn own_layers(&self) -> Vec<bool> {
+        let of_layers = self.history.iter().filter(|one| !one.empty_layer);
+        of_layers
+            .map(|one| is_own_layer(one.created_by.as_deref()))
+            .collect()
+    }
+}
+
+/// Whether this crate wrote a layer of which an image says that `made_by` made it.
+pub(crate) fn is_own_layer(made_by: Option<&str>) -> bool {
+    made_by.is_some_and(|made_by| made_by.starts_with(History::MADE_BY))
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -6,7 +6,7 @@ use super::{
     Entry, ExistingError, ExistingImage,
     overlay::{Files, clean, put_on},
 };
-use crate::layer::{Member, TarError};
+use crate::layer::Member;
 
 /// How much of a file is in memory.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -38,11 +38,10 @@ pub(super) type LayerFiles = Vec<(Vec<u8>, FileFacts)>;
 impl ExistingImage<'_> {
     /// Reads a layer.
     pub(super) fn read_files(&self, layer: &Entry) -> Result<LayerFiles, ExistingError> {
-        let not_read = |source| self.layer_error(layer, source);
         let mut reader = self.open_layer(layer)?;
         let mut files = Vec::new();
-        while let Some(member) = reader.next_member().map_err(not_read)? {
-            let digest = hash(&mut reader).map_err(|source| not_read(TarError::Read(source)))?;
+        while let Some(member) = reader.next_member()? {
+            let digest = hash(&mut reader).map_err(|source| reader.unread(source))?;
             files.push((clean(&member.path), facts(member, digest)));
         }
         Ok(files)

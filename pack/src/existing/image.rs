@@ -11,7 +11,6 @@ use super::{
 };
 use crate::{
     Event,
-    layer::{Compression, Dialect, TarError, TarReader},
     oci::{Digest, DigestWriter, ImageName, annotation},
 };
 
@@ -225,34 +224,13 @@ impl<'a> ExistingImage<'a> {
         Ok(())
     }
 
-    /// Opens a layer as a tar, of whichever writer.
-    pub(crate) fn open_layer(
+    /// Fails if something is not what its descriptor names.
+    pub(crate) fn check(
         &self,
-        layer: &Entry,
-    ) -> Result<TarReader<Box<dyn Read + '_>>, ExistingError> {
-        let Some(compression) = Compression::from_media_type(&layer.media_type) else {
-            return Err(ExistingError::LayerType {
-                image: self.name.clone(),
-                media_type: layer.media_type.clone(),
-            });
-        };
-        let blob = self.source.blob(layer)?;
-        let blob = blob.ok_or_else(|| self.missing(&blob_name(&layer.digest)))?;
-        let decoded = compression.decode(blob);
-        let decoded = decoded.map_err(|source| self.layer_error(layer, TarError::Read(source)))?;
-        Ok(TarReader::of(decoded, Dialect::Any))
-    }
-
-    /// Returns an error about what is in a layer.
-    pub(crate) fn layer_error(&self, layer: &Entry, source: TarError) -> ExistingError {
-        ExistingError::Layer {
-            image: self.name.clone(),
-            layer: layer.digest,
-            source,
-        }
-    }
-
-    fn check(&self, entry: &Entry, found: Digest, found_bytes: u64) -> Result<(), ExistingError> {
+        entry: &Entry,
+        found: Digest,
+        found_bytes: u64,
+    ) -> Result<(), ExistingError> {
         if found == entry.digest && found_bytes == entry.size_bytes {
             return Ok(());
         }

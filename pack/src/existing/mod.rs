@@ -20,6 +20,7 @@ mod files;
 mod given;
 mod image;
 mod inspect;
+mod layer_reader;
 mod layout;
 mod overlay;
 mod push;
@@ -39,7 +40,7 @@ pub use bill::{BillPackage, BillPart, ImageBill};
 pub(crate) use bill::{is_ours, packages_of, parse_bill};
 pub use copy::{Copied, FileKind};
 pub use diff::{ChangeKind, ConfigChange, FileChange, ImageDiff, PackageChange, PackageSide};
-pub(crate) use document::{AnyConfig, AnyIndex, AnyManifest, Entry, is_index};
+pub(crate) use document::{AnyConfig, AnyIndex, AnyManifest, Entry, is_index, is_own_layer};
 pub use document::{AnyPlatform, RunFacts};
 pub(crate) use documents::{Documents, ManifestDocument};
 pub use image::ExistingImage;
@@ -235,6 +236,18 @@ pub enum ExistingError {
         expected: Digest,
         /// The SHA-256 digests that the bill names.
         found: Vec<String>,
+    },
+    /// A layer that somebody put on an image has a bill of materials, or takes away the one that is there.
+    #[error(
+        "`/{path}` in the layer `{layer}` of `{image}` is in the way of the bill of materials, and pith did not write that layer"
+    )]
+    ForeignBill {
+        /// The image.
+        image: String,
+        /// The layer.
+        layer: Digest,
+        /// The path in it.
+        path: String,
     },
     /// The copy could not be written.
     #[error(transparent)]

@@ -1,12 +1,12 @@
 //! A few files of an image with their contents, layers put together.
 
-use std::{collections::BTreeMap, io::Read as _};
+use std::collections::BTreeMap;
 
 use super::{
     ExistingError, ExistingImage,
     overlay::{Files, clean, put_on},
 };
-use crate::{layer::TarError, oci::Digest};
+use crate::oci::Digest;
 
 /// How much of a file is read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -34,19 +34,15 @@ impl ExistingImage<'_> {
         let mut files = Files::new();
         let mut room = MAX_TOTAL_BYTES;
         for layer in found.iter().flat_map(|one| &one.manifest.layers) {
-            let not_read = |source| self.layer_error(layer, source);
             let mut reader = self.open_layer(layer)?;
             let mut own = Vec::new();
-            while let Some(member) = reader.next_member().map_err(not_read)? {
+            while let Some(member) = reader.next_member()? {
                 let path = clean(&member.path);
                 let is_wanted = str::from_utf8(&path).is_ok_and(wanted);
                 let content = match member.flag {
                     b'5' => Content::Directory,
                     b'0' | 0 if is_wanted => {
-                        let mut bytes = Vec::new();
-                        let read = reader.by_ref().take(MAX_BYTES.min(room));
-                        let read = { read }.read_to_end(&mut bytes);
-                        read.map_err(|source| not_read(TarError::Read(source)))?;
+                        let bytes = reader.read_contents(MAX_BYTES.min(room))?;
                         room -= bytes.len() as u64;
                         Content::File(bytes)
                     }

@@ -118,7 +118,7 @@ fn history(layer: &Layer) -> History {
     }
     History {
         created: Some(CREATED.to_owned()),
-        created_by: Some(format!("pith pack: {}", names.join(", "))),
+        created_by: Some(format!("{}{}", History::MADE_BY, names.join(", "))),
         ..History::default()
     }
 }

@@ -178,3 +178,8 @@ pub struct History {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty_layer: bool,
 }
+
+impl History {
+    /// What [`created_by`](Self::created_by) begins with in layers that this crate writes.
+    pub const MADE_BY: &str = "pith pack: ";
+}

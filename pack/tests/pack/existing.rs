@@ -189,6 +189,36 @@ fn a_damaged_blob_is_not_copied_and_leaves_nothing() -> TestResult {
 }
 
 #[test]
+fn nothing_is_believed_that_a_damaged_blob_says() -> TestResult {
+    let fixture = Fixture::new()?;
+    let original = fixture.place("original");
+    fixture.pack_hello(Format::Oci, &original)?;
+    let manifest = ExistingImage::open(&original, None)?.digest()?;
+    let mut uninspected = 0;
+    for (name_of_blob, good) in blobs(&original)? {
+        let path = original.join("blobs/sha256").join(name_of_blob);
+        for at in [4, good.len() / 2, good.len() - 1] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, bad)?;
+            let image = ExistingImage::open(&original, None)?;
+            let inspected = image.inspect(None).map(|_| ());
+            let read = image.read_texts(manifest, &|_| true).map(|_| ());
+            let is_damaged =
+                |result: &Result<(), _>| matches!(result, Err(ExistingError::Damaged { .. }));
+            uninspected += u32::from(is_damaged(&inspected));
+            assert!(is_damaged(&inspected) || is_damaged(&read), "{read:?}");
+            assert!(inspected.is_ok() || is_damaged(&inspected), "{inspected:?}");
+            assert!(read.is_ok() || is_damaged(&read), "{read:?}");
+        }
+        fs::write(&path, good)?;
+    }
+    // The manifest, the configuration and the layer with the bill.
+    assert_eq!(uninspected, 9);
+    Ok(())
+}
+
+#[test]
 fn a_blob_of_a_layout_that_is_not_what_it_is_called_is_written_again() -> TestResult {
     let fixture = Fixture::new()?;
     let (archive, layout) = (fixture.place("a.tar"), fixture.place("layout"));

@@ -78,16 +78,100 @@ fn a_license_whose_text_was_deleted_cannot_be_passed_on() {
     assert!(said.contains("N101: `tool` has no text"), "{said}");
 }
 
-/// Puts what lies in `tree` over an image in a layout, as a layer of another program.
-fn add_layer(env: &TestEnv) {
+/// Puts what lies in `tree` over an image in a layout, as a layer that `made_by` made.
+fn add_layer(env: &TestEnv, made_by: &str) {
     env.tool("tar", &["-cf", "layer.tar", "-C", "tree", "."])
         .expect_success();
-    let image = ["--image", "project/layout:latest"];
+    let made_by = format!("--history.created_by={made_by}");
+    let image = ["--image", "project/layout:latest", &made_by];
     env.tool(
         "umoci",
         &[&["raw", "add-layer"], &image[..], &["layer.tar"]].concat(),
     )
     .expect_success();
+}
+
+/// Changes `old` to `new`, which is as long, wherever it is in a file.
+fn replace(env: &TestEnv, path: &str, old: &[u8], new: &[u8]) {
+    assert_eq!(old.len(), new.len());
+    let path = env.path(path);
+    let mut bytes = fs::read(&path).expect("it was written");
+    let starts = 0..bytes.len().saturating_sub(old.len());
+    let places: Vec<usize> = starts.filter(|at| bytes[*at..].starts_with(old)).collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at..at + new.len()].copy_from_slice(new);
+    }
+    fs::write(path, bytes).expect("it is ours");
+}
+
+#[test]
+fn a_layer_that_is_not_what_its_digest_says_is_damage_to_whoever_reads_it() {
+    let env = TestEnv::with_shared_store();
+    for (compression, old, new) in [
+        ("none", &b"GPL-3.0-or-later"[..], &b"GPL-2.0-or-later"[..]),
+        // The head of a stream: the field that names its system.
+        ("gzip", b"\x1f\x8b\x08\x00", b"\x1f\x8b\x08\xff"),
+    ] {
+        env.pith(&[
+            "pack",
+            "hello",
+            "-q",
+            "-o",
+            "a.tar",
+            "--compression",
+            compression,
+        ])
+        .expect_success();
+        env.pith(&["audit", "a.tar", DAY, "-q", "--no-store"])
+            .expect_success();
+        replace(&env, "project/a.tar", old, new);
+        let asked: [&[&str]; 5] = [
+            &["audit", "a.tar", DAY, "--no-store"],
+            &["sbom", "a.tar", "-f", "spdx"],
+            &["image", "inspect", "a.tar"],
+            &["trace", "a.tar:/bin/hello"],
+            &["pack", "jq", "--base", "a.tar", "-o", "on.tar", "-n", "on"],
+        ];
+        for command in asked {
+            let said = env.pith(command).expect_status(4).stderr;
+            assert!(said.contains("a.tar` is damaged"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_layer_that_somebody_put_on_an_image_is_not_described_by_its_bill() {
+    let env = TestEnv::with_shared_store();
+    let pack = || {
+        env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
+            .expect_success();
+    };
+    pack();
+    env.write("tree/usr/evil", "whatever\n");
+    add_layer(&env, "somebody");
+    let report = env.pith(&["audit", "layout", DAY, "--no-store", "--format", "json"]);
+    let report = report.expect_status(5).json();
+    assert_eq!(codes_of(&report), ["B120"]);
+    // What pith wrote is still told.
+    env.pith(&["sbom", "layout", "-f", "spdx", "-q"])
+        .expect_success();
+    for place in [
+        "usr/share/sbom/hello.spdx.json",
+        "usr/share/sbom/a.spdx.json",
+        "usr/share/.wh.sbom",
+    ] {
+        fs::remove_dir_all(env.path("tree")).expect("it is ours");
+        fs::remove_dir_all(env.path("project/layout")).expect("it is ours");
+        pack();
+        env.write(&format!("tree/{place}"), "{\"packages\": []}\n");
+        add_layer(&env, "somebody");
+        for command in ["audit", "sbom"] {
+            let said = env.pith(&[command, "layout"]).expect_status(4);
+            let said = said.stdout + &said.stderr;
+            assert!(said.contains("is in the way of the bill"), "{said}");
+        }
+    }
 }
 
 #[test]
@@ -104,7 +188,7 @@ fn a_bill_in_an_image_that_refers_to_nothing_is_damage_to_whoever_reads_it() {
     let reference = reference.expect("hello refers to the C library");
     reference["relatedSpdxElement"] = "SPDXRef-gone".into();
     env.write("tree/usr/share/sbom/hello.spdx.json", &bill.to_string());
-    add_layer(&env);
+    add_layer(&env, "pith pack: the root of the image");
     let asked: [&[&str]; 2] = [&["audit"], &["image", "inspect"]];
     for command in asked {
         let said = env.pith(&[command, &["layout"]].concat());
@@ -122,7 +206,7 @@ fn an_image_on_layers_that_nobody_describes_is_undecided() {
     env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
         .expect_success();
     // What another program has put there: a base of which no bill speaks.
-    add_layer(&env);
+    add_layer(&env, "somebody");
     env.pith(&[
         "pack", "jq", "-q", "--base", "layout", "-o", "on.tar", "-n", "on",
     ])

@@ -60,7 +60,7 @@ pub(super) fn account_bytes(
     let given = args.allowed.iter();
     allowed.extend(given.map(|path| path.trim_matches('/').as_bytes().to_vec()));
     let known = (evidence == Evidence::Store).then_some(&store);
-    let accounts = account(&image, known, &allowed).map_err(CommandError::failed)?;
+    let accounts = account(&image, known, &allowed)?;
     let printer = context.printer();
     if printer.is_json() {
         printer.json(&Report {

@@ -3,7 +3,7 @@
 use store::StorePath;
 
 use super::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind};
-use crate::existing::{BillPackage, BillPart, ImageFacts};
+use crate::existing::{BillPackage, BillPart, ImageFacts, is_own_layer};
 use crate::oci::annotation;
 
 /// What stands as evidence for all that a bill says.
@@ -12,7 +12,8 @@ const BILL: &str = "the bill of materials";
 impl Inventory {
     /// Returns the components that the bill in an image names. A bill declares; nothing in it was observed.
     ///
-    /// What is asked for is what nothing else in the image needs. The layers of a base are not described by it; nor is any layer of an image without a bill.
+    /// What is asked for is what nothing else in the image needs. The layers of a base are not described by it, nor those that somebody else put on the image; nor
+    /// is any layer of an image without a bill.
     #[must_use]
     pub fn of_image(image: &ImageFacts) -> Self {
         let base = image
@@ -23,10 +24,13 @@ impl Inventory {
             Some(packages) => (Self::of_bill(packages), base.unwrap_or(0)),
             None => (Self::default(), image.layers.len()),
         };
-        let layers = image.layers.iter().take(undescribed);
+        let layers = image.layers.iter().enumerate();
+        let layers = layers.filter(|(index, layer)| {
+            *index < undescribed || !is_own_layer(layer.made_by.as_deref())
+        });
         inventory.is_bill = true;
         inventory.undescribed = layers
-            .map(|layer| Undescribed {
+            .map(|(_, layer)| Undescribed {
                 place: layer.digest.to_string(),
                 size_bytes: layer.size_bytes,
                 made_by: layer.made_by.clone(),

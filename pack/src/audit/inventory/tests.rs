@@ -214,7 +214,7 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
         digest: crate::oci::Digest::of(text.as_bytes()),
         size_bytes: 9,
         media_type: String::new(),
-        made_by: None,
+        made_by: (text == "own").then(|| "pith pack: the root of the image".to_owned()),
     };
     let mut image = ImageFacts {
         platform: String::new(),

@@ -142,6 +142,10 @@ impl Place<'_> {
             };
             let sums = read_layer::<TraceError>(blob, compression, Dialect::Any, &mut visit)?;
             let sums = sums.map_err(|error| BytesError::from(image.source.error(&name, error)))?;
+            if let Some(found) = sums.digest {
+                let checked = image.check(layer, found, sums.size_bytes);
+                checked.map_err(BytesError::from)?;
+            }
             if let Some((_, problem)) = sums.problems.into_iter().next() {
                 return Err(TraceError::Layer {
                     layer: layer.digest,
