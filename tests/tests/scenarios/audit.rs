@@ -539,6 +539,13 @@ fn a_bill_of_another_image_that_is_attached_is_damage() {
     assert!(signed.stderr.contains(note), "{}", signed.stderr);
     let inside = env.pith(&["audit", &hello, "--list", "-q"]);
     assert_eq!(signed.stdout, inside.expect_success().stdout);
+    env.pith(&["key", "generate", "-q", "-o", "theirs"])
+        .expect_success();
+    let unsigned = env.pith(&["audit", &hello, DAY, "--key", "theirs.pub"]);
+    let said = unsigned.expect_status(4).stderr;
+    assert!(said.contains("is signed by the key `theirs"), "{said}");
+    env.pith(&["audit", "hello", "--key", "mine.pub"])
+        .expect_status(2);
     let (jq, of_jq) = push("jq", &["--no-attest"]);
     let audit = |reference: &str| env.pith(&["audit", reference, DAY, "--format", "json"]);
     audit(&hello).expect_success();

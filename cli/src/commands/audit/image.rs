@@ -53,6 +53,14 @@ struct UnreadBill {
     source: io::Error,
 }
 
+/// Nobody answers for what an image says of itself.
+#[derive(Debug, Error)]
+#[error("nothing that is kept beside `{image}` is signed by the key `{key}`")]
+struct Unsigned {
+    image: String,
+    key: String,
+}
+
 /// Reads what is known of an image for one platform.
 pub(super) fn load_image(
     text: &str,
@@ -69,7 +77,7 @@ pub(super) fn load_image(
         ImagePlace::File(..) => None,
     };
     let mut wrong = match repository {
-        Some(repository) => wrong_documents(&image, repository, key.as_ref(), context)?,
+        Some(repository) => wrong_documents(&image, repository, key.as_ref())?,
         None => Vec::new(),
     };
     let mut facts = only_image(text, &image, question.platform)?;
@@ -149,7 +157,7 @@ fn with_recorded(
         return Ok((inventory, Vec::new()));
     }
     let store = context.open_store()?;
-    let compared = compare(image, facts.manifest, bill, &store).map_err(CommandError::failed)?;
+    let compared = compare(image, facts.manifest, bill, &store)?;
     let damage = compared.damage.iter().map(|one| {
         let path = one.path.trim_start_matches('/');
         let what = if path.is_empty() {
@@ -211,13 +219,16 @@ fn wrong_documents(
     image: &ExistingImage<'_>,
     repository: &Repository,
     key: Option<&ImageKey>,
-    context: &Context,
 ) -> Result<Vec<Diagnostic>, CommandError> {
     let check = image.check_attestations(repository, key)?;
-    if key.is_some() && check.signed == 0 {
-        context
-            .printer()
-            .note("nothing that is kept beside the image is signed by the key");
+    if let Some(key) = key
+        && check.signed == 0
+    {
+        let (image, key) = (image.name().to_owned(), key.name().to_string());
+        return Err(CommandError::new(
+            ExitStatus::Damaged,
+            Unsigned { image, key },
+        ));
     }
     let wrong = check.wrong.into_iter().map(|wrong| {
         let message = format!("`{}`, which is attached, {}", wrong.referrer, wrong.problem);

@@ -3,11 +3,12 @@
 use pack::audit::inventory::Inventory;
 use pack::audit::{Diagnostic, Gathered, policy::Policy};
 use store::{LocalStore, StorePath};
+use thiserror::Error;
 
 use super::image::{ImageQuestion, load_image};
 use crate::build_options::RealiseOptions;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, ExitStatus};
 use crate::facts::ensure;
 use crate::realise::{Realised, realise};
 use crate::select::{Want, select};
@@ -18,6 +19,13 @@ pub(crate) struct Audited {
     pub(crate) inventory: Inventory,
     /// What is wrong with what an image came with.
     pub(crate) wrong: Vec<Diagnostic>,
+}
+
+/// A key was given for something that nobody signs.
+#[derive(Debug, Error)]
+#[error("`--key` is about what is kept beside an image, and `{subject}` is a target")]
+struct KeyOfNoImage {
+    subject: String,
 }
 
 /// A closure whose facts were read. Its paths are kept while this lives.
@@ -66,6 +74,13 @@ impl Audited {
     ) -> Result<Self, CommandError> {
         if is_image(text, context) {
             return load_image(text, question, policy, context);
+        }
+        if question.key.is_some() {
+            let subject = text.to_owned();
+            return Err(CommandError::new(
+                ExitStatus::Usage,
+                KeyOfNoImage { subject },
+            ));
         }
         let store = context.open_store()?;
         let found = Found::load(text, &store, context)?;
