@@ -179,7 +179,7 @@ impl Attester {
         for info in closure.infos() {
             let builds = store.find_realisations_of(&info.id)?.into_iter();
             let builds = builds.map(|build| build.sandbox);
-            levels.entry(info.id.clone()).or_default().extend(builds);
+            levels.entry(info.id).or_default().extend(builds);
         }
         levels.retain(|_, levels| !levels.is_empty());
         let parameters = self.parameters.clone();
