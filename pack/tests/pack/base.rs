@@ -594,7 +594,7 @@ fn of_a_base_that_was_read_before_no_layer_is_read() -> TestResult {
     let memo = memo.join(format!("v{}", pack::layer::FORMAT_VERSION));
     let records = fs::read_dir(memo)?.map(|entry| Ok(entry?.path()));
     let records: Vec<_> = records.collect::<std::io::Result<_>>()?;
-    let is_base = |path: &&std::path::PathBuf| path.extension().is_some_and(|one| one == "base");
+    let is_base = |path: &&std::path::PathBuf| path.extension().is_some_and(|one| one == "tree");
     let record = records.iter().find(is_base).ok_or("it is remembered")?;
     let remembered = fs::read(record)?;
     fs::write(record, &remembered[..remembered.len() / 2])?;

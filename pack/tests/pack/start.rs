@@ -446,12 +446,10 @@ fn what_runtimes_refuse_before_they_execute_anything_is_told() -> TestResult {
         found(&|spec| spec.stop_signal = Some("SIGRTMIN+3".to_owned()))?,
         ""
     );
-    for directory in ["/bin/app", "/bin/app/below"] {
-        assert_eq!(
-            found(&|spec| spec.working_directory = Some(directory.to_owned()))?,
-            format!("the working directory `{directory}` cannot be: `/bin/app` is a file")
-        );
-    }
+    assert_eq!(
+        found(&|spec| spec.working_directory = Some("/bin/app".to_owned()))?,
+        "the working directory `/bin/app` cannot be: `/bin/app` is a file"
+    );
     for directory in ["/bin", "/made/by/the/runtime"] {
         assert_eq!(
             found(&|spec| spec.working_directory = Some(directory.to_owned()))?,
