@@ -188,6 +188,7 @@ impl From<pack::SinkError> for CommandError {
     fn from(error: pack::SinkError) -> Self {
         match error {
             pack::SinkError::Layer(error) => error.into(),
+            pack::SinkError::Base(ref source) => Self::new(image_status(source), error),
             error => Self::failed(error),
         }
     }

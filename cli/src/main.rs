@@ -2,6 +2,7 @@
 
 mod args;
 mod attest;
+mod bill_place;
 mod budget;
 mod build_options;
 mod caches;

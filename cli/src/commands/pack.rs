@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use super::image::{ImagePlace, find_base};
 use crate::attest::{AttestArgs, Attester};
+use crate::bill_place::check_bill_place;
 use crate::budget::check_budget;
 use crate::build_options::RealiseOptions;
 use crate::context::Context;
@@ -160,7 +161,9 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         let format = args.format;
         return Err(SinkError::OnBase { format }.into());
     }
-    check_bill_place(args, context)?;
+    if let Some(bill) = &args.sbom {
+        check_bill_place(bill, args.output.as_deref(), context)?;
+    }
     let registries = open_registries(args, context)?;
     let created = claimed_time(args.created, context)?;
     if platforms.len() > 1 {
@@ -398,37 +401,6 @@ fn open_registries(args: &PackArgs, context: &Context) -> Result<Vec<Repository>
         .iter()
         .map(|name| open_registry(context, name, args.registry.plaintext()))
         .collect()
-}
-
-/// The bill cannot be written where it was asked for.
-#[derive(Debug, Error)]
-enum BillPlaceError {
-    #[error("`{0}` is for the image and for its bill")]
-    Taken(String),
-    #[error("there is no directory `{0}` for the bill")]
-    NoDirectory(String),
-}
-
-/// Refuses, before anything is built, a place where the bill would replace the image or cannot be.
-fn check_bill_place(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
-    let Some(bill) = &args.sbom else {
-        return Ok(());
-    };
-    let refuse = |error| Err(CommandError::new(ExitStatus::Usage, error));
-    let place = context.directory().join(bill);
-    let output = args
-        .output
-        .as_ref()
-        .map(|path| context.directory().join(path));
-    if output.as_ref() == Some(&place) {
-        return refuse(BillPlaceError::Taken(bill.display().to_string()));
-    }
-    match place.parent() {
-        Some(parent) if !parent.is_dir() => {
-            refuse(BillPlaceError::NoDirectory(parent.display().to_string()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Refuses, before anything is built, what cannot be had for several platforms.
