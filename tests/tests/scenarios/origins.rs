@@ -43,10 +43,7 @@ fn every_byte_of_an_image_is_accounted_for_and_a_planted_file_is_not() {
     let said = env
         .pith(&["audit", "--bytes", "hello.tar"])
         .expect_status(4);
-    // Where it is the layer that the bill is looked for in, nothing of that is believed.
-    let said = said.stdout + &said.stderr;
-    let is_told = said.contains("B101: ") || said.contains("hello.tar` is damaged");
-    assert!(is_told, "{said}");
+    assert!(said.stdout.contains("B101: "), "{}", said.stdout);
 
     // A file that somebody has put there.
     env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
