@@ -18,10 +18,13 @@ enum BillPlaceError {
 
 /// Refuses, before anything is built, a place where the bill would replace the image or cannot be.
 pub(crate) fn check_bill_place(
-    bill: &Path,
+    bill: Option<&Path>,
     image: Option<&Path>,
     context: &Context,
 ) -> Result<(), CommandError> {
+    let Some(bill) = bill else {
+        return Ok(());
+    };
     let refuse = |error| Err(CommandError::new(ExitStatus::Usage, error));
     let place = context.directory().join(bill);
     if image.is_some_and(|image| context.directory().join(image) == place) {

@@ -161,9 +161,7 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         let format = args.format;
         return Err(SinkError::OnBase { format }.into());
     }
-    if let Some(bill) = &args.sbom {
-        check_bill_place(bill, args.output.as_deref(), context)?;
-    }
+    check_bill_place(args.sbom.as_deref(), args.output.as_deref(), context)?;
     let registries = open_registries(args, context)?;
     let created = claimed_time(args.created, context)?;
     if platforms.len() > 1 {
