@@ -11,12 +11,11 @@ use pack::attest::{
 };
 use pack::audit::policy::Policy;
 use pack::oci::{Digest, Timestamp};
-use pack::sign::Attachment;
+use pack::sign::{Attachment, ImageSecretKey};
 use pack::vulns::VexError;
 use pack::{Image, ImageName};
 use recipes::model::Platform;
 use store::registry::Repository;
-use store::trust::SecretKey;
 use store::{LocalStore, StorePath};
 use thiserror::Error;
 
@@ -26,7 +25,7 @@ use crate::context::Context;
 use crate::documents::configured;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
-use crate::key_file::read_secret;
+use crate::key_file::read_image_secret;
 
 /// The formats of bills that are attached: the two that scanners look for.
 const FORMATS: [DocumentFormat; 2] = [DocumentFormat::CycloneDx17, DocumentFormat::Spdx2];
@@ -80,7 +79,7 @@ pub(crate) struct AttestArgs {
 
 /// Attaches documents to images; all decided before anything is built.
 pub(crate) struct Attester {
-    key: Option<SecretKey>,
+    key: Option<ImageSecretKey>,
     vex: Vec<Attachment>,
     /// What the sources are of, where they are attached.
     sources: Option<(String, Platform)>,
@@ -108,7 +107,7 @@ impl AttestArgs {
         let vex = self.vex.iter();
         let vex = vex.map(|file| read_vex(&context.directory().join(file)));
         let key = self.key.as_ref();
-        let key = key.map(|file| read_secret(&context.directory().join(file)));
+        let key = key.map(|file| read_image_secret(&context.directory().join(file)));
         Ok(Attester {
             key: key.transpose()?,
             vex: vex.collect::<Result<_, _>>()?,
@@ -172,7 +171,7 @@ impl Attester {
         let closure = store.closure(paths)?;
         let gathered = gather(context, store, closure.infos())?;
         let builder = match &self.key {
-            Some(key) => format!("urn:pith:builder:{}", key.public().name()),
+            Some(key) => format!("urn:pith:builder:{}", key.name()),
             None => UNNAMED_BUILDER.to_owned(),
         };
         let mut levels = SandboxLevels::new();
@@ -251,7 +250,7 @@ impl Attester {
 
     /// Tells apart what would be written for one image.
     fn fingerprint(&self) -> Digest {
-        let key = self.key.as_ref().map(SecretKey::public);
+        let key = self.key.as_ref().map(ImageSecretKey::public);
         let said = (
             DOCUMENTS_VERSION,
             (&self.options, &self.policy),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::{error::Error, io::ErrorKind};
 
 use pack::existing::ExistingError;
+use pack::sign::SecretKeyError;
 use pack::{BaseError, ImageError, SinkError, StartError};
 use recipes::build::StepError;
 use recipes::source::archive::ArchiveError;
@@ -16,6 +17,7 @@ use store::{
     VerifyError,
 };
 
+const DECRYPT: &str = "`openssl pkey -in FILE -out PLAIN` decrypts a key of openssl's; cosign's own are for cosign alone, but `cosign import-key-pair` takes what `pith key generate --type p256` makes";
 const MAKE_ROOM: &str = "`pith store gc` deletes what nothing needs";
 
 /// Returns the hint for the first cause that has one.
@@ -92,6 +94,9 @@ fn local_files(error: &LocalError) -> Option<String> {
 fn of(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = find_type::<DbError>(error) {
         return of_database(error);
+    }
+    if let Some(SecretKeyError::Encrypted) = find_type(error) {
+        return Some(DECRYPT);
     }
     match find_type::<AddError>(error) {
         Some(AddError::Db(error)) => return of_database(error),

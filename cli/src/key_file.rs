@@ -1,4 +1,6 @@
-//! Files that hold a key: one line, `<name>:<base64>`. The public key of `FILE` lies in `FILE.pub`.
+//! Files that hold a key: one line, `<name>:<base64>`, or PEM. The public key of `FILE` lies in `FILE.pub`.
+//!
+//! A key in PEM has no name: it is called as its file, without what files of keys end with.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -6,8 +8,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use pack::sign::ImageKey;
-use store::trust::{PublicKey, SecretKey, TrustError};
+use pack::sign::{ImageKey, ImageSecretKey, SecretKeyError};
+use store::trust::{KeyName, SecretKey, TrustError};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -15,6 +17,10 @@ use zeroize::Zeroizing;
 const MAX_BYTES: u64 = 4096;
 const SECRET_MODE: u32 = 0o600;
 const PUBLIC_MODE: u32 = 0o644;
+/// What files of keys end with.
+const SUFFIXES: [&str; 3] = [".pub", ".pem", ".key"];
+/// What a block in PEM begins with.
+const BEGIN: &str = "-----BEGIN ";
 
 /// Why a key could not be written or read.
 #[derive(Debug, Error)]
@@ -49,6 +55,20 @@ pub(crate) enum KeyFileError {
         /// What its text is not.
         source: TrustError,
     },
+    /// The file holds a secret key that cannot be used.
+    #[error("cannot use the secret key in `{}`", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SecretKeyError,
+    },
+    /// The key is for something else.
+    #[error("the key in `{}` is for images: what goes into caches is signed by keys of `pith key generate` alone", path.display())]
+    ForImages {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is far too long for a key.
     #[error("`{}` holds no key: it has more than {MAX_BYTES} bytes", path.display())]
     TooLong {
@@ -66,7 +86,7 @@ pub(crate) fn public_path(path: &Path) -> PathBuf {
 
 /// Writes a new key to `path`, for its owner's eyes only, and its public key beside it. Never replaces a file; each appears whole or not at
 /// all, and the secret one is gone again if the public one cannot appear.
-pub(crate) fn write(path: &Path, key: &SecretKey) -> Result<(), KeyFileError> {
+pub(crate) fn write(path: &Path, key: &ImageSecretKey) -> Result<(), KeyFileError> {
     let public_path = public_path(path);
     for path in [path, &public_path] {
         if path.symlink_metadata().is_ok() {
@@ -74,7 +94,7 @@ pub(crate) fn write(path: &Path, key: &SecretKey) -> Result<(), KeyFileError> {
         }
     }
     let secret = stage(path, &key.to_text(), SECRET_MODE)?;
-    let public = stage(&public_path, &key.public().to_string(), PUBLIC_MODE)?;
+    let public = stage(&public_path, &key.public().to_text(), PUBLIC_MODE)?;
     publish(secret, path)?;
     publish(public, &public_path).inspect_err(|_| {
         // What is reported is why the public key could not be written.
@@ -83,13 +103,13 @@ pub(crate) fn write(path: &Path, key: &SecretKey) -> Result<(), KeyFileError> {
     sync(path)
 }
 
-fn stage(path: &Path, line: &str, mode: u32) -> Result<tempfile::NamedTempFile, KeyFileError> {
+fn stage(path: &Path, text: &str, mode: u32) -> Result<tempfile::NamedTempFile, KeyFileError> {
     let write = || {
         let mut file = tempfile::Builder::new()
             .prefix(".pith-key-")
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory(path))?;
-        file.write_all(line.as_bytes())?;
+        file.write_all(text.trim_end().as_bytes())?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
         Ok(file)
@@ -129,42 +149,64 @@ fn directory(path: &Path) -> &Path {
 }
 
 /// Reads the public key of a file that holds a secret or a public key.
-pub(crate) fn read_public(path: &Path) -> Result<PublicKey, KeyFileError> {
-    let text = read(path)?;
-    match text.parse::<SecretKey>() {
-        Ok(key) => Ok(key.public()),
-        // What has the length of a secret key is one, or a damaged one.
-        Err(error @ TrustError::Halves { .. }) => Err(error),
-        Err(_) => text.parse(),
-    }
-    .map_err(|source| KeyFileError::Parse {
-        path: path.into(),
-        source,
-    })
-}
-
-/// Reads the public key of a file that may also hold it in PEM, which has no name: the key is then called as the file.
 pub(crate) fn read_image_key(path: &Path) -> Result<ImageKey, KeyFileError> {
     let text = read(path)?;
-    if !text.starts_with("-----BEGIN") {
-        return read_public(path).map(ImageKey::from);
+    if ImageSecretKey::is_pem(&text) {
+        return parse_secret(path, &text).map(|key| key.public());
     }
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
-    let name = stem.unwrap_or_default().parse();
-    let name = name.or_else(|_| "key".parse());
-    name.and_then(|name| ImageKey::from_pem(name, &text))
-        .map_err(|source| KeyFileError::Parse {
-            path: path.into(),
-            source,
-        })
-}
-
-/// Reads the secret key of a file.
-pub(crate) fn read_secret(path: &Path) -> Result<SecretKey, KeyFileError> {
-    read(path)?.parse().map_err(|source| KeyFileError::Parse {
+    let key = if text.contains(BEGIN) {
+        pem_name(path).and_then(|name| ImageKey::from_pem(name, &text))
+    } else {
+        match text.parse::<SecretKey>() {
+            Ok(key) => Ok(key.public().into()),
+            // What has the length of a secret key is one, or a damaged one.
+            Err(error @ TrustError::Halves { .. }) => Err(error),
+            Err(_) => text.parse().map(ImageKey::Ed25519),
+        }
+    };
+    key.map_err(|source| KeyFileError::Parse {
         path: path.into(),
         source,
     })
+}
+
+/// Reads a secret key by which images are signed.
+pub(crate) fn read_image_secret(path: &Path) -> Result<ImageSecretKey, KeyFileError> {
+    parse_secret(path, &read(path)?)
+}
+
+/// Reads a secret key by which what goes into caches is signed.
+pub(crate) fn read_secret(path: &Path) -> Result<SecretKey, KeyFileError> {
+    match read_image_secret(path)? {
+        ImageSecretKey::Ed25519(key) => Ok(key),
+        ImageSecretKey::P256 { .. } => Err(KeyFileError::ForImages { path: path.into() }),
+    }
+}
+
+fn parse_secret(path: &Path, text: &str) -> Result<ImageSecretKey, KeyFileError> {
+    let no_key = |source| KeyFileError::Parse {
+        path: path.into(),
+        source,
+    };
+    if !text.contains(BEGIN) {
+        let key = text.parse::<SecretKey>();
+        return key.map(ImageSecretKey::from).map_err(no_key);
+    }
+    let name = pem_name(path).map_err(no_key)?;
+    ImageSecretKey::from_pem(name, text).map_err(|source| KeyFileError::Secret {
+        path: path.into(),
+        source,
+    })
+}
+
+/// What a key in PEM is called.
+pub(crate) fn pem_name(path: &Path) -> Result<KeyName, TrustError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut name = name.as_ref();
+    while let Some(stem) = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)) {
+        name = stem;
+    }
+    name.parse().or_else(|_| "key".parse())
 }
 
 fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {

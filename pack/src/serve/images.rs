@@ -7,10 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use store::{
-    serve::{Denied, WAITING_THREADS},
-    trust::SecretKey,
-};
+use store::serve::{Denied, WAITING_THREADS};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -20,7 +17,7 @@ use super::{
     source::{ImageSource, SourceError},
     unknown_names::UnknownNames,
 };
-use crate::sign::documents_about;
+use crate::sign::{ImageSecretKey, documents_about};
 
 /// Offers that are remembered: each keeps its closure from being collected.
 const REMEMBERED: usize = 256;
@@ -29,7 +26,7 @@ const REMEMBERED: usize = 256;
 pub(super) struct Images {
     source: Box<dyn ImageSource>,
     /// Who signs what is made.
-    key: Option<SecretKey>,
+    key: Option<ImageSecretKey>,
     /// Given to those who wait for the source, so that what is there is answered meanwhile.
     asks: Semaphore,
     state: Mutex<State>,
@@ -52,7 +49,7 @@ struct Asking {
 }
 
 impl Images {
-    pub(super) fn new(source: Box<dyn ImageSource>, key: Option<SecretKey>) -> Self {
+    pub(super) fn new(source: Box<dyn ImageSource>, key: Option<ImageSecretKey>) -> Self {
         Self {
             source,
             key,

@@ -9,9 +9,8 @@ use hyper::{
     header::{CONTENT_TYPE, HeaderName, LINK, ORIGIN, RANGE},
 };
 use serde_json::{Value, json};
-use store::{
-    serve::{self, Body, Denied, Gate, GateOptions, Question, Reply, Service, blocking, cut},
-    trust::SecretKey,
+use store::serve::{
+    self, Body, Denied, Gate, GateOptions, Question, Reply, Service, blocking, cut,
 };
 
 use super::{
@@ -30,7 +29,7 @@ use super::{
     source::{ImageSource, SourceError},
     upload::created,
 };
-use crate::oci::media_type;
+use crate::{oci::media_type, sign::ImageSecretKey};
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
@@ -45,7 +44,7 @@ pub struct RegistryServiceOptions {
     /// Where what is pushed goes; without it nothing is taken.
     pub depot: Option<Depot>,
     /// Who signs images that are made, and what there is about them.
-    pub key: Option<SecretKey>,
+    pub key: Option<ImageSecretKey>,
 }
 
 /// A registry.

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use store::{registry::Repository, trust::SecretKey};
+use store::registry::Repository;
 
 use super::{
-    ImageKey, SOURCES, SignError,
+    ImageKey, ImageSecretKey, SOURCES, SignError,
     bundle::{self, BUNDLE, SIGNED},
     referrer::{AttachedDocument, PREDICATE_TYPE, Referrer, about, attach, fetch_layer},
     referrers::Referrers,
@@ -114,7 +114,7 @@ impl Image<'_> {
         name: &ImageName,
         repository: &Repository,
         attachments: &[Attachment],
-        key: Option<&SecretKey>,
+        key: Option<&ImageSecretKey>,
     ) -> Result<usize, SignError> {
         let subject = subject_of(&self.manifest_descriptor()?);
         let what = name.to_string();
@@ -159,7 +159,7 @@ impl Image<'_> {
 pub(crate) fn documents_about(
     manifest: &Descriptor,
     attachments: &[Attachment],
-    key: Option<&SecretKey>,
+    key: Option<&ImageSecretKey>,
 ) -> Vec<AttachedDocument> {
     let subject = subject_of(manifest);
     let signature = key.map(|key| Referrer::bundle(bundle::sign(key, subject.digest), SIGNED));
@@ -187,7 +187,7 @@ pub(super) fn subject_of(manifest: &Descriptor) -> Entry {
 fn referrers_of<'a>(
     attachment: &'a Attachment,
     subject: Digest,
-    key: Option<&SecretKey>,
+    key: Option<&ImageSecretKey>,
 ) -> Vec<Referrer<'a>> {
     let (kind, predicate) = (attachment.predicate_type, &attachment.predicate);
     let plain = match attachment.media_type {

@@ -7,9 +7,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use store::trust::{SecretKey, Statement};
+use store::trust::Statement;
 
-use super::ImageKey;
+use super::{ImageKey, ImageSecretKey};
 use crate::oci::{Digest, to_canonical_json};
 
 /// The media type of a bundle.
@@ -41,7 +41,7 @@ pub enum Unsigned {
 }
 
 /// Returns the bundle by which `key` signs the manifest with `digest`. The same for the same key and digest.
-pub(crate) fn sign(key: &SecretKey, digest: Digest) -> Vec<u8> {
+pub(crate) fn sign(key: &ImageSecretKey, digest: Digest) -> Vec<u8> {
     attest(key, digest, SIGNED, &json!({}))
 }
 
@@ -57,7 +57,7 @@ pub(super) fn statement(digest: Digest, predicate_type: &str, predicate: &Value)
 
 /// Returns the bundle by which the owner of `key` says something of the manifest with `digest`.
 pub(super) fn attest(
-    key: &SecretKey,
+    key: &ImageSecretKey,
     digest: Digest,
     predicate_type: &str,
     predicate: &Value,
@@ -71,7 +71,7 @@ pub(super) fn attest(
         "dsseEnvelope": {
             "payload": STANDARD.encode(&payload),
             "payloadType": PAYLOAD,
-            "signatures": [{"sig": STANDARD.encode(signature.as_bytes())}],
+            "signatures": [{"sig": STANDARD.encode(signature)}],
         },
     }))
 }
@@ -147,14 +147,16 @@ pub(super) fn open(bundle: &[u8], key: &ImageKey) -> Result<Value, Unsigned> {
 
 #[cfg(test)]
 mod tests {
+    use store::trust::SecretKey;
+
     use super::*;
 
-    fn key(seed: u8) -> SecretKey {
-        SecretKey::from_seed("test".parse().unwrap(), &[seed; 32])
+    fn key(seed: u8) -> ImageSecretKey {
+        SecretKey::from_seed("test".parse().unwrap(), &[seed; 32]).into()
     }
 
     fn public(seed: u8) -> ImageKey {
-        key(seed).public().into()
+        key(seed).public()
     }
 
     /// What cosign 3.1.1 wrote for an image, its key, and the digest of the image.

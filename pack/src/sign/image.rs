@@ -1,10 +1,10 @@
 //! Images and their signatures.
 
 use serde::Serialize;
-use store::{registry::Repository, trust::SecretKey};
+use store::registry::Repository;
 
 use super::{
-    ImageKey, SignError, Unsigned,
+    ImageKey, ImageSecretKey, SignError, Unsigned,
     bundle::{self, BUNDLE, SIGNED},
     legacy::LegacySignatures,
     referrer::{EMPTY_TYPE, PREDICATE_TYPE, Referrer, attach, fetch_layer},
@@ -45,7 +45,7 @@ pub struct SignatureCheck {
 }
 
 /// Returns the bundle by which `key` signs an image, to be kept beside it.
-pub fn sign_bundle(image: &ExistingImage<'_>, key: &SecretKey) -> Result<Vec<u8>, SignError> {
+pub fn sign_bundle(image: &ExistingImage<'_>, key: &ImageSecretKey) -> Result<Vec<u8>, SignError> {
     Ok(bundle::sign(key, image.digest()?))
 }
 
@@ -67,7 +67,7 @@ impl ExistingImage<'_> {
     pub fn sign(
         &self,
         repository: &Repository,
-        key: &SecretKey,
+        key: &ImageSecretKey,
         forms: SignatureForms,
     ) -> Result<Signed, SignError> {
         let documents = self.documents(None)?;

@@ -1,18 +1,13 @@
 //! The keys by which images are verified: ours, and those that cosign makes.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use p256::{
+    ecdsa::{self, signature::Verifier as _},
+    pkcs8::{DecodePublicKey as _, EncodePublicKey as _},
+};
 use store::trust::{KeyName, PublicKey, Signature, Statement, TrustError, decode_pem};
 
 use super::Unsigned;
-
-/// All of a `SubjectPublicKeyInfo` but the key: ECDSA (1.2.840.10045.2.1) on P-256 (1.2.840.10045.3.1.7), and a string of 65 bytes. RFC 5480.
-const P256_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-];
-/// An uncompressed point.
-const POINT_BYTES: usize = 65;
 
 /// What verifies signatures of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,21 +18,17 @@ pub enum ImageKey {
     P256 {
         /// What it is called.
         name: KeyName,
-        /// The point, uncompressed.
-        point: Vec<u8>,
+        /// The point.
+        key: ecdsa::VerifyingKey,
     },
 }
 
 impl ImageKey {
     /// Reads a key in PEM of either kind, which has no name, and gives it one.
     pub fn from_pem(name: KeyName, text: &str) -> Result<Self, TrustError> {
-        let der = decode_pem(text)?;
-        match der.strip_prefix(&P256_PREFIX) {
-            Some(point) if point.len() == POINT_BYTES && point[0] == 4 => Ok(Self::P256 {
-                name,
-                point: point.to_vec(),
-            }),
-            _ => PublicKey::from_pem(name, text).map(Self::Ed25519),
+        match ecdsa::VerifyingKey::from_public_key_der(&decode_pem(text)?) {
+            Ok(key) => Ok(Self::P256 { name, key }),
+            Err(_) => PublicKey::from_pem(name, text).map(Self::Ed25519),
         }
     }
 
@@ -46,6 +37,38 @@ impl ImageKey {
         match self {
             Self::Ed25519(key) => key.name(),
             Self::P256 { name, .. } => name,
+        }
+    }
+
+    /// Returns the key without its name as `SubjectPublicKeyInfo`, in DER. RFC 5480 and 8410.
+    #[must_use]
+    pub fn to_der(&self) -> Vec<u8> {
+        match self {
+            Self::Ed25519(key) => key.to_der(),
+            Self::P256 { key, .. } => {
+                let document = key.to_public_key_der().expect(WHOLE_POINT);
+                document.into_vec()
+            }
+        }
+    }
+
+    /// Returns the same in PEM, as openssl and cosign read it, with a newline at the end.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        match self {
+            Self::Ed25519(key) => key.to_pem(),
+            Self::P256 { key, .. } => key
+                .to_public_key_pem(Default::default())
+                .expect(WHOLE_POINT),
+        }
+    }
+
+    /// Returns the key as it is written into a file: `<name>:<base64>`, or PEM, which has no name.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Ed25519(key) => key.to_string(),
+            Self::P256 { .. } => self.to_pem(),
         }
     }
 
@@ -61,12 +84,14 @@ impl ImageKey {
             Self::Ed25519(key) => <[u8; 64]>::try_from(signature).is_ok_and(|bytes| {
                 key.verifies(statement, &Signature::from_bytes(key.name().clone(), bytes))
             }),
-            Self::P256 { point, .. } => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point)
-                .verify(statement.as_bytes(), signature)
-                .is_ok(),
+            Self::P256 { key, .. } => ecdsa::DerSignature::try_from(signature)
+                .is_ok_and(|signature| key.verify(statement.as_bytes(), &signature).is_ok()),
         }
     }
 }
+
+/// Why a key can be written.
+const WHOLE_POINT: &str = "a point of a curve has one encoding, which is short";
 
 impl From<PublicKey> for ImageKey {
     fn from(key: PublicKey) -> Self {

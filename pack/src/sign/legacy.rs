@@ -4,10 +4,10 @@ use std::io::Read as _;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use store::{registry::RegistryError, trust::SecretKey};
+use store::registry::RegistryError;
 
 use super::{
-    ImageKey, SignError, SignatureCheck,
+    ImageKey, ImageSecretKey, SignError, SignatureCheck,
     referrer::send,
     referrers::Referrers,
     simple::{SIMPLE_SIGNING, SimpleSignature},
@@ -31,7 +31,7 @@ pub(super) struct LegacySignatures<'a> {
 
 impl LegacySignatures<'_> {
     /// Signs the manifest, beside what others have signed. Signing again changes nothing.
-    pub(super) fn add(&self, key: &SecretKey) -> Result<(), SignError> {
+    pub(super) fn add(&self, key: &ImageSecretKey) -> Result<(), SignError> {
         let repository = self.referrers.repository.full_name();
         let signed = SimpleSignature::sign(key, self.subject, &repository);
         let layer = Descriptor::of(SIMPLE_SIGNING, &signed.payload);

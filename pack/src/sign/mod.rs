@@ -14,6 +14,7 @@ mod key;
 mod legacy;
 mod referrer;
 mod referrers;
+mod secret_key;
 mod simple;
 
 use std::{io, path::PathBuf};
@@ -31,6 +32,7 @@ pub use file::SOURCES;
 pub use image::{SignatureCheck, SignatureForms, Signed, sign_bundle, verify_bundle};
 pub use key::ImageKey;
 pub(crate) use referrer::AttachedDocument;
+pub use secret_key::ImageSecretKey;
 
 /// Why an image could not be signed, or its signatures not be read.
 #[derive(Debug, Error)]
@@ -75,6 +77,20 @@ pub enum SignError {
         /// The whole name.
         name: String,
     },
+}
+
+/// Why a text is no key by which images could be signed. Holds no part of it.
+#[derive(Debug, Error)]
+pub enum SecretKeyError {
+    /// Its owner's password is needed.
+    #[error("the secret key is encrypted")]
+    Encrypted,
+    /// The text is something else, or a key of another kind.
+    #[error("this is no secret key in PEM of a kind that is known: ed25519, or ECDSA on P-256")]
+    Kind,
+    /// The system has no randomness for a new key.
+    #[error("the system gives no random bytes")]
+    Randomness(#[source] getrandom::Error),
 }
 
 impl From<ImageError> for SignError {

@@ -4,9 +4,9 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use store::trust::{SecretKey, Statement};
+use store::trust::Statement;
 
-use super::{ImageKey, Unsigned};
+use super::{ImageKey, ImageSecretKey, Unsigned};
 use crate::oci::{Digest, to_canonical_json};
 
 /// The media type of the text.
@@ -23,7 +23,7 @@ pub(super) struct SimpleSignature {
 
 impl SimpleSignature {
     /// Signs the manifest with `digest`, of which `repository` is known by its registry's name and its own. The same for the same key, digest and repository.
-    pub(super) fn sign(key: &SecretKey, digest: Digest, repository: &str) -> Self {
+    pub(super) fn sign(key: &ImageSecretKey, digest: Digest, repository: &str) -> Self {
         let payload = to_canonical_json(&json!({
             "critical": {
                 "identity": {"docker-reference": repository},
@@ -36,7 +36,7 @@ impl SimpleSignature {
         let signature = key.sign(&statement);
         Self {
             payload,
-            signature: STANDARD.encode(signature.as_bytes()),
+            signature: STANDARD.encode(signature),
         }
     }
 
@@ -59,14 +59,16 @@ impl SimpleSignature {
 
 #[cfg(test)]
 mod tests {
+    use store::trust::SecretKey;
+
     use super::*;
 
-    fn key(seed: u8) -> SecretKey {
-        SecretKey::from_seed("test".parse().unwrap(), &[seed; 32])
+    fn key(seed: u8) -> ImageSecretKey {
+        SecretKey::from_seed("test".parse().unwrap(), &[seed; 32]).into()
     }
 
     fn public(seed: u8) -> ImageKey {
-        key(seed).public().into()
+        key(seed).public()
     }
 
     /// What cosign 3 with `--new-bundle-format=false` wrote for an image, its key, and the digest of the image.
@@ -126,7 +128,7 @@ mod tests {
         let sign = |payload: &[u8]| SimpleSignature {
             payload: payload.to_vec(),
             signature: Statement::document(payload)
-                .map(|statement| STANDARD.encode(key(1).sign(&statement).as_bytes()))
+                .map(|statement| STANDARD.encode(key(1).sign(&statement)))
                 .unwrap_or_default(),
         };
         let ours = SimpleSignature::sign(&key(1), image, "r.example/app").payload;

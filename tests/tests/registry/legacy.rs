@@ -4,7 +4,7 @@ use pack::{
     existing::{ExistingImage, ImageReference},
     oci::Digest,
     registry::open_repository,
-    sign::{SignError, SignatureCheck, SignatureForms, Unsigned},
+    sign::{ImageSecretKey, SignError, SignatureCheck, SignatureForms, Unsigned},
 };
 use serde_json::Value;
 use store::trust::SecretKey;
@@ -12,8 +12,8 @@ use tests::other_servers::Registry;
 
 use crate::{TestResult, check_image, existing::Places, read, registry_options};
 
-fn key(seed: u8) -> SecretKey {
-    SecretKey::from_seed("test".parse().expect("a name"), &[seed; 32])
+fn key(seed: u8) -> ImageSecretKey {
+    SecretKey::from_seed("test".parse().expect("a name"), &[seed; 32]).into()
 }
 
 fn with<T>(
@@ -34,7 +34,7 @@ fn sign(reference: &str, seed: u8, forms: SignatureForms) -> TestResult<usize> {
 
 fn check(reference: &str, seed: u8) -> TestResult<SignatureCheck> {
     with(reference, |image, repository| {
-        image.check_signatures(repository, &key(seed).public().into())
+        image.check_signatures(repository, &key(seed).public())
     })
 }
 

@@ -23,7 +23,7 @@ use pack::{
     serve::{
         Depot, DepotError, ImageSource, Offer, RegistryService, RegistryServiceOptions, SourceError,
     },
-    sign::Attachment,
+    sign::{Attachment, ImageSecretKey},
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -140,7 +140,7 @@ impl Registry {
     }
 
     /// One that signs what it makes.
-    fn signing(source: &Arc<Source>, key: SecretKey) -> TestResult<Self> {
+    pub(crate) fn signing(source: &Arc<Source>, key: ImageSecretKey) -> TestResult<Self> {
         Self::with(source, None, |options| options.key = Some(key))
     }
 
@@ -413,7 +413,10 @@ fn documents_about_what_is_made_are_made_once_and_when_somebody_asks() -> TestRe
 
 #[test]
 fn what_is_made_is_signed_by_the_key_of_the_registry() -> TestResult {
-    let key = |seed| Ok::<_, Box<dyn Error>>(SecretKey::from_seed("test".parse()?, &[seed; 32]));
+    let key = |seed| {
+        let key = SecretKey::from_seed("test".parse()?, &[seed; 32]);
+        Ok::<_, Box<dyn Error>>(ImageSecretKey::from(key))
+    };
     let (own, other) = (key(1)?, key(2)?);
     for platforms in [&["linux/amd64"][..], &["linux/amd64", "linux/arm64"]] {
         let source = Source::new(platforms)?;
@@ -422,8 +425,8 @@ fn what_is_made_is_signed_by_the_key_of_the_registry() -> TestResult {
         let reference: ImageReference = format!("{}/hello:latest", registry.address).parse()?;
         let repository = open_repository(reference.name(), &registry_options())?;
         let image = ExistingImage::fetch(&reference, &repository)?;
-        let check = |key: &SecretKey| {
-            let key = key.public().into();
+        let check = |key: &ImageSecretKey| {
+            let key = key.public();
             let signature = image.check_signatures(&repository, &key)?.result;
             let attested = image.check_attestations(&repository, Some(&key))?;
             Ok::<_, Box<dyn Error>>((signature.is_ok(), attested.provenances, attested.signed))

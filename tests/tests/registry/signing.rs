@@ -9,7 +9,10 @@ use pack::{
     existing::{ExistingImage, ImageReference},
     oci::Digest,
     registry::open_repository,
-    sign::{SignError, SignatureCheck, SignatureForms, Unsigned, sign_bundle, verify_bundle},
+    sign::{
+        ImageSecretKey, SignError, SignatureCheck, SignatureForms, Unsigned, sign_bundle,
+        verify_bundle,
+    },
 };
 use serde_json::{Value, json};
 use store::{registry::Repository, trust::SecretKey};
@@ -20,8 +23,8 @@ use tests::{
 
 use crate::{TestResult, before, existing::Places, read, registry_options};
 
-fn key(seed: u8) -> SecretKey {
-    SecretKey::from_seed("test".parse().expect("a name"), &[seed; 32])
+fn key(seed: u8) -> ImageSecretKey {
+    SecretKey::from_seed("test".parse().expect("a name"), &[seed; 32]).into()
 }
 
 fn open(reference: &str) -> TestResult<(ImageReference, Repository)> {
@@ -31,7 +34,7 @@ fn open(reference: &str) -> TestResult<(ImageReference, Repository)> {
 }
 
 /// Signs the image at `reference`.
-fn sign(reference: &str, key: &SecretKey) -> Result<usize, Box<dyn std::error::Error>> {
+fn sign(reference: &str, key: &ImageSecretKey) -> Result<usize, Box<dyn std::error::Error>> {
     let (reference, repository) = open(reference)?;
     let image = ExistingImage::fetch(&reference, &repository)?;
     Ok(image
@@ -39,10 +42,10 @@ fn sign(reference: &str, key: &SecretKey) -> Result<usize, Box<dyn std::error::E
         .manifests)
 }
 
-fn check(reference: &str, key: &SecretKey) -> TestResult<SignatureCheck> {
+fn check(reference: &str, key: &ImageSecretKey) -> TestResult<SignatureCheck> {
     let (reference, repository) = open(reference)?;
     let image = ExistingImage::fetch(&reference, &repository)?;
-    Ok(image.check_signatures(&repository, &key.public().into())?)
+    Ok(image.check_signatures(&repository, &key.public())?)
 }
 
 /// What refers to a manifest, by the tag of Debian's registry.
@@ -295,7 +298,7 @@ fn a_bundle_beside_a_file_is_good_for_that_file_alone() -> TestResult {
         ExistingImage::open(&two, None)?,
     );
     let bundle = sign_bundle(&one, &key(1))?;
-    let public = key(1).public().into();
+    let public = key(1).public();
     assert_eq!(verify_bundle(&one, &bundle, &public)?.result, Ok(()));
     assert_eq!(
         verify_bundle(&two, &bundle, &public)?.result,

@@ -47,6 +47,7 @@ mod scancode;
 mod script_apps;
 mod shell;
 mod sid;
+mod signing;
 mod streams;
 mod traps;
 mod trust;

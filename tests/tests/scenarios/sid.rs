@@ -27,13 +27,18 @@ struct Published {
 impl Published {
     /// Pushes `hello`, with these flags too; `None` where tools are not those of sid.
     fn new(flags: &[&str]) -> Option<Self> {
+        Self::with_keys("ed25519", flags)
+    }
+
+    /// The same with keys of this type.
+    fn with_keys(kind: &str, flags: &[&str]) -> Option<Self> {
         if !is_sid() {
             return None;
         }
         let env = TestEnv::with_shared_store();
         let registry = Registry::start("").expect("Debian's registry starts");
         let reference = format!("{}/team/hello:1", registry.address);
-        let (mine, theirs) = (key(&env, "mine"), key(&env, "theirs"));
+        let (mine, theirs) = (key(&env, "mine", kind), key(&env, "theirs", kind));
         let push = ["pack", "hello", "-q", "--json", "--push", &reference];
         let pushed = env.pith(&[&push, flags].concat()).expect_success().json();
         let digest = pushed["manifest"].as_str().expect("it has a digest");
@@ -73,9 +78,9 @@ impl Published {
     }
 }
 
-/// Makes a key and returns the file in which cosign reads the public one.
-fn key(env: &TestEnv, name: &str) -> String {
-    env.pith(&["key", "generate", "-q", "-o", name])
+/// Makes a key of this type and returns the file in which cosign reads the public one.
+fn key(env: &TestEnv, name: &str, kind: &str) -> String {
+    env.pith(&["key", "generate", "-q", "-o", name, "--type", kind])
         .expect_success();
     let pem = env.pith(&["key", "show", name, "--pem"]).expect_success();
     let file = env.path(&format!("{name}.pem"));
@@ -132,11 +137,16 @@ const OLD: &str = "--new-bundle-format=false";
 
 #[test]
 fn cosign_verifies_what_was_signed() {
-    for (flags, verifications) in [
-        (&[][..], &[&["verify"][..]][..]),
-        (&["--legacy-sig"], &[&["verify", OLD], &["verify"]]),
+    for (kind, flags, verifications) in [
+        ("ed25519", &[][..], &[&["verify"][..]][..]),
+        (
+            "ed25519",
+            &["--legacy-sig"],
+            &[&["verify", OLD], &["verify"]],
+        ),
+        ("p256", &["--legacy-sig"], &[&["verify", OLD], &["verify"]]),
     ] {
-        let Some(published) = Published::new(&[]) else {
+        let Some(published) = Published::with_keys(kind, &[]) else {
             return;
         };
         published.sign(flags);
@@ -148,11 +158,13 @@ fn cosign_verifies_what_was_signed() {
 
 #[test]
 fn cosign_verifies_the_documents_that_a_push_attaches() {
-    let Some(published) = Published::new(&["--attest-key", "mine"]) else {
-        return;
-    };
-    for kind in ["slsaprovenance1", "spdxjson", "cyclonedx"] {
-        published.expect_mine(&["verify-attestation", "--type", kind]);
+    for key in ["ed25519", "p256"] {
+        let Some(published) = Published::with_keys(key, &["--attest-key", "mine"]) else {
+            return;
+        };
+        for kind in ["slsaprovenance1", "spdxjson", "cyclonedx"] {
+            published.expect_mine(&["verify-attestation", "--type", kind]);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::place::ImagePlace;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::key_file::read_secret;
+use crate::key_file::read_image_secret;
 use crate::output::plural;
 use crate::registry::RegistryArgs;
 
@@ -19,13 +19,14 @@ const SUFFIX: &str = ".sigstore.json";
 
 /// Sign an image: in a registry beside it, of a file into FILE.sigstore.json
 ///
-/// `cosign verify --key KEY.pem --insecure-ignore-tlog` of cosign 3 reads it; `pith key show --pem` writes such a key.
+/// `cosign verify --key KEY.pem --insecure-ignore-tlog` of cosign 3 reads it; `pith key show --pem` writes such a key. The same image and key always give the same
+/// signature, with ECDSA too (RFC 6979).
 #[derive(Debug, Args)]
 pub(super) struct SignArgs {
     /// An archive, a layout directory, or a name in a registry; `PATH:TAG` is one of several images
     #[arg(value_name = "IMAGE")]
     image: String,
-    /// The secret key, made by `pith key generate`
+    /// The secret key: made by `pith key generate`, or ed25519 or ECDSA P-256 in PEM as openssl writes it, not encrypted
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Where the signature of a file goes
@@ -63,7 +64,7 @@ struct NoTag {
 
 /// Runs the command.
 pub(super) fn sign(args: &SignArgs, context: &Context) -> Result<(), CommandError> {
-    let key = read_secret(&context.directory().join(&args.key))?;
+    let key = read_image_secret(&context.directory().join(&args.key))?;
     let place = ImagePlace::of_existing(&args.image, &args.registry, context)?;
     let image = place.open()?;
     let (signed, output) = match &place {
@@ -104,7 +105,7 @@ pub(super) fn sign(args: &SignArgs, context: &Context) -> Result<(), CommandErro
         return Ok(());
     }
     let manifests = plural(signed.manifests, "manifest");
-    let name = key.public().name().to_string();
+    let name = key.name().to_string();
     printer.note(&format!("signed {manifests} with the key `{name}`"));
     printer.result(&output.unwrap_or_else(|| signed.digest.to_string()))?;
     Ok(())

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pack::sign::ImageKey;
 use serde::Serialize;
-use store::trust::{KeyName, PublicKey};
+use store::trust::KeyName;
 use thiserror::Error;
 
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::key_file::read_public;
+use crate::key_file::read_image_key;
 
-/// Show the public key of a file made by `pith key generate`; without FILE, of the key that signs what is pushed
+/// Show the public key of a file that has a secret or public one, made by `pith key generate` or others; without FILE, of the key that signs what is pushed
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     /// A file with a secret or a public key
@@ -31,7 +32,8 @@ struct NoKey;
 #[derive(Debug, Serialize)]
 struct KeyReport {
     name: KeyName,
-    public: PublicKey,
+    /// As settings have it; of a key in PEM, the same as `pem`.
+    public: String,
     pem: String,
 }
 
@@ -42,7 +44,7 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<(), CommandErro
         return Err(CommandError::new(ExitStatus::Usage, NoKey)
             .hint("`signing-key = \"FILE\"` in your settings names one"));
     };
-    let key = read_public(file)?;
+    let key = read_image_key(file)?;
     if args.pem && !context.printer().is_json() {
         context.printer().result(&key.to_pem())?;
         return Ok(());
@@ -51,15 +53,15 @@ pub(super) fn show(args: &ShowArgs, context: &Context) -> Result<(), CommandErro
 }
 
 /// Prints a public key, which whoever shall trust it puts into their settings.
-pub(super) fn print_public(key: &PublicKey, context: &Context) -> Result<(), CommandError> {
+pub(super) fn print_public(key: &ImageKey, context: &Context) -> Result<(), CommandError> {
     if context.printer().is_json() {
         context.printer().json(&KeyReport {
             name: key.name().clone(),
-            public: key.clone(),
+            public: key.to_text(),
             pem: key.to_pem(),
         })?;
     } else {
-        context.printer().result(&key.to_string())?;
+        context.printer().result(&key.to_text())?;
     }
     Ok(())
 }

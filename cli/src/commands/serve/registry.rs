@@ -17,7 +17,7 @@ use super::listen::{ListenArgs, teller};
 use super::offers::{Asked, Channel, Offers};
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::key_file::read_secret;
+use crate::key_file::read_image_secret;
 use crate::platform::asked_platforms;
 use crate::size::Size;
 
@@ -112,7 +112,7 @@ fn options(
     let depot = args.allow_push.as_ref();
     let depot = depot.map(|directory| Depot::open(&context.directory().join(directory)));
     let key = args.attest_key.as_ref();
-    let key = key.map(|file| read_secret(&context.directory().join(file)));
+    let key = key.map(|file| read_image_secret(&context.directory().join(file)));
     let is_open = listen.tokens.is_none();
     Ok(RegistryServiceOptions {
         gate: GateOptions {

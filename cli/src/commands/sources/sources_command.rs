@@ -7,9 +7,9 @@ use pack::audit::sources::{
     Gap, Offer, Scope, SourceCode, SourceFinding, SourcesError, load_manifest, unpack, verify,
     verify_signature,
 };
+use pack::sign::ImageSecretKey;
 use recipes::model::Platform;
 use serde::Serialize;
-use store::trust::SecretKey;
 use tempfile::TempDir;
 use thiserror::Error;
 
@@ -17,7 +17,7 @@ use super::collect::{Wanted, collect};
 use super::rebuild::rebuild;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
-use crate::key_file::{read_image_key, read_secret};
+use crate::key_file::{read_image_key, read_image_secret};
 use crate::output::plural;
 
 /// Bundle the corresponding source of a target's image, or check such a bundle
@@ -101,7 +101,7 @@ fn write(
     let offer = Offer {
         address: args.address.clone(),
     };
-    let key = (args.key.as_ref()).map(|key| read_secret(&context.directory().join(key)));
+    let key = (args.key.as_ref()).map(|key| read_image_secret(&context.directory().join(key)));
     let key = key.transpose()?;
     let wanted = Wanted {
         target,
@@ -149,7 +149,7 @@ pub(crate) fn write_sources(
     context: &Context,
     target: &str,
     platform: Platform,
-    key: Option<&SecretKey>,
+    key: Option<&ImageSecretKey>,
     output: &Path,
 ) -> Result<String, CommandError> {
     let wanted = Wanted {

@@ -409,13 +409,17 @@ mod tests {
 
     #[test]
     fn a_signature_is_good_for_its_key_and_for_what_was_signed() {
+        use crate::sign::ImageSecretKey;
         use store::trust::SecretKey;
         let place = tempfile::tempdir().unwrap();
-        let key = |seed| SecretKey::from_seed("test".parse().unwrap(), &[seed; 32]);
+        let key = |seed| {
+            let key = SecretKey::from_seed("test".parse().unwrap(), &[seed; 32]);
+            ImageSecretKey::from(key)
+        };
         let root = place.path().join("bundle");
         bundle().0.write(&root, Some(&key(1))).unwrap();
         let code = |seed| {
-            let found = verify_signature(&root, &key(seed).public().into()).unwrap();
+            let found = verify_signature(&root, &key(seed).public()).unwrap();
             found.map(|finding| finding.code)
         };
         assert_eq!(verify(&root, &bundle().1).unwrap(), []);

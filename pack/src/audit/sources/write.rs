@@ -8,13 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use store::trust::SecretKey;
-
 use super::{GAPS, Gap, MANIFEST, Manifest, SIGNATURE, SUMS, SourcesError};
 use crate::{
     layer::{Entry, EntryKind, append_end, append_entry, padding},
     oci::{Digest, DigestWriter, to_canonical_json},
-    sign::sign_digest,
+    sign::{ImageSecretKey, sign_digest},
 };
 
 /// How much of a file is in memory.
@@ -60,7 +58,7 @@ impl Bundle {
     /// Writes the bundle to `path`, which must not be there: a tar if its name ends so, else a directory. All of it appears at once or nothing does.
     ///
     /// With a key the list of digests is signed, and so all that is in it.
-    pub fn write(mut self, path: &Path, key: Option<&SecretKey>) -> Result<(), SourcesError> {
+    pub fn write(mut self, path: &Path, key: Option<&ImageSecretKey>) -> Result<(), SourcesError> {
         if path.symlink_metadata().is_ok() {
             return Err(SourcesError::Exists {
                 path: path.to_path_buf(),
@@ -95,7 +93,7 @@ impl Bundle {
     }
 
     /// Adds the digests of all files.
-    fn sum(&mut self, key: Option<&SecretKey>) -> Result<(), SourcesError> {
+    fn sum(&mut self, key: Option<&ImageSecretKey>) -> Result<(), SourcesError> {
         self.files.remove(SUMS);
         let mut sums = String::new();
         for (place, content) in &self.files {
