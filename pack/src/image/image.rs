@@ -112,7 +112,7 @@ pub struct Image<'a> {
     pub(crate) user: User,
     config: ImageConfig,
     sbom: Vec<u8>,
-    annotations: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
     pub(crate) options: PackOptions,
     pub(crate) memo: Memo,
     /// What others say that layers became.
@@ -287,11 +287,15 @@ impl<'a> Image<'a> {
 
     /// Returns the documents. Makes every layer that was never made before, and forgets its bytes again.
     pub(crate) fn assembled(&self) -> Result<Assembled, ImageError> {
+        Ok(self.assemble(&self.known_layers()?))
+    }
+
+    /// Returns what all layers are. Makes every one that was never made before, and forgets its bytes again.
+    pub(crate) fn known_layers(&self) -> Result<Vec<LayerDigests>, ImageError> {
         let mut known = self.find_layers();
         let missing = missing(&known);
         self.encode(&missing, &mut known, &mut |_| Ok::<_, LayerError>(()))?;
-        let digests: Vec<_> = known.into_iter().flatten().collect();
-        Ok(self.assemble(&digests))
+        Ok(known.into_iter().flatten().collect())
     }
 
     /// Returns the figures of the image; those of the layers as far as they are known.
@@ -467,17 +471,8 @@ impl<'a> Image<'a> {
     /// Returns the configuration and the manifest for layers of its own that are all known.
     pub(crate) fn assemble(&self, layers: &[LayerDigests]) -> Assembled {
         self.note_layers();
-        let manifest_type = self.options.manifest_type;
-        let layer_type = layer_type(&self.options)
-            .expect("no image is made whose manifest cannot have its layers");
-        Assembled::new(
-            &self.config,
-            &self.annotations,
-            manifest_type,
-            layer_type,
-            layers,
-            self.below.as_ref(),
-        )
+        self.assemble_as(self.options.manifest_type, layers)
+            .expect("no image is made whose manifest cannot have its layers")
     }
 
     /// Describes a manifest of this image for an `index.json`.

@@ -17,6 +17,7 @@ mod sets;
 mod spec;
 mod stable;
 mod told;
+mod words;
 
 use store::{ClosureError, LeaseError};
 use thiserror::Error;

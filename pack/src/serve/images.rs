@@ -137,7 +137,7 @@ impl Images {
         let Some(packed) = self.with(name, subject, Packed::has_manifest)? else {
             return Ok(Vec::new());
         };
-        let Some(about) = packed.about(subject) else {
+        let Some(about) = packed.form(subject) else {
             return Ok(Vec::new());
         };
         if about.documents.get().is_none() {
@@ -147,7 +147,7 @@ impl Images {
                 true => Vec::new(),
                 false => self.source.documents(name, about.manifest.digest)?,
             };
-            let made = documents_about(about.manifest, &attachments, self.key.as_ref());
+            let made = documents_about(&about.manifest, &attachments, self.key.as_ref());
             // Who was faster has made the same.
             about.documents.set(made).ok();
         }

@@ -6,7 +6,7 @@
 //! | request | what |
 //! | --- | --- |
 //! | `GET`, `HEAD` `/v2/` | that this is a registry, and whether the token is good |
-//! | `GET`, `HEAD` `/v2/<name>/manifests/<tag or digest>` | a manifest, or an index for several platforms |
+//! | `GET`, `HEAD` `/v2/<name>/manifests/<tag or digest>` | a manifest, or an index for several platforms; under a tag in a form that the client takes: OCI's or docker's, and one image for who reads no indices |
 //! | `GET`, `HEAD` `/v2/<name>/blobs/<digest>` | a blob, or one range of it |
 //! | `GET` `/v2/<name>/tags/list` | tags, sorted, in pages |
 //! | `GET` `/v2/<name>/referrers/<digest>` | what was pushed about a manifest, or the source has about its own: made when somebody asks |
@@ -25,6 +25,7 @@
 //! of them is right. What is pushed is hashed when it comes, and sent as it lies on the disk; clients hash it again. What clients can make the server keep has
 //! limits: layers that are made, questions that wait for a build, uploads, and what is listed about one manifest.
 
+mod accept;
 mod adopt;
 mod answers;
 mod depot;

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use super::{
+    accept::Accept,
     document::Document,
     route::{AnyDigest, is_tag},
     source::Offer,
@@ -10,32 +11,38 @@ use super::{
 use crate::{
     Image, ImageError,
     image::{Assembled, KnownLayers},
-    layer::LayerError,
-    oci::{Descriptor, Index, media_type, to_canonical_json},
+    oci::{Descriptor, Index, ManifestType, to_canonical_json},
     sign::AttachedDocument,
 };
 
 /// The images of one name.
 pub(super) struct Packed {
     images: Vec<One>,
-    /// Where there is more than one image.
-    index: Option<Whole>,
+    /// What a tag stands for, the best first, for who cannot read those before: an index and docker's list where there is more than one image, then the manifests of the
+    /// images in OCI's words, then in docker's. All name the same layers.
+    forms: Vec<Form>,
     /// What there is besides `latest`.
     version: Option<String>,
 }
 
-/// An index.
-struct Whole {
+/// A manifest or an index.
+pub(super) struct Form {
     document: Document,
-    manifest: Descriptor,
-    documents: OnceLock<Vec<AttachedDocument>>,
+    pub(super) manifest: Descriptor,
+    pub(super) is_index: bool,
+    /// What there is about it, once somebody has asked.
+    pub(super) documents: OnceLock<Vec<AttachedDocument>>,
 }
 
-/// A manifest, and what there is about it, once somebody has asked.
-pub(super) struct About<'a> {
-    pub(super) manifest: &'a Descriptor,
-    pub(super) is_index: bool,
-    pub(super) documents: &'a OnceLock<Vec<AttachedDocument>>,
+impl Form {
+    fn new(manifest: Descriptor, bytes: &[u8], is_index: bool) -> Self {
+        Self {
+            document: Document::new(&manifest, bytes),
+            manifest,
+            is_index,
+            documents: OnceLock::new(),
+        }
+    }
 }
 
 /// One image and what its layers are.
@@ -44,8 +51,6 @@ pub(super) struct One {
     /// All known.
     pub(super) layers: KnownLayers,
     assembled: Assembled,
-    /// What there is about it, once somebody has asked.
-    documents: OnceLock<Vec<AttachedDocument>>,
 }
 
 /// Where the bytes of a blob are.
@@ -65,54 +70,50 @@ impl Packed {
     /// Makes every layer that was never made before, and forgets its bytes again.
     pub(super) fn new(offer: Offer) -> Result<Self, ImageError> {
         let mut images = Vec::with_capacity(offer.images.len());
+        let (mut lists, mut of_oci, mut of_docker) = (Vec::new(), Vec::new(), Vec::new());
         for image in offer.images {
-            let mut layers = image.find_layers();
-            let known = layers.iter().enumerate();
-            let missing: Vec<usize> = known
-                .filter(|(_, known)| known.is_none())
-                .map(|(index, _)| index)
-                .collect();
-            image.encode(&missing, &mut layers, &mut |_| Ok::<_, LayerError>(()))?;
-            let digests: Vec<_> = layers.iter().flatten().copied().collect();
+            let digests = image.known_layers()?;
             let assembled = image.assemble(&digests);
+            of_oci.push(form_of(&assembled));
+            // Layers in zstd are nothing that docker's words can name.
+            let docker = image.assemble_as(ManifestType::Docker, &digests);
+            of_docker.extend(docker.as_ref().map(form_of));
             images.push(One {
                 image,
-                layers,
+                layers: digests.into_iter().map(Some).collect(),
                 assembled,
-                documents: OnceLock::new(),
             });
         }
-        let entries = images
-            .iter()
-            .map(|one| one.image.index_entry(&one.assembled.manifest_descriptor));
-        let index = (images.len() > 1).then(|| {
-            let bytes = to_canonical_json(&Index::new(entries.collect()));
-            let manifest = Descriptor::of(media_type::INDEX, &bytes);
-            Whole {
-                document: Document::new(&manifest, &bytes),
-                manifest,
-                documents: OnceLock::new(),
+        for (manifest_type, forms) in [
+            (ManifestType::Oci, &of_oci),
+            (ManifestType::Docker, &of_docker),
+        ] {
+            if forms.len() > 1 {
+                lists.push(list_of(manifest_type, &images, forms));
             }
-        });
+        }
         let version = images.first().and_then(|one| one.image.version());
         let version = version.filter(|version| is_tag(version)).map(str::to_owned);
+        lists.extend(of_oci);
+        lists.extend(of_docker);
         Ok(Self {
             images,
-            index,
+            forms: lists,
             version,
         })
     }
 
     /// Returns the digest of the whole.
-    pub(super) fn digest(&self) -> Option<AnyDigest> {
-        self.top().map(|document| document.digest)
+    pub(super) fn digest(&self) -> Option<&AnyDigest> {
+        self.forms.first().map(|form| &form.document.digest)
     }
 
-    /// Returns what the tags stand for: the index, or the only manifest.
-    pub(super) fn top(&self) -> Option<Document> {
-        let only = || self.images.first().map(One::document);
-        let index = self.index.as_ref().map(|index| index.document.clone());
-        index.or_else(only)
+    /// Returns what the tags stand for, to who takes this.
+    pub(super) fn top(&self, accept: &Accept) -> Option<Document> {
+        let taken = |form: &&Form| accept.takes(&form.document.media_type);
+        let form = self.forms.iter().find(taken);
+        let form = form.or_else(|| self.forms.first())?;
+        Some(form.document.clone())
     }
 
     /// Returns the tags, sorted.
@@ -126,38 +127,25 @@ impl Packed {
 
     /// Returns what was made about the images.
     fn documents(&self) -> impl Iterator<Item = &AttachedDocument> {
-        let of_index = self.index.iter().map(|index| &index.documents);
-        let all = self.images.iter().map(|one| &one.documents).chain(of_index);
+        let all = self.forms.iter().map(|form| &form.documents);
         all.flat_map(|documents| documents.get().into_iter().flatten())
     }
 
-    /// Returns the image or the index with this digest.
-    pub(super) fn about(&self, digest: &AnyDigest) -> Option<About<'_>> {
-        let images = self.images.iter().map(|one| About {
-            manifest: one.manifest(),
-            is_index: false,
-            documents: &one.documents,
-        });
-        let index = self.index.iter().map(|index| About {
-            manifest: &index.manifest,
-            is_index: true,
-            documents: &index.documents,
-        });
-        let mut all = images.chain(index);
-        all.find(|about| AnyDigest::from(about.manifest.digest) == *digest)
+    /// Returns the manifest or the index with this digest, of an image or several.
+    pub(super) fn form(&self, digest: &AnyDigest) -> Option<&Form> {
+        let mut forms = self.forms.iter();
+        forms.find(|form| form.document.digest == *digest)
     }
 
     /// Returns the manifest with this digest, or the index, or the manifest of something about an image.
     pub(super) fn manifest(&self, digest: &AnyDigest) -> Option<Document> {
-        let manifests = self.images.iter().map(One::document);
         let about = self.documents().map(|document| Document {
             media_type: document.listed.media_type.clone(),
             digest: document.listed.digest.into(),
             bytes: document.manifest.clone(),
         });
-        let index = self.index.iter().map(|index| index.document.clone());
-        index
-            .chain(manifests)
+        let forms = self.forms.iter().map(|form| form.document.clone());
+        forms
             .chain(about)
             .find(|document| document.digest == *digest)
     }
@@ -197,16 +185,17 @@ impl Packed {
     }
 }
 
-impl One {
-    /// Returns the descriptor of its manifest.
-    const fn manifest(&self) -> &Descriptor {
-        &self.assembled.manifest_descriptor
-    }
+fn form_of(assembled: &Assembled) -> Form {
+    let manifest = assembled.manifest_descriptor.clone();
+    Form::new(manifest, &assembled.manifest, false)
+}
 
-    fn document(&self) -> Document {
-        Document::new(
-            &self.assembled.manifest_descriptor,
-            &self.assembled.manifest,
-        )
-    }
+/// Returns the list of the manifests of several images.
+fn list_of(manifest_type: ManifestType, images: &[One], forms: &[Form]) -> Form {
+    let entries = images.iter().zip(forms);
+    let entries = entries.map(|(one, form)| one.image.index_entry(&form.manifest));
+    let index = Index::of_platforms(manifest_type, entries.collect());
+    let bytes = to_canonical_json(&index);
+    let manifest = Descriptor::of(manifest_type.index(), &bytes);
+    Form::new(manifest, &bytes, true)
 }

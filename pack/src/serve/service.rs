@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::{
     Method, StatusCode,
     body::Incoming,
-    header::{CONTENT_TYPE, HeaderName, LINK, ORIGIN, RANGE},
+    header::{ACCEPT, CONTENT_TYPE, HeaderName, LINK, ORIGIN, RANGE, VARY},
 };
 use serde_json::{Value, json};
 use store::serve::{
@@ -14,6 +14,7 @@ use store::serve::{
 };
 
 use super::{
+    accept::Accept,
     answers::{
         blob_reply, explain, json_reply, manifest_reply, no_blob, no_manifest, refused, versioned,
     },
@@ -110,7 +111,7 @@ impl RegistryService {
     ) -> Result<Reply, RegistryRefusal> {
         match route {
             Route::Base => Ok(json_reply("application/json", b"{}".to_vec())),
-            Route::Manifest(name, reference) => self.manifest(name, reference).await,
+            Route::Manifest(name, reference) => self.manifest(name, reference, question).await,
             Route::Blob(name, digest) => self.blob(name, digest, question).await,
             Route::Upload(name, id) if self.depot.is_some() => self.upload_state(name, id).await,
             Route::Tags(name) => self.tags(name, question).await,
@@ -123,10 +124,21 @@ impl RegistryService {
         self: &Arc<Self>,
         name: String,
         reference: Reference,
+        question: &Question,
     ) -> Result<Reply, RegistryRefusal> {
         let service = Arc::clone(self);
-        let document = blocking(move || service.find_manifest(&name, &reference)).await?;
-        Ok(manifest_reply(&document))
+        let accept = match reference {
+            Reference::Tag(_) => Some(Accept::parse(&question.headers)),
+            Reference::Digest(_) => None,
+        };
+        let varies = accept.is_some();
+        let accept = accept.unwrap_or_default();
+        let find = move || service.find_manifest(&name, &reference, &accept);
+        let mut reply = manifest_reply(&blocking(find).await?);
+        if varies {
+            serve::set(&mut reply, VARY, ACCEPT.as_str());
+        }
+        Ok(reply)
     }
 
     /// Blocks.
@@ -134,11 +146,17 @@ impl RegistryService {
         &self,
         name: &str,
         reference: &Reference,
+        accept: &Accept,
     ) -> Result<Document, RegistryRefusal> {
         if let Some(depot) = &self.depot
             && let Some(document) = depot.manifest(name, reference)?
         {
-            return Ok(document);
+            let chosen = match accept.takes(&document.media_type) {
+                true => None,
+                false => accept.choose_in(&document.bytes),
+            };
+            let chosen = chosen.map(|digest| depot.manifest(name, &Reference::Digest(digest)));
+            return Ok(chosen.transpose()?.flatten().unwrap_or(document));
         }
         let found = match reference {
             Reference::Digest(digest) => self
@@ -149,7 +167,7 @@ impl RegistryService {
             Reference::Tag(tag) => {
                 let packed = self.source(name, reference, || self.images.current(name))?;
                 let is_known = packed.tags().contains(tag);
-                is_known.then(|| packed.top()).flatten()
+                is_known.then(|| packed.top(accept)).flatten()
             }
         };
         found.ok_or_else(|| no_manifest(name, reference))

@@ -4,6 +4,7 @@ mod adopted;
 mod existing;
 mod legacy;
 mod login;
+mod negotiation;
 mod push;
 mod races;
 mod serving;

@@ -129,7 +129,7 @@ impl ImageSource for Shared {
 
 /// A running registry.
 pub(crate) struct Registry {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     handle: ServerHandle,
     thread: Option<JoinHandle<Result<(), ListenError>>>,
 }
@@ -213,7 +213,12 @@ impl Registry {
         self.send(&format!("POST {path}"), &[], bytes)
     }
 
-    fn put_manifest(&self, name: &str, reference: &str, manifest: &Value) -> TestResult<Answer> {
+    pub(crate) fn put_manifest(
+        &self,
+        name: &str,
+        reference: &str,
+        manifest: &Value,
+    ) -> TestResult<Answer> {
         let media_type = manifest["mediaType"].as_str().unwrap_or_default();
         self.send(
             &format!("PUT /v2/{name}/manifests/{reference}"),
@@ -259,7 +264,7 @@ impl Answer {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    fn json(&self) -> TestResult<Value> {
+    pub(crate) fn json(&self) -> TestResult<Value> {
         Ok(serde_json::from_slice(&self.body)?)
     }
 
@@ -280,7 +285,7 @@ fn hex(algorithm: &str, digest: &[u8]) -> String {
     format!("{algorithm}:{digits}")
 }
 
-fn manifest_of(config: &[u8], layers: &[&[u8]], subject: Option<&Value>) -> Value {
+pub(crate) fn manifest_of(config: &[u8], layers: &[&[u8]], subject: Option<&Value>) -> Value {
     let layers: Vec<Value> = layers
         .iter()
         .map(

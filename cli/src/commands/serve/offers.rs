@@ -129,10 +129,11 @@ impl Offers<'_> {
                 realised,
                 targets,
             } = offered;
-            let digest = image.manifest_digest();
-            if digest.map_err(|error| failed(error.into()))? != manifest {
+            // In the words in which the client has got it.
+            let image = image.with_manifest(manifest);
+            let Some(image) = image.map_err(|error| failed(error.into()))? else {
                 continue;
-            }
+            };
             let options = [("compression", self.options.compression.to_string())];
             let parameters = Parameters {
                 targets,
