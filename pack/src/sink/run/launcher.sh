@@ -22,6 +22,21 @@ case ${XDG_CACHE_HOME-} in
 esac
 tree=$cache/$digest
 
+# A machine may have been told to run programs for others, by qemu.
+machine=$(uname -s)/$(uname -m)
+case $machine in
+@machines@) ;;
+*) grep -qs '^enabled' /proc/sys/fs/binfmt_misc/qemu-@processor@ || fail "this file is for @platform@, and this machine is $machine" ;;
+esac
+
+# Whoever clears caches may have deleted a part of it.
+is_whole() {
+    [ -d "$tree" ] || return 1
+    command -v find >/dev/null 2>&1 || return 0
+    count=$(cd "$tree" && find . | wc -l) || return 1
+    [ "$((count))" -ge @entries@ ]
+}
+
 packed() {
     tail -c "+$skip" "$0" || fail "cannot read \`$0\`"
 }
@@ -39,6 +54,7 @@ unpack() {
     fi
     mkdir "$new/$digest" || fail "cannot write to \`$cache\`"
     packed | @decompress@ | tar -xf - -C "$new/$digest" || fail "cannot unpack to \`$cache\`"
+    [ ! -d "$tree" ] || is_whole || mv "$tree" "$new/old" || fail "cannot repair \`$tree\`"
     # Another run may have been faster; its files are the same.
     mv "$new/$digest" "$cache/" 2>/dev/null || [ -d "$tree" ] || fail "cannot write to \`$cache\`"
     rm -rf "$new"
@@ -96,7 +112,7 @@ probe() {
     $unshare $new_namespaces sh -c 'mount -t tmpfs none "$1" && exec "$2" $3 -R / -w / -- true' sh "$cache/.root" "$unshare" "$identity" >/dev/null 2>&1
 }
 
-[ -d "$tree" ] || unpack
+is_whole || unpack
 
 uid=$(id -u)
 if [ "$uid" = 0 ]; then

@@ -19,6 +19,12 @@ const NO_DIGEST: [u8; 64] = [b'0'; 64];
 pub(super) struct Facts {
     /// What the program calls itself in messages.
     pub(super) name: String,
+    /// What it runs on.
+    pub(super) platform: String,
+    /// What Linux and qemu call its processor.
+    pub(super) processor: &'static str,
+    /// How many lines `find` has for the unpacked tree.
+    pub(super) entries: usize,
     pub(super) compression: Compression,
     /// The directory to start in, unless that is the caller's.
     pub(super) directory: Option<String>,
@@ -103,6 +109,10 @@ pub(super) fn script(facts: &Facts) -> (Vec<u8>, usize) {
     let mut values = [
         ("@title@", comment(&facts.name)),
         ("@name@", quoted(&facts.name)),
+        ("@platform@", facts.platform.clone()),
+        ("@machines@", format!("Linux/{}", facts.processor)),
+        ("@processor@", facts.processor.to_owned()),
+        ("@entries@", facts.entries.to_string()),
         ("@decompress@", decompress.to_owned()),
         ("@volumes@", words(&facts.volumes)),
         ("@namespace_env@", namespace_env.trim_end().to_owned()),

@@ -12,7 +12,7 @@ use super::script::{Facts, LoaderFacts, Word, script};
 use crate::{
     Event, Image,
     layer::{Entry, EntryKind, append_end, append_entry, padding},
-    oci::DigestWriter,
+    oci::{Architecture, DigestWriter},
     rootfs::RootEntry,
     sink::{
         Format, SinkError, Written,
@@ -38,7 +38,7 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }
-    let facts = facts(image)?;
+    let mut facts = facts(image)?;
     image.tell_one_started();
     let mut tree = wanted(image)?;
     for directory in tree.values_mut() {
@@ -51,6 +51,7 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
         mode: 0o644,
     };
     tree.entry(RESOLVER.to_vec()).or_insert(empty);
+    facts.entries = lines(tree.keys());
     let mut new = NewFile::beside(path)?;
     let target = new.target().to_path_buf();
     let error = || SinkError::writing(&target);
@@ -69,6 +70,12 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
         .and_then(|()| file.set_permissions(Permissions::from_mode(PROGRAM_MODE)))
         .map_err(error())?;
     receipts.finish(new, path, None, read_bytes)
+}
+
+/// How many lines there are of a tree and what is in it: one for each, and more for names of several lines.
+fn lines<'p>(paths: impl Iterator<Item = &'p Vec<u8>>) -> usize {
+    let lines = paths.map(|path| 1 + path.iter().filter(|byte| **byte == b'\n').count());
+    1 + lines.sum::<usize>()
 }
 
 /// Writes the tree as tar. Returns how many bytes came from the store.
@@ -147,6 +154,14 @@ fn called(launch: &Launch, program: &str) -> PathBuf {
     }
 }
 
+/// What Linux and qemu call a processor.
+const fn name_of(processor: Architecture) -> &'static str {
+    match processor {
+        Architecture::Amd64 => "x86_64",
+        Architecture::Arm64 => "aarch64",
+    }
+}
+
 /// What the script has to know of an image.
 fn facts(image: &Image<'_>) -> Result<Facts, SinkError> {
     let run = &image.config().config;
@@ -214,6 +229,9 @@ fn facts(image: &Image<'_>) -> Result<Facts, SinkError> {
     });
     Ok(Facts {
         name: image.name().base_name().to_owned(),
+        platform: image.platform().to_string(),
+        processor: name_of(image.platform().architecture),
+        entries: 0,
         compression: image.options.compression,
         directory: directory.cloned(),
         volumes: volumes.collect(),
