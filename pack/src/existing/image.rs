@@ -1,6 +1,6 @@
 //! An image that exists, and how what it names is read.
 
-use std::{fmt, io::Read, path::Path};
+use std::{collections::BTreeSet, fmt, io::Read, path::Path};
 
 use serde::de::DeserializeOwned;
 use store::registry::Repository;
@@ -118,16 +118,34 @@ impl<'a> ExistingImage<'a> {
         self.tag.as_ref().is_none_or(|tag| is_called(entry, tag))
     }
 
-    /// Reads which images there are, and returns the one that was chosen or the only one.
-    pub(crate) fn entry(&self) -> Result<Entry, ExistingError> {
+    /// Returns what the images in an archive or a layout are called there, or which digests they have; sorted, no duplicates.
+    pub fn tags(&self) -> Result<Vec<String>, ExistingError> {
+        let images = self.chosen_entries()?;
+        let tags = images.iter().map(|entry| {
+            let tag = tag_of(entry).map(str::to_owned);
+            tag.unwrap_or_else(|| entry.digest.to_string())
+        });
+        let tags: BTreeSet<String> = tags.collect();
+        Ok(tags.into_iter().collect())
+    }
+
+    /// Reads which images there are, and returns those that may be meant.
+    fn chosen_entries(&self) -> Result<Vec<Entry>, ExistingError> {
         let name = "index.json";
         let reader = self.source.document(name)?;
         let reader = reader.ok_or_else(|| self.missing(name))?;
         let index: AnyIndex = self.parse(name, &self.bounded(name, reader)?)?;
-        let mut images: Vec<Entry> = index.manifests;
+        let mut images = index.manifests;
         images.retain(|entry| self.is_chosen(entry));
+        Ok(images)
+    }
+
+    /// Reads which images there are, and returns the one that was chosen or the only one.
+    pub(crate) fn entry(&self) -> Result<Entry, ExistingError> {
+        let mut images = self.chosen_entries()?;
         // One image may have several names.
-        images.dedup_by(|next, first| next.digest == first.digest);
+        let mut seen = BTreeSet::new();
+        images.retain(|entry| seen.insert(entry.digest));
         match <[Entry; 1]>::try_from(images) {
             Ok([entry]) => Ok(entry),
             Err(images) => Err(ExistingError::Choice {

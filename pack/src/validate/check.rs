@@ -85,9 +85,11 @@ impl Checker<'_> {
             self.report("oci-layout", &problem);
         }
         let mut images = Vec::new();
+        // One image may have several names.
+        let mut seen = BTreeSet::new();
         let index: Option<AnyIndex> = self.document(Wanted::Named("index.json"))?;
         for entry in index.into_iter().flat_map(|index| index.manifests) {
-            if !self.image.is_chosen(&entry) {
+            if !self.image.is_chosen(&entry) || !seen.insert(entry.digest) {
                 continue;
             }
             for entry in self.manifests_of(entry)? {
