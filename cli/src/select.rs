@@ -42,6 +42,13 @@ pub(crate) fn select(
             Some(output) => Err(SelectError::NoOutputs(text.into(), output.into()).into()),
         },
         Subject::Project { directory, name } => {
+            if let (None, Want::Image) = (&name, want)
+                && !context.directory().join(&directory).is_dir()
+                && let Some(image) =
+                    declared_image(context, evaluator, &directory.to_string_lossy())?
+            {
+                return image_itself(&image, output);
+            }
             // Messages say `/home/me/app/pith.star` where the target is `.`.
             let directory: PathBuf = context.directory().join(directory).components().collect();
             let project = evaluator.evaluate_project(&directory)?;
@@ -106,6 +113,20 @@ pub(crate) fn select_all(
         .iter()
         .map(|text| select(context, evaluator, text, want))
         .collect()
+}
+
+/// Looks up an image that the project declares by this name, such as `team/web`, which looks like a directory.
+pub(crate) fn declared_image(
+    context: &Context,
+    evaluator: &Evaluator,
+    name: &str,
+) -> Result<Option<ImageDeclaration>, CommandError> {
+    let Some(directory) = &context.settings().project else {
+        return Ok(None);
+    };
+    let project = evaluator.evaluate_project(directory)?;
+    let mut images = project.images.into_iter();
+    Ok(images.find(|image| image.name == name))
 }
 
 fn in_project(

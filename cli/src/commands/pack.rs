@@ -291,7 +291,12 @@ fn deliver(
     registries: &[Repository],
 ) -> Result<Outcome, CommandError> {
     let (image, others) = images.split_first().expect("there is always a platform");
-    let written = if args.is_written() {
+    let written = if args.is_streamed() {
+        write_stream(image, others, args.format)?;
+        None
+    } else if args.is_written() {
+        // The name of an image may have directories of a registry before it.
+        let title = title.rsplit('/').next().unwrap_or(title);
         let file = match args.format.extension() {
             Some(extension) => format!("{title}.{extension}"),
             None => title.to_owned(),

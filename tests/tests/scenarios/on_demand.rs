@@ -49,6 +49,22 @@ impl Drop for Served {
 }
 
 #[test]
+fn an_image_that_the_project_calls_with_a_slash_is_served_by_that_name() {
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        r#"image(name = "team/web", packages = [package("hello")], labels = {"a": "b"})"#,
+    );
+    let served = Served::start(&env, &[]);
+    let place = format!("docker://{}/team/web", served.host);
+    let inspect = ["inspect", "--tls-verify=false", &place];
+    let inspected = env.tool("skopeo", &inspect).expect_success().json();
+    assert_eq!(inspected["Labels"]["a"], "b");
+    let packed = env.pith(&["pack", "team/web", "--json"]).expect_success();
+    assert_eq!(inspected["Digest"], packed.json()["manifest"]);
+}
+
+#[test]
 fn a_name_is_built_packed_and_run_when_it_is_pulled() {
     let env = TestEnv::with_shared_store();
     let served = Served::start(&env, &[]);

@@ -1,6 +1,6 @@
 //! From the name of a repository to images.
 //!
-//! `curl/jq` are the packages or declared images `curl` and `jq` in one image, `debian/nginx/curl` packages of Debian, and a first component `amd64` or `arm64` says
+//! `curl/jq` is the image that the project declares by that name, or the packages or declared images `curl` and `jq` in one, `debian/nginx/curl` packages of Debian, and a first component `amd64` or `arm64` says
 //! what it is for.
 
 use std::sync::mpsc::{self, Sender};
@@ -11,6 +11,7 @@ use pack::oci::{Digest, Timestamp};
 use pack::serve::{ImageSource, Offer, SourceError};
 use pack::sign::Attachment;
 use pack::{Image, PackOptions};
+use recipes::lang::Evaluator;
 use recipes::model::Platform;
 use store::LocalStore;
 use thiserror::Error;
@@ -21,7 +22,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::image::spec_of;
 use crate::realise::{Realised, realise};
-use crate::select::{Want, select_all};
+use crate::select::{Want, declared_image, select_all};
 use crate::selection::Selection;
 
 /// A question about a name, and where the answer goes.
@@ -168,9 +169,21 @@ impl Offers<'_> {
         Ok(images)
     }
 
+    /// Looks up an image that the project calls as the whole name is, else each component of it.
+    fn select(
+        &self,
+        evaluator: &Evaluator,
+        targets: &[String],
+    ) -> Result<Vec<Selection>, CommandError> {
+        match declared_image(self.context, evaluator, &targets.join("/"))? {
+            Some(image) => Ok(vec![Selection::Image(Box::new(image))]),
+            None => select_all(self.context, evaluator, targets, Want::Image),
+        }
+    }
+
     fn image(&self, platform: Platform, targets: &[String]) -> Result<Offered, SourceError> {
         let evaluator = self.context.evaluator_for(platform);
-        let selections = select_all(self.context, &evaluator, targets, Want::Image);
+        let selections = self.select(&evaluator, targets);
         let selections = selections.map_err(|error| SourceError::Unknown {
             message: text_of(&error),
         })?;
