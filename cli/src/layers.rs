@@ -1,12 +1,16 @@
 //! How `pith pack` divides an image into layers.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pack::layer::{LayerMode, PlanError, PlanFile};
+use clap::builder::RangedU64ValueParser;
+use pack::layer::{LayerMode, LayerRule, PlanError, PlanFile, origin_of};
 use pack::{Image, PackOptions};
+use recipes::nearest;
+use store::Closure;
 use thiserror::Error;
 
 use crate::context::Context;
@@ -16,11 +20,37 @@ use crate::whole_file::write_whole;
 /// The most layers that there may be: what a layer for each path needs.
 const MOST_LAYERS: usize = 100;
 
+/// Says which patterns of declared layers mean nothing in any of the images, whose closures these are: an image for one platform may lack what that for another has.
+pub(crate) fn tell_unmatched(rules: &[LayerRule], closures: &[Closure], context: &Context) {
+    let infos = || closures.iter().flat_map(Closure::infos);
+    for rule in rules {
+        let mut unmatched = rule.unmatched(closures.first().map_or(&[], Closure::infos));
+        for closure in closures {
+            let here = rule.unmatched(closure.infos());
+            unmatched.retain(|pattern| here.contains(pattern));
+        }
+        for pattern in unmatched {
+            let origins: BTreeSet<String> = infos().map(origin_of).collect();
+            let plain = pattern.replace('*', "");
+            let near = nearest(&plain, origins.iter().map(String::as_str));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            context.printer().always(&format!(
+                "warning: the pattern `{pattern}` of the layer `{}` means nothing that is in the image{near}",
+                rule.name
+            ));
+        }
+    }
+}
+
+fn layer_count() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=MOST_LAYERS as u64)
+}
+
 /// The flags.
 #[derive(Debug, Args)]
 pub(crate) struct LayerArgs {
     /// At most N layers, 1 to 100; 16 by default, and 100 with `--layers per-path`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = layer_count())]
     max_layers: Option<usize>,
     /// How store paths are divided into layers: auto, single or per-path
     #[arg(long, value_name = "MODE", default_value_t)]

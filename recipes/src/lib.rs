@@ -12,3 +12,5 @@ pub mod plan;
 pub mod project;
 pub mod source;
 mod suggest;
+
+pub use suggest::nearest;

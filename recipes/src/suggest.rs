@@ -4,7 +4,7 @@
 ///
 /// Near enough is a distance of at most a third of the longer name, or another writing of the same letters; of equally near ones the first in
 /// alphabetical order.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Longer texts are no typing mistakes of a name.
     const MAX_LENGTH: usize = 100;
     if name.len() > MAX_LENGTH {

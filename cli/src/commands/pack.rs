@@ -30,7 +30,7 @@ use crate::deployed::{deployed_as, without_directory};
 use crate::engine::{Engine, Loaded, load};
 use crate::error::{CommandError, ExitStatus};
 use crate::image::spec_of;
-use crate::layers::LayerArgs;
+use crate::layers::{LayerArgs, tell_unmatched};
 use crate::output::{PackProgress, human_bytes, plural};
 use crate::platform::asked_platforms;
 use crate::realise::{Realised, realise};
@@ -223,6 +223,12 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     }
     if !registries.is_empty() {
         learn_layers(context, &store, &mut images)?;
+    }
+    let declared = planned.first().map(|one| &one.spec.layer_rules);
+    if let Some(rules) = declared.filter(|rules| !rules.is_empty()) {
+        let closures = planned.iter().map(|one| store.closure(&one.realised.paths));
+        let closures = closures.collect::<Result<Vec<_>, _>>()?;
+        tell_unmatched(rules, &closures, context);
     }
     let outcome = deliver(args, context, &images, &title, &registries)?;
     let packed = Packed {

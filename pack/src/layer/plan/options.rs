@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{PlanError, PlanFile};
+use store::PathInfo;
+
+use super::{PlanError, PlanFile, origin_of, pattern::matches};
 
 /// How store paths are divided into layers. Parsed from and printed as `auto`, `single`, `per-path`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,6 +50,26 @@ pub struct LayerRule {
     pub name: String,
     /// The patterns.
     pub patterns: Vec<String>,
+}
+
+impl LayerRule {
+    /// Returns the patterns by which nothing in a closure is meant, in their order.
+    pub fn unmatched(&self, closure: &[PathInfo]) -> Vec<&str> {
+        let names: Vec<(&str, String)> = (closure.iter())
+            .map(|info| (info.path.name().as_str(), origin_of(info)))
+            .collect();
+        let is_unmatched = |pattern: &&str| {
+            let mut names = names.iter();
+            !names.any(|(name, origin)| is_meant(pattern, name, origin))
+        };
+        let patterns = self.patterns.iter().map(String::as_str);
+        patterns.filter(is_unmatched).collect()
+    }
+}
+
+/// Whether a pattern means a path of this name and origin.
+pub(super) fn is_meant(pattern: &str, name: &str, origin: &str) -> bool {
+    matches(pattern, name) || matches(pattern, origin)
 }
 
 /// What a change of one path does to those that refer to it.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::{
     LayerMode, LayerReason, MAX_LAYERS, PlanError, PlanOptions, PlanPath, PlannedLayer,
-    bundle::Bundle, graph::Graph, keep, merge::merge, pattern::matches, popularity::by_popularity,
+    bundle::Bundle, graph::Graph, keep, merge::merge, options::is_meant, popularity::by_popularity,
     reuse::reuse,
 };
 
@@ -74,10 +74,9 @@ fn take_rules(
     for rule in &options.rules {
         let is_meant = |number: &usize| {
             let path = graph.paths[*number];
-            let is_meant = |pattern: &String| {
-                matches(pattern, path.path.name().as_str()) || matches(pattern, &path.origin)
-            };
-            left[*number] && rule.patterns.iter().any(is_meant)
+            let (name, origin) = (path.path.name().as_str(), &path.origin);
+            let mut patterns = rule.patterns.iter();
+            left[*number] && patterns.any(|pattern| is_meant(pattern, name, origin))
         };
         let members: Vec<usize> = (0..left.len()).filter(is_meant).collect();
         if members.is_empty() {
