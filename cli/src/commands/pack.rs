@@ -1,6 +1,5 @@
 //! `pith pack`: the closure of a target as an image.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +9,7 @@ use pack::oci::{Digest, ManifestType, Platform as ImagePlatform, Timestamp};
 use pack::registry::{PushOptions, Pushed};
 use pack::{
     Base, BaseReport, Compression, Emit, Format, Image, ImageName, ImageReport, ImageSpec,
-    LayerReport, PackOptions, SinkError, Written,
+    PackOptions, SinkError, Written,
 };
 use recipes::model::Platform;
 use serde::Serialize;
@@ -29,6 +28,7 @@ use crate::debian_lock::lock_for_all;
 use crate::deployed::{deployed_as, without_directory};
 use crate::engine::{Engine, Loaded, load};
 use crate::error::{CommandError, ExitStatus};
+use crate::explained::explain_layers;
 use crate::image::spec_of;
 use crate::layers::{LayerArgs, tell_unmatched};
 use crate::output::{PackProgress, human_bytes, plural};
@@ -41,6 +41,7 @@ use crate::select::{Want, select_all};
 use crate::selection::Selection;
 use crate::shared_layers::learn_layers;
 use crate::size::Size;
+use crate::streamed::{check_stream, is_stdout, write_stream};
 use crate::target::{Subject, Target};
 
 /// Pack the closure of targets into an image
@@ -54,7 +55,7 @@ pub(crate) struct PackArgs {
     /// archive (also oci-archive, docker-archive), oci, tar, dir, bundle, squashfs, run or initramfs
     #[arg(short, long, value_name = "FORMAT", default_value = "archive")]
     format: Format,
-    /// Where to write it; NAME.tar, NAME.squashfs or the like, NAME for a directory, by default, and nowhere with `--push` or `--load`
+    /// Where to write it; NAME.tar, NAME.squashfs or the like, NAME for a directory, by default, and nowhere with `--push` or `--load`; `-` is standard output, for archives and tar
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Send it to a registry, `registry.example/team/app:1.0`, straight from the store; may be repeated
@@ -161,6 +162,14 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         let format = args.format;
         return Err(SinkError::OnBase { format }.into());
     }
+    if args.is_streamed() {
+        let taken = [
+            ("--emit", args.emit.is_some()),
+            ("--explain", args.explain),
+            ("--json", context.printer().is_json()),
+        ];
+        check_stream(args.format, &taken)?;
+    }
     check_bill_place(args.sbom.as_deref(), args.output.as_deref(), context)?;
     let registries = open_registries(args, context)?;
     let created = claimed_time(args.created, context)?;
@@ -215,6 +224,12 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             }
         });
     }
+    let declared = planned.first().map(|one| &one.spec.layer_rules);
+    if let Some(rules) = declared.filter(|rules| !rules.is_empty()) {
+        let closures = planned.iter().map(|one| store.closure(&one.realised.paths));
+        let closures = closures.collect::<Result<Vec<_>, _>>()?;
+        tell_unmatched(rules, &closures, context);
+    }
     for image in images.iter().filter(|image| !image.has_program()) {
         let name = image.name().base_name();
         printer.note(&format!(
@@ -223,12 +238,6 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
     }
     if !registries.is_empty() {
         learn_layers(context, &store, &mut images)?;
-    }
-    let declared = planned.first().map(|one| &one.spec.layer_rules);
-    if let Some(rules) = declared.filter(|rules| !rules.is_empty()) {
-        let closures = planned.iter().map(|one| store.closure(&one.realised.paths));
-        let closures = closures.collect::<Result<Vec<_>, _>>()?;
-        tell_unmatched(rules, &closures, context);
     }
     let outcome = deliver(args, context, &images, &title, &registries)?;
     let packed = Packed {
@@ -389,7 +398,12 @@ impl PackArgs {
         }
     }
 
-    /// Whether there is an output on this disk.
+    /// Whether the output is standard output.
+    fn is_streamed(&self) -> bool {
+        self.output.as_deref().is_some_and(is_stdout)
+    }
+
+    /// Whether there is an output on this disk, or on standard output.
     fn is_written(&self) -> bool {
         self.output.is_some() || (self.pushes.is_empty() && self.engines.is_empty())
     }
@@ -464,7 +478,7 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
             _ => format!(" for {}", image.platform),
         };
         if args.explain {
-            printer.result(&layers(image))?;
+            printer.result(&explain_layers(image))?;
         }
         if let Some(base) = &image.base {
             tell_base(base, &mark, context);
@@ -490,8 +504,8 @@ fn report(args: &PackArgs, context: &Context, outcome: Outcome) -> Result<(), Co
         ));
     }
     let say = |result: &str| match document {
-        None => printer.result(result),
-        Some(_) => {
+        None if !args.is_streamed() => printer.result(result),
+        _ => {
             printer.note(result);
             Ok(())
         }
@@ -562,47 +576,4 @@ fn json_report(args: &PackArgs, outcome: Outcome) -> Report {
         image,
         images,
     }
-}
-
-/// The layers, the lowest first, each with its store paths.
-fn layers(image: &ImageReport) -> String {
-    let mut text = String::new();
-    for (number, layer) in image.layers.iter().enumerate() {
-        let compressed = layer.size_bytes.map_or_else(String::new, |size| {
-            format!(", {} compressed", human_bytes(size))
-        });
-        let plan = layer.reason.as_deref().map_or_else(String::new, |reason| {
-            let weekly = human_bytes(weekly_bytes(layer));
-            format!(": {reason}; about {weekly} a week")
-        });
-        let _ = writeln!(
-            text,
-            "layer {} ({}{compressed}){plan}",
-            number + 1,
-            human_bytes(layer.file_size_bytes)
-        );
-        for path in &layer.paths {
-            let mark = if path.requested { " [requested]" } else { "" };
-            let _ = writeln!(
-                text,
-                "  {:>10}  {}{mark}",
-                human_bytes(path.size_bytes),
-                path.path
-            );
-        }
-        if layer.generated {
-            text += "              generated: links, /etc, SBOM\n";
-        }
-    }
-    text
-}
-
-/// How much of a layer a client is expected to fetch in a week.
-fn weekly_bytes(layer: &LayerReport) -> u64 {
-    let size_bytes = layer.size_bytes.unwrap_or(layer.file_size_bytes);
-    let weekly = u128::from(size_bytes)
-        * u128::from(layer.weekly_change_per_million.unwrap_or_default())
-        / 1_000_000;
-    // The chance is at most one.
-    u64::try_from(weekly).unwrap_or(size_bytes)
 }

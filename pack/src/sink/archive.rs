@@ -58,13 +58,24 @@ impl Image<'_> {
     ///
     /// A layer of which nothing is remembered is made twice, because its header comes before it.
     pub fn stream(&self, out: &mut dyn Write) -> Result<Digest, SinkError> {
-        let mut known = self.find_layers();
-        let missing = missing(&known);
-        self.encode(&missing, &mut known, &mut |_| Ok::<_, SinkError>(()))?;
-        let archive = Archive::begin_at(Out::Stream(out))?;
-        let (digest, _) = write_members(archive, self, &[])?;
-        Ok(digest)
+        stream(self, &[], out)
     }
+}
+
+/// Writes the images to a reader that takes the archive as it comes.
+pub(super) fn stream(
+    image: &Image<'_>,
+    others: &[Image<'_>],
+    out: &mut dyn Write,
+) -> Result<Digest, SinkError> {
+    for one in [image].into_iter().chain(others) {
+        let mut known = one.find_layers();
+        let missing = missing(&known);
+        one.encode(&missing, &mut known, &mut |_| Ok::<_, SinkError>(()))?;
+    }
+    let archive = Archive::begin_at(Out::Stream(out))?;
+    let (digest, _) = write_members(archive, image, others)?;
+    Ok(digest)
 }
 
 /// Writes the whole archive. Returns the digest of the manifest, or of the index of several, and how much tar was made.

@@ -68,6 +68,11 @@ impl Format {
         )
     }
 
+    /// Returns whether an output can be written to a reader that takes it as it comes.
+    pub const fn is_stream(self) -> bool {
+        matches!(self, Self::Archive | Self::DockerArchive | Self::Tar)
+    }
+
     /// Returns whether an output can hold the layers of a base, which are copied and never unpacked.
     pub const fn holds_base(self) -> bool {
         matches!(self, Self::Archive | Self::DockerArchive | Self::Oci)

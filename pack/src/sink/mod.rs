@@ -113,6 +113,12 @@ pub enum SinkError {
         /// The format.
         format: Format,
     },
+    /// The format is no one stream.
+    #[error("`{format}` cannot be handed on as it is made")]
+    NoStream {
+        /// The format.
+        format: Format,
+    },
     /// The image runs nothing, and the output has to.
     #[error("the image has no program to run")]
     NoProgram,

@@ -1,12 +1,12 @@
 //! The door of this folder.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use super::{
     Format, SinkError, Written, archive, bundle, directory, initramfs, layout, place::write_file,
     run, squashfs, tar,
 };
-use crate::{Event, Image};
+use crate::{Event, Image, oci::Digest};
 
 impl Image<'_> {
     /// Writes the image to `path`.
@@ -37,14 +37,7 @@ impl Image<'_> {
         format: Format,
         path: &Path,
     ) -> Result<Written, SinkError> {
-        let is_changed = |image: &Self| image.slots().is_some();
-        if !format.holds_layers() && (is_changed(self) || others.iter().any(is_changed)) {
-            return Err(SinkError::StablePaths { format });
-        }
-        let is_on_base = |image: &Self| image.below.is_some();
-        if !format.holds_base() && (is_on_base(self) || others.iter().any(is_on_base)) {
-            return Err(SinkError::OnBase { format });
-        }
+        self.check_format(others, format)?;
         let written = match (format, others) {
             (Format::Archive, _) | (Format::DockerArchive, []) => {
                 archive::write(self, others, path)
@@ -64,5 +57,36 @@ impl Image<'_> {
             Event::Written { path }
         });
         Ok(written)
+    }
+
+    /// Writes what [`write_with`](Self::write_with) does to a reader that takes it as it comes, such as `podman load`. Returns the digest of the manifest, or of the
+    /// index of several, where the format has one. Only for [streams](Format::is_stream).
+    pub fn stream_as(
+        &self,
+        others: &[Self],
+        format: Format,
+        out: &mut dyn Write,
+    ) -> Result<Option<Digest>, SinkError> {
+        self.check_format(others, format)?;
+        match (format, others) {
+            (Format::Archive, _) | (Format::DockerArchive, []) => {
+                archive::stream(self, others, out).map(Some)
+            }
+            (Format::Tar, []) => tar::stream(self, out).map(|()| None),
+            _ if format.is_stream() => Err(SinkError::OnePlatform { format }),
+            _ => Err(SinkError::NoStream { format }),
+        }
+    }
+
+    fn check_format(&self, others: &[Self], format: Format) -> Result<(), SinkError> {
+        let is_changed = |image: &Self| image.slots().is_some();
+        if !format.holds_layers() && (is_changed(self) || others.iter().any(is_changed)) {
+            return Err(SinkError::StablePaths { format });
+        }
+        let is_on_base = |image: &Self| image.below.is_some();
+        if !format.holds_base() && (is_on_base(self) || others.iter().any(is_on_base)) {
+            return Err(SinkError::OnBase { format });
+        }
+        Ok(())
     }
 }

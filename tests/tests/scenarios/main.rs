@@ -36,6 +36,7 @@ mod loading;
 mod mutations;
 mod on_demand;
 mod origins;
+mod outputs;
 mod platforms;
 mod profile;
 mod read_only_store;
