@@ -65,8 +65,8 @@ pub use self::{
         StoreName, StorePath, TreeId, scratch_path,
     },
     info::{
-        Component, ComponentSource, ContainedComponent, PathInfo, Realisation, RecordedOutput,
-        Reference,
+        Component, ComponentSource, ContainedComponent, LinkedComponent, PathInfo, Realisation,
+        RecordedOutput, Reference,
     },
     local::{
         AddBatch, AddError, AddObject, AddSource, FileError, Finding, KnownComponents, Lease,

@@ -96,12 +96,12 @@ pub(crate) fn trace(args: &TraceArgs, context: &Context) -> Result<(), CommandEr
                 if attested.is_none() {
                     attested = Some(fetch_attested(&contents, &image)?);
                 }
-                let of = |object| attested.as_ref().and_then(|it| it.background(object));
+                let of = |object| attested.as_ref().and_then(|it| it.background(object, file));
                 let said = at.object.as_ref().and_then(of);
                 said.or_else(|| {
                     let mut packages = bill.iter();
                     let package = packages.find(|one| Some(&one.path) == at.object.as_ref());
-                    package.map(Background::of_bill)
+                    package.map(|package| Background::of_bill(package, file))
                 })
             }
         };

@@ -11,16 +11,19 @@ use super::why_license::why_license;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::realise::realise_one;
+use crate::registry::RegistryArgs;
 
 /// Show why one target needs another
 #[derive(Debug, Args)]
 pub(crate) struct WhyArgs {
-    /// What needs
+    /// What needs; for a license also an image: an archive, a layout directory, or a name in a registry
     #[arg(value_name = "A")]
     from: String,
     /// What is needed: a target, of which any output may be meant; or `license:GPL-3.0-only`, a license that an audit finds
     #[arg(value_name = "B")]
     to: String,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 /// There is no chain.
@@ -48,7 +51,7 @@ struct Report {
 /// Prints the shortest chain with the file and offset of each reference; exit status 3 when there is none.
 pub(crate) fn why(args: &WhyArgs, context: &Context) -> Result<(), CommandError> {
     if let Some(license) = args.to.strip_prefix("license:") {
-        return why_license(&args.from, license, context);
+        return why_license(&args.from, license, &args.registry, context);
     }
     let store = context.open_store()?;
     let from = realise_one(context, &store, &args.from)?;

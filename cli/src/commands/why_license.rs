@@ -9,9 +9,10 @@ use pack::audit::policy::{LicensePattern, PatternError};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::audit::Found;
+use super::audit::load_inventory;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
+use crate::registry::RegistryArgs;
 
 /// Nothing is under the license.
 #[derive(Debug, Error)]
@@ -44,12 +45,11 @@ fn unknown_license(error: PatternError) -> CommandError {
 pub(super) fn why_license(
     target: &str,
     license: &str,
+    registry: &RegistryArgs,
     context: &Context,
 ) -> Result<(), CommandError> {
     let pattern = LicensePattern::parse(license).map_err(unknown_license)?;
-    let store = context.open_store()?;
-    let found = Found::load(target, &store, context)?;
-    let inventory = found.inventory();
+    let inventory = load_inventory(target, registry, context)?;
     let wanted = |unit: usize| declares(&inventory, unit, &pattern);
     let chains = inventory.chains(&wanted);
     if chains.chains.is_empty() {

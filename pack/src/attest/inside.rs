@@ -1,19 +1,21 @@
 //! The bill of materials in an image: SPDX 2.3, JSON.
 //!
-//! One package for each store path, one for each component that a path contains, and one for the image; the image contains every path, a path its components, and
-//! depends on what it refers to. Everything comes from
-//! what is registered about the paths, so the document is a function of the closure: no time, no random identifier, no version of this program.
+//! One package for each store path, one for each component that a path contains or that the linker copied something of into it, and one for the image; the image
+//! contains every path, a path its components, depends on what it refers to, and links statically what was copied. Everything comes from what is registered about
+//! the paths, so the document is a function of the closure: no time, no random identifier, no version of this program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use store::{Component, ContainedComponent, PathInfo, StorePath};
+use store::{Component, ContainedComponent, LinkedComponent, PathInfo, StorePath};
 
+use super::evidence::join;
 use crate::{
     Base,
     audit::inventory::is_set,
     layer::FORMAT_VERSION,
     oci::{Digest, to_canonical_json},
+    vulns::Purl,
 };
 
 /// The time in every document and image: one second after the epoch.
@@ -65,6 +67,7 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
             relationships.push(relationship(&id, "CONTAINS", &own));
         }
     }
+    add_linked(&infos, &mut packages, &mut relationships);
     let mut document = json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
@@ -85,24 +88,59 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
     bytes
 }
 
+/// Adds what the linker copied into the store paths; what lies elsewhere is a package of its own.
+fn add_linked(infos: &[&PathInfo], packages: &mut Vec<Value>, relationships: &mut Vec<Value>) {
+    let members: BTreeSet<&StorePath> = infos.iter().map(|info| &info.path).collect();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for info in infos {
+        for linked in linked_of(info) {
+            let member = linked.object.as_ref().filter(|path| members.contains(path));
+            let to = match member {
+                Some(path) => package_id(path),
+                None => {
+                    let id = linked_id(linked);
+                    if known.insert(id.clone()) {
+                        packages.push(linked_package(&id, linked));
+                    }
+                    id
+                }
+            };
+            let mut relation = relationship(&package_id(&info.path), "STATIC_LINK", &to);
+            relation["comment"] = json!(join(linked.places.iter()));
+            relationships.push(relation);
+        }
+    }
+}
+
+fn linked_of(info: &PathInfo) -> impl Iterator<Item = &LinkedComponent> {
+    let component = info.component.as_ref();
+    component
+        .and_then(|of| of.linked.as_ref())
+        .into_iter()
+        .flatten()
+}
+
 /// Describes the licenses that SPDX has no name for: the document is invalid without. Where the text is, the evidence says.
 fn license_references(infos: &[&PathInfo]) -> Vec<Value> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
-    for component in infos.iter().filter_map(|info| info.component.as_ref()) {
-        let license = component.license.as_deref().unwrap_or_default();
+    let mut add = |license: &Option<String>, place: Option<&str>| {
+        let license = license.as_deref().unwrap_or_default();
         let separators = |c: char| c.is_whitespace() || c == '(' || c == ')';
         let references = license
             .split(separators)
             .filter(|name| name.starts_with("LicenseRef-"));
         for name in references {
-            let place = component
-                .license_evidence
-                .as_deref()
-                .unwrap_or("the package");
+            let place = place.unwrap_or("the package");
             texts
                 .entry(name.to_owned())
                 .or_insert_with(|| format!("The text is in {place}."));
         }
+    };
+    for info in infos {
+        if let Some(component) = &info.component {
+            add(&component.license, component.license_evidence.as_deref());
+        }
+        linked_of(info).for_each(|linked| add(&linked.license, None));
     }
     let describe =
         |(name, text): (String, String)| json!({"licenseId": name, "extractedText": text});
@@ -217,6 +255,47 @@ fn contained_package(id: &str, component: &ContainedComponent) -> Value {
         package.insert("checksums", json!([checksum]));
     }
     json!(package)
+}
+
+/// Software of another store path or of the toolchain. Only something of it is in the image, so it has no object there and no checksum.
+fn linked_package(id: &str, linked: &LinkedComponent) -> Value {
+    let license = linked.license.as_deref();
+    let license = license.filter(|license| looks_like_an_expression(license));
+    let mut package = BTreeMap::from([
+        ("SPDXID", json!(id)),
+        ("name", json!(linked.name)),
+        ("downloadLocation", json!(NO_ASSERTION)),
+        ("filesAnalyzed", json!(false)),
+        ("licenseConcluded", json!(NO_ASSERTION)),
+        ("licenseDeclared", json!(license.unwrap_or(NO_ASSERTION))),
+        ("copyrightText", json!(NO_ASSERTION)),
+    ]);
+    let purl: Option<Purl> = linked.purl.as_deref().and_then(|purl| purl.parse().ok());
+    let version = linked.version.clone();
+    if let Some(version) = version.or_else(|| purl.and_then(|purl| purl.version)) {
+        package.insert("versionInfo", json!(version));
+    }
+    if let Some(path) = &linked.object {
+        package.insert("packageFileName", json!(path.to_logical()));
+    }
+    if let Some(purl) = &linked.purl {
+        let reference = external_reference("PACKAGE-MANAGER", "purl", purl);
+        package.insert("externalRefs", json!([reference]));
+    }
+    json!(package)
+}
+
+/// Unique among what is linked in: the digest part of a store path, or the package of the toolchain.
+fn linked_id(linked: &LinkedComponent) -> String {
+    match &linked.object {
+        Some(path) => format!("SPDXRef-linked-{}", path.digest()),
+        None => {
+            let name = linked.purl.as_deref().unwrap_or(&linked.name);
+            let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+            let plain: String = name.chars().map(letter).collect();
+            format!("SPDXRef-linked-{plain}")
+        }
+    }
 }
 
 fn external_reference(category: &str, kind: &str, locator: &str) -> Value {

@@ -11,6 +11,7 @@
 mod bill;
 mod cyclonedx;
 mod document;
+mod evidence;
 mod image;
 mod inside;
 mod json;
@@ -26,16 +27,19 @@ use thiserror::Error;
 
 use crate::audit::GatherError;
 
+#[cfg(test)]
+pub(crate) use bill::sample;
 pub use bill::{
     Bill, BillComponent, BillFault, BillFile, BillInputs, BillOptions, BillPatch, BillSource,
     Checksum, ComponentKind, FileDetail, Party, Relation, RelationKind, Subject, SubjectBase,
     SubjectKind, UnknownDetail,
 };
 pub use document::{DocumentFormat, UnknownFormat};
+pub(crate) use evidence::pieces;
 pub(crate) use inside::{CREATED, KIND, SET, SpdxSubject, to_spdx};
 pub(crate) use provenance::PREDICATE as PROVENANCE;
 pub use provenance::{Material, Parameters, Provenance, SandboxLevels};
-pub(crate) use spdx2::{SpdxDocument, SpdxPackage};
+pub(crate) use spdx2::{SpdxDocument, SpdxPackage, SpdxRelationship};
 pub(crate) use subject::bill_subjects;
 
 /// Why a document could not be made.

@@ -1,13 +1,10 @@
 //! The bill of materials that an image of this crate has in it, read again.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Serialize, de::Error as _};
-use store::{ObjectId, StorePath};
-
-use super::{AnyManifest, AnyPlatform, Entry, ExistingError, ExistingImage, clean, join, split};
+use super::{
+    AnyManifest, AnyPlatform, BillPackage, Entry, ExistingError, ExistingImage, clean, join,
+    parse_bill, split,
+};
 use crate::{
-    attest::{BillFault, KIND, SET, SpdxDocument},
     layer::Compression,
     oci::{Digest, annotation},
     rootfs::is_bill,
@@ -15,137 +12,6 @@ use crate::{
 
 /// Bytes of a bill that are read at most: one package has some 700.
 const MAX_BILL_BYTES: u64 = 64 << 20;
-
-/// What the bill of an image says of one store path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BillPackage {
-    /// The store path.
-    pub path: StorePath,
-    /// The whole digest of the object.
-    pub id: ObjectId,
-    /// The name of the software.
-    pub name: String,
-    /// Its version, if it has one.
-    pub version: Option<String>,
-    /// Its license, an SPDX expression, if it is known.
-    pub license: Option<String>,
-    /// Its package URL, if it has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub purl: Option<String>,
-    /// Whether it is a mere list of others.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub is_set: bool,
-    /// The store paths that it refers to, ascending.
-    pub references: Vec<StorePath>,
-    /// The software of others that is part of it, in the bill's order.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub contains: Vec<BillPart>,
-}
-
-/// What the bill of an image says of software without a store path of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BillPart {
-    /// Its name.
-    pub name: String,
-    /// Its version, if it has one.
-    pub version: Option<String>,
-    /// Its license, an SPDX expression, if it is known.
-    pub license: Option<String>,
-    /// Its package URL.
-    pub purl: String,
-}
-
-/// Reads a bill; ascending by store path. Software without a store path of its own is in what it is part of. A bill that refers to what is not in it is none.
-pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::Error> {
-    serde_json::from_slice(bytes).and_then(packages)
-}
-
-/// Reads a bill that was parsed already.
-pub(crate) fn packages_of(bill: serde_json::Value) -> Result<Vec<BillPackage>, serde_json::Error> {
-    serde_json::from_value(bill).and_then(packages)
-}
-
-/// Finds the first relation of which an end is not in the document. What is said to be nothing, unknown or in another document is none of these (SPDX 2.3, 11.1).
-fn dangling(document: &SpdxDocument) -> Option<BillFault> {
-    let packages = document.packages.iter().map(|one| &one.id);
-    let others = document.files.iter().chain(&document.snippets);
-    let known: BTreeSet<&str> = packages
-        .chain(others.map(|one| &one.id))
-        .chain(&document.id)
-        .map(String::as_str)
-        .collect();
-    let is_there = |id: &String| {
-        let is_word = ["NONE", "NOASSERTION"].contains(&id.as_str());
-        is_word || id.starts_with("DocumentRef-") || known.contains(id.as_str())
-    };
-    document.relationships.iter().find_map(|one| {
-        let missing = [&one.from, &one.to].into_iter().find(|id| !is_there(id))?;
-        Some(BillFault::Dangling {
-            from: one.from.clone(),
-            to: missing.clone(),
-        })
-    })
-}
-
-fn packages(document: SpdxDocument) -> Result<Vec<BillPackage>, serde_json::Error> {
-    if let Some(fault) = dangling(&document) {
-        let code = fault.code();
-        return Err(serde_json::Error::custom(format!("{code}: {fault}")));
-    }
-    let mut packages = BTreeMap::new();
-    let mut parts = BTreeMap::new();
-    for package in document.packages {
-        let place = package.package_file_name.as_deref();
-        let path = place.and_then(|place| StorePath::from_logical(place).ok());
-        let id = package
-            .external("pith-object")
-            .and_then(|id| id.parse().ok());
-        let license = package.license().map(str::to_owned);
-        if let (None, Some(purl)) = (&path, package.external("purl")) {
-            let part = BillPart {
-                name: package.name.clone(),
-                version: package.version_info.clone(),
-                license: license.clone(),
-                purl: purl.to_owned(),
-            };
-            parts.insert(package.id.clone(), part);
-        }
-        if let (Some(path), Some(id)) = (path, id) {
-            let known = BillPackage {
-                path,
-                id,
-                purl: package.external("purl").map(str::to_owned),
-                is_set: package.external(KIND) == Some(SET),
-                name: package.name,
-                version: package.version_info,
-                license,
-                references: Vec::new(),
-                contains: Vec::new(),
-            };
-            packages.insert(package.id, known);
-        }
-    }
-    for relationship in document.relationships {
-        let target = packages.get(&relationship.to);
-        let target = target.map(|package| package.path.clone());
-        let part = parts.get(&relationship.to);
-        match packages.get_mut(&relationship.from) {
-            Some(package) if relationship.kind == "DEPENDS_ON" => {
-                package.references.extend(target);
-            }
-            Some(package) if relationship.kind == "CONTAINS" => {
-                package.contains.extend(part.cloned());
-            }
-            _ => {}
-        }
-    }
-    let mut packages: Vec<BillPackage> = packages.into_values().collect();
-    for package in &mut packages {
-        package.references.sort_unstable();
-    }
-    packages.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    Ok(packages)
-}
 
 /// Whether an image says that this crate made it.
 pub(crate) fn is_ours(manifest: &AnyManifest) -> bool {
@@ -296,8 +162,6 @@ fn hides_bill(path: &[u8], flag: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -320,35 +184,6 @@ mod tests {
             ("srv/.wh..wh..opq", b'0'),
         ] {
             assert!(!hides_bill(path.as_bytes(), flag), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_relation_leads_to_what_is_in_the_bill_or_nowhere() {
-        let read = |from: &str, to: &str| {
-            packages_of(json!({
-                "SPDXID": "SPDXRef-DOCUMENT",
-                "packages": [{"SPDXID": "SPDXRef-a", "name": "a"}],
-                "files": [{"SPDXID": "SPDXRef-a-file"}],
-                "relationships": [{"spdxElementId": from, "relationshipType": "CONTAINS", "relatedSpdxElement": to}],
-            }))
-        };
-        for to in [
-            "SPDXRef-a-file",
-            "NONE",
-            "NOASSERTION",
-            "DocumentRef-x:SPDXRef-y",
-        ] {
-            assert!(read("SPDXRef-DOCUMENT", to).is_ok(), "{to}");
-        }
-        for (from, to, missing) in [
-            ("SPDXRef-a", "SPDXRef-b", "SPDXRef-b"),
-            ("SPDXRef-c", "SPDXRef-a", "SPDXRef-c"),
-        ] {
-            let error = read(from, to).err().map(|error| error.to_string());
-            let expected =
-                format!("D102: `{from}` refers to `{missing}`, which is not in the bill");
-            assert_eq!(error, Some(expected));
         }
     }
 }

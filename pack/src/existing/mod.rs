@@ -23,6 +23,7 @@ mod inspect;
 mod layer_reader;
 mod layout;
 mod overlay;
+mod packages;
 mod push;
 mod rebased;
 mod reference;
@@ -36,8 +37,8 @@ use thiserror::Error;
 
 use crate::{SinkError, layer::TarError, oci::Digest};
 
-pub use bill::{BillPackage, BillPart, ImageBill};
-pub(crate) use bill::{is_ours, packages_of, parse_bill};
+pub use bill::ImageBill;
+pub(crate) use bill::is_ours;
 pub use copy::{Copied, FileKind};
 pub use diff::{ChangeKind, ConfigChange, FileChange, ImageDiff, PackageChange, PackageSide};
 pub(crate) use document::{AnyConfig, AnyIndex, AnyManifest, Entry, is_index, is_own_layer};
@@ -47,6 +48,8 @@ pub use image::ExistingImage;
 pub(crate) use image::tag_of;
 pub use inspect::{ArtifactFacts, ImageFacts, Inspection, LayerFacts};
 pub(crate) use overlay::{Files, clean, join, put_on, split};
+pub use packages::{BillLink, BillPackage, BillPart};
+pub(crate) use packages::{packages_of, parse_bill};
 pub(crate) use rebased::Rebased;
 pub use reference::ImageReference;
 pub(crate) use source::{Source, blob_name};

@@ -39,6 +39,7 @@ pub(super) fn component(derivation: &Derivation) -> Component {
         deprecated: metadata.deprecated.clone(),
         unshipped: metadata.unshipped.clone(),
         contains: Vec::new(),
+        linked: None,
         facts: None,
     }
 }

@@ -17,7 +17,9 @@ use super::debian::renew_licenses;
 use super::error::StepError;
 use super::perform::Job;
 use super::workers::FinishedStep;
-use crate::facts::{DOCUMENT, LinkedOutput, LinksFrom, Observed, Observer, Records};
+use crate::facts::{
+    DOCUMENT, LinkedOutput, LinksFrom, Observed, Observer, OutputFacts, Records, copied,
+};
 use crate::model::{Builder, Derivation, DerivationId, ResolvedDerivation, Source};
 use crate::plan::{Graph, Outputs, find_valid};
 
@@ -161,6 +163,39 @@ pub(super) fn record_late_facts(
     Ok(())
 }
 
+/// Records of what lies in a closure what the linker copied into it, where its facts say so and no version of this program before this one has done it.
+pub(super) fn record_late_links(store: &LocalStore, closure: &Closure) -> Result<(), StepError> {
+    let mut found: Vec<(StorePath, Component)> = Vec::new();
+    for info in closure.infos() {
+        let component = info.component.as_ref();
+        let Some(component) = component.filter(|of| of.linked.is_none()) else {
+            continue;
+        };
+        let document = component.facts.as_ref();
+        // Facts that are not in this store, or cannot be read, are none to look at.
+        let document = document.and_then(|object| fs::read(facts_file(store, object)).ok());
+        let Some(facts) = document.and_then(|bytes| Facts::from_json(&bytes).ok()) else {
+            continue;
+        };
+        let linked = Some(copied(store, &info.path, &facts).map_err(AddError::Db)?);
+        // What recipes say today may have been recorded since the closure was read.
+        let known = store.path_info(&info.path).map_err(AddError::Db)?;
+        if let Some(component) = known.and_then(|info| info.component) {
+            found.push((
+                info.path.clone(),
+                Component {
+                    linked,
+                    ..component
+                },
+            ));
+        }
+    }
+    if !found.is_empty() {
+        store.set_components(&found)?;
+    }
+    Ok(())
+}
+
 /// Whether an output has no facts, or those of an older version. Facts that are not in this store are none to look at.
 fn is_behind(store: &LocalStore, component: &Component) -> bool {
     let Some(object) = &component.facts else {
@@ -218,10 +253,12 @@ fn add_facts<'p>(
     said: Said<'_>,
 ) -> Result<(), StepError> {
     let store = observer.store;
-    let objects = outputs
+    let made = outputs
         .clone()
         .map(|output| observer.object(observed, output, links))
-        .collect::<Result<Vec<AddObject<'_>>, _>>()?;
+        .collect::<Result<Vec<OutputFacts>, _>>()?;
+    let (objects, linked): (Vec<AddObject<'_>>, Vec<_>) =
+        made.into_iter().map(|one| (one.object, one.linked)).unzip();
     let batch = AddBatch {
         objects,
         lease: Some(lease),
@@ -229,7 +266,7 @@ fn add_facts<'p>(
     };
     let facts = store.add(batch)?;
     let mut components: Vec<(StorePath, Component)> = Vec::with_capacity(facts.len());
-    for (output, facts) in outputs.zip(facts) {
+    for ((output, facts), linked) in outputs.zip(facts).zip(linked) {
         let Some(info) = store.path_info(output).map_err(AddError::Db)? else {
             continue;
         };
@@ -241,7 +278,12 @@ fn add_facts<'p>(
             Said::Before => info.component.unwrap_or_default(),
             Said::Now(component) => component.clone(),
         };
-        components.push((output.clone(), Component { facts, ..component }));
+        let component = Component {
+            facts,
+            linked: Some(linked),
+            ..component
+        };
+        components.push((output.clone(), component));
     }
     store.set_components(&components)?;
     Ok(())

@@ -14,7 +14,7 @@ use store::{Component, Lease, LocalStore, ObjectId, ResolvedDigest, StorePath};
 use super::component::component;
 use super::error::{BuildError, FailedStep, StepError};
 use super::files::at;
-use super::observed::record_late_facts;
+use super::observed::{record_late_facts, record_late_links};
 use super::options::BuildOptions;
 use super::perform::Job;
 use super::program::Failure;
@@ -306,6 +306,7 @@ impl<'a> Builder<'a> {
                 // What its builder said of it, and what was read in the object itself, no recipe says.
                 if let Some(known) = known {
                     facts.contains.clone_from(&known.contains);
+                    facts.linked.clone_from(&known.linked);
                     facts.facts.clone_from(&known.facts);
                     if let (Some(purl), Some(known)) = (&facts.purl, &known.purl)
                         && let Some(purl) = keep_source_version(purl, known)
@@ -321,8 +322,9 @@ impl<'a> Builder<'a> {
             })
             .collect();
         self.store.set_components(&facts)?;
-        record_late_facts(self.store, graph, finished, &closure, lease)
-            .map_err(|error| BuildError::Observe(Box::new(error)))
+        let failed = |error| BuildError::Observe(Box::new(error));
+        record_late_links(self.store, &closure).map_err(failed)?;
+        record_late_facts(self.store, graph, finished, &closure, lease).map_err(failed)
     }
 
     /// Takes files into the store that alone tell what their derivations are.

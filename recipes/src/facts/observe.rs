@@ -8,7 +8,9 @@ use store::facts::{
     CopyrightFacts, Facts, LinkFacts, LinkKind, RecipeFile, SourceFacts, SourceRole, TextFacts,
     facts_name,
 };
-use store::{AddObject, AddSource, ContainedComponent, LocalStore, MemoryNode, StorePath};
+use store::{
+    AddObject, AddSource, ContainedComponent, LinkedComponent, LocalStore, MemoryNode, StorePath,
+};
 
 use super::ObserveError;
 use super::archive::visit;
@@ -17,7 +19,7 @@ use super::error::at;
 use super::files::files;
 use super::ingredients::{Ingredient, ingredients, patch_outputs, skipped_patches};
 use super::kept::kept;
-use super::links::{LinkedOutput, links};
+use super::links::{LinkedOutput, copied, links};
 use super::source::SourceScan;
 use super::stated::read_stated;
 use super::texts::{Gatherer, SourceTexts};
@@ -61,6 +63,15 @@ pub(crate) struct Observed {
     facts: Facts,
     /// The texts that are kept, by the SHA-256 of their bytes.
     texts: BTreeMap<String, Vec<u8>>,
+}
+
+/// The facts of one output on their way into the store.
+#[derive(Debug)]
+pub(crate) struct OutputFacts {
+    /// The object to add.
+    pub(crate) object: AddObject<'static>,
+    /// What of it is recorded with the output itself.
+    pub(crate) linked: Vec<LinkedComponent>,
 }
 
 impl Observer<'_> {
@@ -215,7 +226,7 @@ impl Observer<'_> {
         observed: &Observed,
         output: &StorePath,
         from: LinksFrom<'_>,
-    ) -> Result<AddObject<'static>, ObserveError> {
+    ) -> Result<OutputFacts, ObserveError> {
         let files = files(&self.store.real_path(output))?;
         let links = match from {
             LinksFrom::Build(linked) => links(self.store, output, &files, &linked)?,
@@ -231,6 +242,7 @@ impl Observer<'_> {
             files,
             ..observed.facts
         };
+        let linked = copied(self.store, output, &facts)?;
         let mut document = serde_json::to_vec(&facts).map_err(|source| ObserveError::Json {
             path: output.clone(),
             source,
@@ -253,7 +265,10 @@ impl Observer<'_> {
             path: output.clone(),
             source: Box::new(source),
         })?;
-        Ok(AddObject::new(name, AddSource::Tree(tree)))
+        Ok(OutputFacts {
+            object: AddObject::new(name, AddSource::Tree(tree)),
+            linked,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::FactsObject;
+use crate::{facts::FactsObject, id::StorePath};
 
 /// The software in a store object, as its recipe declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +50,9 @@ pub struct Component {
     /// The software of others that is part of it, such as the crates that were compiled into a program; sorted, no duplicates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<ContainedComponent>,
+    /// The software of which the linker copied something into it; sorted, no duplicates. None where nobody recorded that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<Vec<LinkedComponent>>,
     /// What was observed of the output when it was registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<FactsObject>,
@@ -75,6 +78,28 @@ pub struct ContainedComponent {
     /// The digest of the archive that it came in, with the algorithm before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+}
+
+/// Software of which the linker copied something into a [`Component`]: of another store object, or of the toolchain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkedComponent {
+    /// The store object that has it; none for what came with the toolchain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<StorePath>,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its package URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// Its license, an SPDX expression, as it is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// What was copied where: `bin/app: lib/libz.a`. Sorted, no duplicates.
+    pub places: Vec<String>,
 }
 
 /// One source archive of a [`Component`].

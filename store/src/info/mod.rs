@@ -8,7 +8,7 @@ mod path_info;
 mod realisation;
 
 pub use self::{
-    component::{Component, ComponentSource, ContainedComponent},
+    component::{Component, ComponentSource, ContainedComponent, LinkedComponent},
     path_info::{PathInfo, Reference},
     realisation::{Realisation, RecordedOutput},
 };

@@ -160,6 +160,42 @@ fn a_library_under_the_lgpl_may_be_linked_dynamically_and_not_statically() {
     assert_eq!(found["license"], "LGPL-2.1-or-later");
     assert_eq!(found["chain"][1]["relation"], "links statically");
     assert_eq!(found["decided_by"]["file"], "the built-in policy");
+
+    // The bill in an image says it, too.
+    env.pith(&["pack", "tool", "-q", "-o", "static.tar"])
+        .expect_success();
+    let alone = env.pith(&["audit", "static.tar", "--no-store", DAY, "--format", "json"]);
+    let alone = alone.expect_status(3).json();
+    assert_eq!(said(&alone), said(&report));
+    audit("-O1").expect_success();
+    env.pith(&["pack", "tool", "-q", "-o", "dynamic.tar"])
+        .expect_success();
+    let alone = env.pith(&["audit", "dynamic.tar", "--no-store", DAY, "-q"]);
+    alone.expect_success();
+    let drift = env.pith(&["audit", "--diff", "dynamic.tar", "static.tar", DAY]);
+    let drift = drift.expect_success().stdout;
+    assert!(
+        drift.contains("+ libc6-dev") && drift.contains("static by tool"),
+        "{drift}"
+    );
+}
+
+/// What is found that decides, about what, and by which chain.
+fn said(report: &Value) -> Vec<[String; 4]> {
+    let found = report["diagnostics"].as_array().expect("a list").iter();
+    let chain = |one: &Value| {
+        let steps = one["chain"].as_array().expect("a list").iter();
+        let steps = steps.map(|step| format!("{} {}", step["relation"], step["component"]));
+        steps.collect::<Vec<_>>().join(", ")
+    };
+    found
+        .filter(|one| one["severity"] != "warning")
+        .map(|one| {
+            let [code, component, license] =
+                ["code", "component", "license"].map(|key| one[key].to_string());
+            [code, component, license, chain(one)]
+        })
+        .collect()
 }
 
 #[test]

@@ -149,6 +149,30 @@ fn a_build_leaves_the_evidence_of_what_it_is_made_of() {
 }
 
 #[test]
+fn elsewhere_the_bill_in_an_image_tells_of_what_the_linker_copied() {
+    let env = TestEnv::with_shared_store();
+    project(&env, "for a bill");
+    env.pith(&["pack", "linked", "-q", "-o", "linked.tar"])
+        .expect_success();
+    let other = TestEnv::new();
+    let image = env.path("project/linked.tar").display().to_string();
+    let chain = other.pith(&["why", &image, "license:Zlib"]);
+    let chain = chain.expect_success().stdout;
+    let expected = "linked-1\n  links statically zlib-1";
+    assert!(chain.starts_with(expected), "{chain}");
+    assert!(
+        chain.contains("(bin/linked: lib/libz.a, says the bill"),
+        "{chain}"
+    );
+    let traced = other.pith(&["trace", &format!("{image}:/bin/linked")]);
+    let traced = traced.expect_success().stdout;
+    assert!(
+        traced.contains("linked  contains lib/libz.a of "),
+        "{traced}"
+    );
+}
+
+#[test]
 fn facts_travel_by_themselves_and_go_with_what_they_are_of() {
     let env = TestEnv::with_shared_store();
     project(&env, &unique());

@@ -11,4 +11,4 @@ mod subject;
 
 pub(crate) use audit_command::{AuditArgs, audit};
 pub(crate) use policy::load_policy;
-pub(super) use subject::Found;
+pub(super) use subject::load_inventory;

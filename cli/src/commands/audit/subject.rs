@@ -5,12 +5,14 @@ use pack::audit::{Diagnostic, Gathered, policy::Policy};
 use store::{LocalStore, StorePath};
 use thiserror::Error;
 
-use super::image::{ImageQuestion, load_image};
+use super::image::{Evidence, ImageQuestion, load_image};
+use super::policy::load_policy;
 use crate::build_options::RealiseOptions;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::ensure;
 use crate::realise::{Realised, realise};
+use crate::registry::RegistryArgs;
 use crate::select::{Want, select};
 
 /// What is judged.
@@ -29,21 +31,17 @@ struct KeyOfNoImage {
 }
 
 /// A closure whose facts were read. Its paths are kept while this lives.
-pub(crate) struct Found {
+struct Found {
     /// What is recorded of it.
-    pub(crate) gathered: Gathered,
+    gathered: Gathered,
     /// What was asked for.
-    pub(crate) roots: Vec<StorePath>,
+    roots: Vec<StorePath>,
     _realised: Realised,
 }
 
 impl Found {
     /// Makes a target valid and reads what is recorded of its closure.
-    pub(crate) fn load(
-        text: &str,
-        store: &LocalStore,
-        context: &Context,
-    ) -> Result<Self, CommandError> {
+    fn load(text: &str, store: &LocalStore, context: &Context) -> Result<Self, CommandError> {
         let selection = select(context, &context.evaluator(), text, Want::Image)?;
         let realised = realise(context, store, &[selection], &RealiseOptions::default())?;
         let roots = realised.paths.clone();
@@ -59,7 +57,7 @@ impl Found {
     }
 
     /// The components.
-    pub(crate) fn inventory(&self) -> Inventory {
+    fn inventory(&self) -> Inventory {
         Inventory::of_closure(&self.gathered, &self.roots)
     }
 }
@@ -93,6 +91,24 @@ impl Audited {
             wrong: Vec::new(),
         })
     }
+}
+
+/// Reads the components of a target or an image, in the ways of an audit.
+pub(crate) fn load_inventory(
+    text: &str,
+    registry: &RegistryArgs,
+    context: &Context,
+) -> Result<Inventory, CommandError> {
+    let question = ImageQuestion {
+        platform: None,
+        registry,
+        key: None,
+        sbom: None,
+        evidence: Evidence::Store,
+    };
+    let policy = load_policy(None, context)?;
+    let audited = Audited::load(text, &question, &policy, context)?;
+    Ok(audited.inventory)
 }
 
 /// Whether `text` names an image rather than a target: a file, a layout, or a name with a registry before it.

@@ -14,10 +14,8 @@ use super::{
     files::facts_of,
     whole::{BASE, ROOT, base_image},
 };
+use crate::attest::evidence::join;
 use crate::audit::{Gathered, Part};
-
-/// Places that a relation names; of a program that is linked of hundreds of objects, the first ones are enough.
-const MAX_EVIDENCE: usize = 8;
 
 /// What a bill is made of.
 #[derive(Debug, Clone, Copy)]
@@ -156,7 +154,7 @@ impl<'a> Builder<'a> {
                     from,
                     kind,
                     to,
-                    evidence: shorten(&evidence),
+                    evidence: join(evidence.iter()),
                 })
                 .collect(),
             files: self.files,
@@ -186,18 +184,5 @@ fn bill_file(owner: &str, file: &FileFacts) -> BillFile {
             sha256,
             sha512,
         ],
-    }
-}
-
-fn shorten(evidence: &BTreeSet<String>) -> String {
-    let shown: Vec<&str> = evidence
-        .iter()
-        .take(MAX_EVIDENCE)
-        .map(String::as_str)
-        .collect();
-    let text = shown.join("; ");
-    match evidence.len() - shown.len() {
-        0 => text,
-        more => format!("{text}; and {more} more"),
     }
 }

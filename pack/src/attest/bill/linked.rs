@@ -17,10 +17,8 @@ impl Builder<'_> {
     pub(super) fn add_links(&mut self, id: &str, facts: &Facts) {
         for link in &facts.links {
             for input in &link.inputs {
-                // Start files and helpers of the compiler are in every program and have exceptions for that; of the toolchain that they
-                // came with neither version nor license is recorded, and the libraries beside them are components already.
-                let is_start_file = input.kind == LinkKind::Runtime && input.object.is_none();
-                if is_start_file || !matches!(input.kind, LinkKind::Static | LinkKind::Runtime) {
+                // Start files and helpers of the compiler are in every program and have exceptions for that: no rule is about them.
+                if input.kind != LinkKind::Static {
                     continue;
                 }
                 let object = input.object.as_deref();

@@ -13,7 +13,7 @@ mod makers;
 mod model;
 mod options;
 #[cfg(test)]
-pub(super) mod sample;
+pub(crate) mod sample;
 mod whole;
 
 pub use build::BillInputs;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use store::{
-    Component, ContainedComponent, MemoryNode, PathInfo,
+    Component, ContainedComponent, LinkedComponent, MemoryNode, PathInfo,
     facts::{
         Facts, FileFacts, LinkFacts, LinkInput, LinkKind, Linked, PatchFacts, SourceFacts,
         SourceRole,
@@ -14,7 +14,10 @@ use store::{
 use super::{
     Bill, BillInputs, BillOptions, Checksum, FileDetail, Party, Subject, SubjectBase, SubjectKind,
 };
-use crate::audit::{Gathered, Part};
+use crate::{
+    attest::{SpdxSubject, to_spdx},
+    audit::{Gathered, Part},
+};
 
 /// Records of a library and a program that needs it.
 pub(in super::super) fn gathered() -> Gathered {
@@ -103,8 +106,39 @@ fn part(info: PathInfo, file: &str) -> Part {
     }
 }
 
+/// The bill that lies in an image of [`gathered`], with what the linker copied recorded as registration does it.
+pub(crate) fn inside() -> Vec<u8> {
+    let mut infos: Vec<PathInfo> = gathered().parts.into_iter().map(|part| part.info).collect();
+    for info in &mut infos {
+        let linked = LinkedComponent {
+            object: None,
+            name: "gcc-12".to_owned(),
+            version: None,
+            purl: None,
+            license: Some("LicenseRef-gcc".to_owned()),
+            places: vec![format!(
+                "bin/{}: libgcc.a",
+                info.path
+                    .name()
+                    .as_str()
+                    .split('-')
+                    .next()
+                    .unwrap_or_default()
+            )],
+        };
+        let component = info.component.get_or_insert_default();
+        component.linked = Some(vec![linked]);
+    }
+    let subject = SpdxSubject {
+        name: "jq",
+        infos: &infos,
+        base: None,
+    };
+    to_spdx(&subject)
+}
+
 /// The bill of an image of [`gathered`], with everything that a bill can say of one without a base.
-pub(in super::super) fn bill() -> Bill {
+pub(crate) fn bill() -> Bill {
     bill_on(None)
 }
 

@@ -60,6 +60,8 @@ pub(crate) struct SpdxRelationship {
     pub(crate) kind: String,
     #[serde(rename = "relatedSpdxElement")]
     pub(crate) to: String,
+    /// What shows it.
+    pub(crate) comment: Option<String>,
 }
 
 impl SpdxPackage {

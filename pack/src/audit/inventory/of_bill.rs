@@ -3,14 +3,14 @@
 use store::StorePath;
 
 use super::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind};
-use crate::existing::{BillPackage, BillPart, ImageFacts, is_own_layer};
+use crate::existing::{BillLink, BillPackage, BillPart, ImageFacts, is_own_layer};
 use crate::oci::annotation;
 
 /// What stands as evidence for all that a bill says.
 const BILL: &str = "the bill of materials";
 
 impl Inventory {
-    /// Returns the components that the bill in an image names. A bill declares; nothing in it was observed.
+    /// Returns the components that the bill in an image names. A bill declares; what the linker copied is all in it that was observed.
     ///
     /// What is asked for is what nothing else in the image needs. The layers of a base are not described by it, nor those that somebody else put on the image; nor
     /// is any layer of an image without a bill.
@@ -47,6 +47,9 @@ impl Inventory {
                 .flat_map(|package| &package.contains)
                 .map(unit_of_part),
         );
+        let links = packages.iter().flat_map(|package| &package.links);
+        units.extend(links.map(unit_of_link));
+        // Stable: what is in the image itself was added first.
         units.sort_by(|a, b| a.key.cmp(&b.key));
         units.dedup_by(|b, a| a.key == b.key);
         let find = |key: &str| {
@@ -60,22 +63,28 @@ impl Inventory {
             let Some(from) = find_path(&package.path) else {
                 continue;
             };
-            let mut add = |to: Option<usize>, relation: Relation| {
+            let mut add = |to: Option<usize>, relation: Relation, evidence: String| {
                 edges.extend(to.filter(|to| *to != from).map(|to| Edge {
                     from,
                     to,
                     relation,
-                    evidence: BILL.to_owned(),
+                    evidence,
                 }));
             };
-            package
-                .references
-                .iter()
-                .for_each(|path| add(find_path(path), Relation::Reference));
-            package
-                .contains
-                .iter()
-                .for_each(|part| add(find(&part.purl), Relation::Vendored));
+            let said = || BILL.to_owned();
+            for path in &package.references {
+                add(find_path(path), Relation::Reference, said());
+            }
+            for part in &package.contains {
+                add(find(&part.purl), Relation::Vendored, said());
+            }
+            for link in &package.links {
+                let evidence = match link.places.first() {
+                    Some(place) => format!("{place}, says {BILL}"),
+                    None => said(),
+                };
+                add(find(&key_of_link(link)), Relation::Static, evidence);
+            }
         }
         let mut inventory = Self {
             units,
@@ -113,6 +122,29 @@ fn unit_of_part(part: &BillPart) -> Unit {
         kind: UnitKind::Vendored,
         purl: Some(part.purl.clone()),
         declared: part.license.clone(),
+        ..Unit::default()
+    }
+}
+
+/// The same key as where the linker's own record is read.
+fn key_of_link(link: &BillLink) -> String {
+    match &link.path {
+        Some(path) => path.to_logical(),
+        None => format!("toolchain:{}", link.name),
+    }
+}
+
+fn unit_of_link(link: &BillLink) -> Unit {
+    Unit {
+        key: key_of_link(link),
+        name: link.name.clone(),
+        version: link.version.clone(),
+        kind: match link.path {
+            Some(_) => UnitKind::Linked,
+            None => UnitKind::Toolchain,
+        },
+        purl: link.purl.clone(),
+        declared: link.license.clone(),
         ..Unit::default()
     }
 }

@@ -209,6 +209,7 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
             license: None,
             purl: "pkg:cargo/serde@1.0".to_owned(),
         }],
+        links: Vec::new(),
     };
     let layer = |text: &str| LayerFacts {
         digest: crate::oci::Digest::of(text.as_bytes()),

@@ -52,9 +52,9 @@ impl Attested {
         }
     }
 
-    /// Says where a store path comes from; none where no document names it.
+    /// Says where a file of a store path comes from; none where no document names that.
     #[must_use]
-    pub fn background(&self, path: &StorePath) -> Option<Background> {
+    pub fn background(&self, path: &StorePath, file: &str) -> Option<Background> {
         let package = self.packages.iter().find(|package| package.path == *path);
         let base = path.to_string();
         let own = self.materials.iter().find(|one| {
@@ -64,7 +64,9 @@ impl Attested {
         if package.is_none() && own.is_none() {
             return None;
         }
-        let mut background = package.map(Background::of_bill).unwrap_or_default();
+        let mut background = package
+            .map(|package| Background::of_bill(package, file))
+            .unwrap_or_default();
         if background.component.is_empty() {
             background.component = path.name().to_string();
         }
@@ -129,7 +131,8 @@ mod tests {
             material("//zlib/recipe.star", "recipe", "", "ee"),
         ]}});
         let attested = Attested::new(None, Some(&provenance));
-        let found = attested.background(&path).expect("it is named");
+        let found = attested.background(&path, "bin/hello");
+        let found = found.expect("it is named");
         assert_eq!(found.component, "hello-2.10");
         assert_eq!(found.recipe.as_deref(), Some("//hello/recipe.star:3"));
         let pair = |name: &str, sha256: &str| (name.to_owned(), sha256.to_owned());
@@ -140,7 +143,7 @@ mod tests {
         assert_eq!(found.patches.len(), 1);
         let other = "1111111111111111111111111111111111111111-hello-2.10";
         let other: StorePath = other.parse().expect("it is a store path");
-        assert_eq!(attested.background(&other), None);
-        assert_eq!(Attested::new(Some(b"{"), None).background(&path), None);
+        assert_eq!(attested.background(&other, ""), None);
+        assert_eq!(Attested::new(Some(b"{"), None).background(&path, ""), None);
     }
 }

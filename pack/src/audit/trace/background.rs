@@ -105,10 +105,26 @@ impl Background {
         background
     }
 
-    /// Says what the bill of an image says.
+    /// Says what the bill of an image says of a store path, and of what the linker copied into `file` of it.
     #[must_use]
-    pub fn of_bill(package: &BillPackage) -> Self {
+    pub fn of_bill(package: &BillPackage, file: &str) -> Self {
+        let linked: Vec<LinkedObject> = package
+            .links
+            .iter()
+            .flat_map(|link| link.places.iter().map(move |place| (link, place)))
+            .filter_map(|(link, place)| {
+                let path = link.path.as_ref().map(StorePath::to_logical);
+                Some(LinkedObject {
+                    kind: LinkKind::Static,
+                    of: Some(path.unwrap_or_else(|| link.name.clone())),
+                    file: place.strip_prefix(file)?.strip_prefix(": ")?.to_owned(),
+                    members: Vec::new(),
+                })
+            })
+            .collect();
         Self {
+            link_is_recorded: (!linked.is_empty()).then_some(true),
+            linked,
             component: package.name.clone(),
             software_version: package.version.clone(),
             license: License {

@@ -6,12 +6,14 @@
 //!
 //! Records are a builder's. They are read by directory descriptors, in bounded amounts, and nothing is followed; a builder can only lie about itself.
 
+mod copied;
 mod inputs;
 mod load;
 mod needs;
 mod observe;
 mod record;
 
+pub(crate) use copied::copied;
 pub(crate) use load::load;
 pub(crate) use observe::LinkedOutput;
 pub(super) use observe::links;
