@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use pack::attest::{AttestError, Bill, DocumentFormat, Subject};
+use pack::existing::Depth;
 
 use super::audit::load_policy;
 use super::image::ImagePlace;
@@ -129,7 +130,8 @@ fn of_image(
         return Ok(document);
     }
     let name = image.name().to_owned();
-    let mut bills = image.bills(None)?.into_iter().filter_map(|bill| bill.bytes);
+    let bills = image.bills(None, Depth::ToBill)?.into_iter();
+    let mut bills = bills.filter_map(|bill| bill.bytes);
     let Some(document) = bills.next() else {
         return Err(CommandError::new(
             ExitStatus::No,

@@ -160,15 +160,11 @@ impl AnyConfig {
     /// Returns for each layer, the lowest first, whether this crate wrote it, as the image says; empty where it says nothing of its layers.
     pub(crate) fn own_layers(&self) -> Vec<bool> {
         let of_layers = self.history.iter().filter(|one| !one.empty_layer);
-        of_layers
-            .map(|one| is_own_layer(one.created_by.as_deref()))
+        let made_by = of_layers.map(|one| one.created_by.as_deref().unwrap_or_default());
+        made_by
+            .map(|text| text.starts_with(History::MADE_BY))
             .collect()
     }
-}
-
-/// Whether this crate wrote a layer of which an image says that `made_by` made it.
-pub(crate) fn is_own_layer(made_by: Option<&str>) -> bool {
-    made_by.is_some_and(|made_by| made_by.starts_with(History::MADE_BY))
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{AnyPlatform, BillPackage, ExistingError, ExistingImage, RunFacts};
+use super::{AnyPlatform, BillPackage, Depth, ExistingError, ExistingImage, RunFacts};
 use crate::oci::Digest;
 
 /// What an image says about itself.
@@ -52,6 +52,9 @@ pub struct LayerFacts {
     pub media_type: String,
     /// What made it, as the image says.
     pub made_by: Option<String>,
+    /// What shows that this crate did not write it, whatever the image says; none of its own, of those of a base, and of those that were not looked into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<String>,
 }
 
 /// A manifest that is no image's.
@@ -66,6 +69,15 @@ pub struct ArtifactFacts {
 impl ExistingImage<'_> {
     /// Returns what the image says about itself, for each platform or one. Reads its documents, and of images of this crate the layer with the bill.
     pub fn inspect(&self, platform: Option<&AnyPlatform>) -> Result<Inspection, ExistingError> {
+        self.inspect_layers(platform, Depth::ToBill)
+    }
+
+    /// The same, with the layers of images of this crate read so far.
+    pub fn inspect_layers(
+        &self,
+        platform: Option<&AnyPlatform>,
+        depth: Depth,
+    ) -> Result<Inspection, ExistingError> {
         let documents = self.documents(platform)?;
         let top = &documents.top().entry;
         let mut inspection = Inspection {
@@ -91,8 +103,11 @@ impl ExistingImage<'_> {
                 .into_iter()
                 .filter(|entry| !entry.empty_layer)
                 .map(|entry| entry.created_by);
-            let layers: Vec<LayerFacts> = (manifest.layers.iter())
-                .map(|layer| LayerFacts {
+            let mut own = self.read_own_layers(manifest, depth)?;
+            let packages = self.parse_own(&own)?;
+            let layers: Vec<LayerFacts> = (manifest.layers.iter().enumerate())
+                .map(|(index, layer)| LayerFacts {
+                    foreign: own.foreign.remove(&index),
                     digest: layer.digest,
                     size_bytes: layer.size_bytes,
                     media_type: layer.media_type.clone(),
@@ -111,7 +126,7 @@ impl ExistingImage<'_> {
                 annotations: manifest.annotations.clone(),
                 size_bytes,
                 layers,
-                packages: self.read_bill(manifest)?,
+                packages,
             });
         }
         Ok(inspection)

@@ -14,6 +14,7 @@ mod shared;
 mod slots;
 mod tar;
 mod walk;
+mod written;
 
 use std::{io, path::PathBuf};
 
@@ -40,6 +41,7 @@ pub use slots::{KeptPath, SlotMap};
 pub(crate) use tar::{BLOCK, Stamp, append_stamped, padding};
 pub use tar::{Dialect, Entry, EntryKind, Member, TarError, TarReader, append_end, append_entry};
 pub(crate) use walk::{WalkEntry, WalkKind, walk};
+pub(crate) use written::{Below, Written};
 
 /// The version of every rule that the bytes of an image depend on: the rules of this page, which paths are in which layer where nothing is said about it, and the
 /// exact versions of the two compressors. It stands in

@@ -4,17 +4,13 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde::de::DeserializeOwned;
 
-use super::{
-    Mismatch, MismatchKind, Validation,
-    contents::{Below, Contents},
-    layer::read_layer,
-};
+use super::{Mismatch, MismatchKind, Validation, contents::Contents, layer::read_layer};
 use crate::{
     existing::{
         AnyConfig, AnyIndex, AnyManifest, AnyPlatform, Entry, ExistingImage, MAX_DOCUMENT_BYTES,
         Source, SourceError, blob_name, is_index, is_ours,
     },
-    layer::{Compression, Originals},
+    layer::{Below, Compression, Originals},
     oci::{Digest, DigestWriter, DockerManifest, LayoutMarker, annotation},
 };
 

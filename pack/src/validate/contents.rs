@@ -10,7 +10,7 @@ use store::{ObjectId, StorePath};
 use super::objects::FoundObject;
 use crate::{
     existing::{BillPackage, parse_bill},
-    layer::{Member, Originals},
+    layer::{Below, Member, Originals},
     rootfs::{is_bill, is_generated},
 };
 
@@ -18,16 +18,6 @@ use crate::{
 const STORE: &[u8] = b"pith/store";
 /// A bill may be as long as this.
 const MAX_BILL_BYTES: u64 = 64 << 20;
-
-/// What lies below the layers that are looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Below {
-    /// They are all layers of the image.
-    #[default]
-    Nothing,
-    /// A base, of which nothing is known here.
-    Base,
-}
 
 /// Files of an image that neither lie in a store object nor are always made.
 #[derive(Debug, Default)]

@@ -1,13 +1,10 @@
 //! One layer, entry by entry.
 
-use std::{
-    collections::BTreeSet,
-    io::{self, Read},
-};
+use std::io::{self, Read};
 
-use super::contents::{Below, Contents};
+use super::contents::Contents;
 use crate::{
-    layer::{Compression, Dialect, Member, TarError, TarReader},
+    layer::{Compression, Dialect, TarError, TarReader, Written},
     oci::{Digest, DigestWriter},
 };
 
@@ -102,11 +99,10 @@ fn read_entries(
     entries: &mut u64,
 ) -> Result<(), TarError> {
     let mut reader = TarReader::new(tar);
-    let mut seen = BTreeSet::new();
-    let mut directories = BTreeSet::new();
+    let mut written = Written::new(contents.below);
     while let Some(member) = reader.next_member()? {
         *entries += 1;
-        let wrong = check_entry(&member, &seen, &directories, contents.below);
+        let wrong = written.take(&member);
         let found = if wrong.is_some() {
             None
         } else {
@@ -120,68 +116,6 @@ fn read_entries(
             let path = String::from_utf8_lossy(&member.path);
             problems.push(format!("entry `{path}` {problem}"));
         }
-        let path = trimmed(&member.path).to_vec();
-        if member.flag == b'5' {
-            directories.insert(path.clone());
-        }
-        seen.insert(path);
     }
     reader.finish()
-}
-
-/// Returns what the layer format says against an entry.
-fn check_entry(
-    member: &Member,
-    seen: &BTreeSet<Vec<u8>>,
-    directories: &BTreeSet<Vec<u8>>,
-    below: Below,
-) -> Option<String> {
-    let path = trimmed(&member.path);
-    let mut names = path.split(|byte| *byte == b'/');
-    if names.any(|name| name.is_empty() || name == b"." || name == b"..") {
-        return Some("is not a plain relative path".to_owned());
-    }
-    if path
-        .split(|byte| *byte == b'/')
-        .any(|name| name.starts_with(b".wh."))
-    {
-        return Some("deletes something from a lower layer".to_owned());
-    }
-    if !matches!(member.flag, b'0' | b'2' | b'5') {
-        let flag = char::from(member.flag).escape_default();
-        return Some(format!(
-            "has the type `{flag}`, not file, link or directory"
-        ));
-    }
-    if (member.flag == b'5') != member.path.ends_with(b"/") {
-        return Some("has a slash at the end if and only if it is no directory".to_owned());
-    }
-    if member.flag != b'0' && member.size_bytes != 0 {
-        return Some(format!("has {} bytes of contents", member.size_bytes));
-    }
-    if seen.contains(path) {
-        return Some("is there twice".to_owned());
-    }
-    if let Some(slash) = path.iter().rposition(|byte| *byte == b'/')
-        && !directories.contains(&path[..slash])
-    {
-        return Some("comes before its directory".to_owned());
-    }
-    // Directories of a base are said again as they are.
-    if below == Below::Base && member.flag == b'5' {
-        return None;
-    }
-    let fixed = [
-        ("uid", member.uid, 0),
-        ("gid", member.gid, 0),
-        ("mtime", member.mtime, 1),
-    ];
-    fixed
-        .into_iter()
-        .find(|(_, found, wanted)| found != wanted)
-        .map(|(name, found, wanted)| format!("has {name} {found} instead of {wanted}"))
-}
-
-fn trimmed(path: &[u8]) -> &[u8] {
-    path.strip_suffix(b"/").unwrap_or(path)
 }

@@ -2,8 +2,9 @@
 //! in `audit`.
 
 use std::fs;
+use std::path::Path;
 
-use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tests::{Finished, TestEnv};
 
 use crate::audit::{DAY, audit_tool, codes_of};
@@ -80,8 +81,16 @@ fn a_license_whose_text_was_deleted_cannot_be_passed_on() {
 
 /// Puts what lies in `tree` over an image in a layout, as a layer that `made_by` made.
 fn add_layer(env: &TestEnv, made_by: &str) {
-    env.tool("tar", &["-cf", "layer.tar", "-C", "tree", "."])
-        .expect_success();
+    add_entries(env, made_by, &["."]);
+}
+
+/// The same with what tar is told to put in.
+fn add_entries(env: &TestEnv, made_by: &str, entries: &[&str]) {
+    env.tool(
+        "tar",
+        &[&["-cf", "layer.tar", "-C", "tree"], entries].concat(),
+    )
+    .expect_success();
     let made_by = format!("--history.created_by={made_by}");
     let image = ["--image", "project/layout:latest", &made_by];
     env.tool(
@@ -103,6 +112,51 @@ fn replace(env: &TestEnv, path: &str, old: &[u8], new: &[u8]) {
         bytes[at..at + new.len()].copy_from_slice(new);
     }
     fs::write(path, bytes).expect("it is ours");
+}
+
+/// Changes `old` to `new`, which is as long, in a layout whose layers are not compressed, and every digest with it.
+fn edit_layout(layout: &Path, old: &str, new: &str) {
+    assert_eq!(old.len(), new.len());
+    let blobs = layout.join("blobs/sha256");
+    let files = || {
+        let entries = fs::read_dir(&blobs).expect("it was written");
+        let blobs = entries.map(|entry| entry.expect("it is ours").path());
+        blobs.chain([layout.join("index.json")]).collect::<Vec<_>>()
+    };
+    let swap = |old: &[u8], new: &[u8]| {
+        let mut count = 0;
+        for path in files() {
+            let mut bytes = fs::read(&path).expect("it is ours");
+            let places: Vec<usize> = bytes
+                .windows(old.len())
+                .enumerate()
+                .filter_map(|(at, found)| (found == old).then_some(at))
+                .collect();
+            for at in &places {
+                bytes[*at..at + new.len()].copy_from_slice(new);
+            }
+            if !places.is_empty() {
+                fs::write(&path, bytes).expect("it is ours");
+                count += places.len();
+            }
+        }
+        count
+    };
+    assert!(swap(old.as_bytes(), new.as_bytes()) > 0, "{old} is nowhere");
+    // Whoever names a blob changes with it.
+    loop {
+        let wrong = files().into_iter().find_map(|path| {
+            let name = path.file_name()?.to_str()?.to_owned();
+            let digest = Sha256::digest(fs::read(&path).ok()?);
+            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            (name.len() == digest.len() && name != digest).then_some((path, name, digest))
+        });
+        let Some((path, name, digest)) = wrong else {
+            break;
+        };
+        fs::rename(&path, blobs.join(&digest)).expect("it is ours");
+        swap(name.as_bytes(), digest.as_bytes());
+    }
 }
 
 #[test]
@@ -175,27 +229,67 @@ fn a_layer_that_somebody_put_on_an_image_is_not_described_by_its_bill() {
 }
 
 #[test]
+fn a_layer_is_one_of_pith_by_what_is_in_it_and_not_by_what_an_image_says() {
+    let env = TestEnv::with_shared_store();
+    let plain = ["--mtime=@1", "--owner=0", "--group=0", "usr"];
+    for (entries, why) in [
+        (&["."][..], "is not a plain relative path"),
+        (&plain, "it lies above the bill"),
+    ] {
+        env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
+            .expect_success();
+        env.write("tree/usr/evil", "whatever\n");
+        add_entries(&env, "pith pack: hello-2.10", entries);
+        let report = env.pith(&["audit", "layout", DAY, "--no-store", "--format", "json"]);
+        let report = report.expect_status(5).json();
+        assert_eq!(codes_of(&report), ["B120"]);
+        let evidence = report["diagnostics"][0]["evidence"].to_string();
+        assert!(evidence.contains(why), "{evidence}");
+        let verified = env.pith(&["image", "verify", "layout"]);
+        assert!(matches!(verified.status, 3 | 4), "{verified:?}");
+        fs::create_dir_all(env.path("empty")).expect("the place is ours");
+        let said = env.pith(&["vulns", "layout", "--db", "../empty"]);
+        let said = said.expect_status(5).stderr;
+        let expected = "undecided[V106]";
+        assert!(
+            said.contains(expected) && said.contains("which pith did not write"),
+            "{said}"
+        );
+        fs::remove_dir_all(env.path("project/layout")).expect("it is ours");
+    }
+}
+
+#[test]
 fn a_bill_in_an_image_that_refers_to_nothing_is_damage_to_whoever_reads_it() {
     let env = TestEnv::with_shared_store();
-    env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout"])
+    let format = ["-f", "oci", "--compression", "none", "-o", "layout"];
+    env.pith(&[&["pack", "hello", "-q"][..], &format].concat())
         .expect_success();
     env.pith(&["audit", "layout", DAY, "-q"]).expect_success();
     let bill = env.pith(&["sbom", "layout", "-f", "spdx", "-q"]);
-    let mut bill = bill.expect_success().json();
-    let relations = bill["relationships"].as_array_mut().expect("a list");
-    let is_reference = |one: &&mut Value| one["relationshipType"] == "DEPENDS_ON";
-    let reference = relations.iter_mut().find(is_reference);
-    let reference = reference.expect("hello refers to the C library");
-    reference["relatedSpdxElement"] = "SPDXRef-gone".into();
-    env.write("tree/usr/share/sbom/hello.spdx.json", &bill.to_string());
-    add_layer(&env, "pith pack: the root of the image");
+    let bill = bill.expect_success().json();
+    let mut relations = bill["relationships"].as_array().expect("a list").iter();
+    let reference = relations.find(|one| one["relationshipType"] == "DEPENDS_ON");
+    let reference = &reference.expect("hello refers to the C library")["relatedSpdxElement"];
+    let reference = reference.as_str().expect("a name");
+    let relation =
+        |to: &str| format!("\"relatedSpdxElement\":\"{to}\",\"relationshipType\":\"DEPENDS_ON\"");
+    let gone = format!("SPDXRef-{}", "g".repeat(reference.len() - "SPDXRef-".len()));
+    edit_layout(
+        &env.path("project/layout"),
+        &relation(reference),
+        &relation(&gone),
+    );
     let asked: [&[&str]; 2] = [&["audit"], &["image", "inspect"]];
     for command in asked {
         let said = env.pith(&[command, &["layout"]].concat());
         let said = said.expect_status(4);
         let said = said.stdout + &said.stderr;
-        let expected = "refers to `SPDXRef-gone`, which is not in the bill";
-        assert!(said.contains("D102: ") && said.contains(expected), "{said}");
+        let expected = format!("refers to `{gone}`, which is not in the bill");
+        assert!(
+            said.contains("D102: ") && said.contains(&expected),
+            "{said}"
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use pack::audit::bytes::compare;
 use pack::audit::inventory::{Inventory, Unit, UnitText, copyright_owner};
 use pack::audit::{Code, Diagnostic, Severity, policy::Policy};
-use pack::existing::{AnyPlatform, BillPackage, ExistingError, ExistingImage, ImageFacts};
+use pack::existing::{AnyPlatform, BillPackage, Depth, ExistingError, ExistingImage, ImageFacts};
 use pack::sign::ImageKey;
 use recipes::facts::read_file_texts;
 use store::facts::Finding;
@@ -61,6 +61,15 @@ struct Unsigned {
     key: String,
 }
 
+/// A key was given for an image beside which nothing is kept.
+#[derive(Debug, Error)]
+#[error(
+    "`--key` is about what is kept beside an image in a registry, and `{image}` is a file or directory"
+)]
+struct KeyOfFile {
+    image: String,
+}
+
 /// Reads what is known of an image for one platform.
 pub(super) fn load_image(
     text: &str,
@@ -69,6 +78,14 @@ pub(super) fn load_image(
     context: &Context,
 ) -> Result<Audited, CommandError> {
     let place = ImagePlace::of_existing(text, question.registry, context)?;
+    if let (Some(_), ImagePlace::File(..)) = (question.key, &place) {
+        let image = text.to_owned();
+        return Err(
+            CommandError::new(ExitStatus::Usage, KeyOfFile { image }).hint(format!(
+                "`pith image verify {text} --key FILE` checks the signature of the image itself"
+            )),
+        );
+    }
     let image = place.open()?;
     let key = question.key.map(|key| context.directory().join(key));
     let key = key.map(|key| read_image_key(&key)).transpose()?;
@@ -80,7 +97,12 @@ pub(super) fn load_image(
         Some(repository) => wrong_documents(&image, repository, key.as_ref())?,
         None => Vec::new(),
     };
-    let mut facts = only_image(text, &image, question.platform)?;
+    // Of an image in a registry all layers would have to be fetched.
+    let depth = match repository {
+        Some(_) => Depth::ToBill,
+        None => Depth::All,
+    };
+    let mut facts = only_image(text, &image, question.platform, depth)?;
     if let Some(path) = question.sbom {
         facts.packages = Some(given_bill(&image, &facts, path, context)?);
     } else if let Some(repository) = repository
@@ -96,7 +118,6 @@ pub(super) fn load_image(
     if inventory.units.iter().any(Unit::is_debian) {
         inventory.add_copyrights(&copyrights(&image, &facts)?);
     }
-    // Of an image in a registry all layers would have to be fetched.
     if repository.is_none() && question.evidence == Evidence::Store {
         let damage;
         (inventory, damage) = with_recorded(inventory, &image, &facts, policy, context)?;
@@ -110,8 +131,9 @@ fn only_image(
     text: &str,
     image: &ExistingImage<'_>,
     platform: Option<&AnyPlatform>,
+    depth: Depth,
 ) -> Result<ImageFacts, CommandError> {
-    let mut images = image.inspect(platform)?.images;
+    let mut images = image.inspect_layers(platform, depth)?.images;
     if images.len() == 1 {
         return Ok(images.remove(0));
     }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use pack::existing::{AnyPlatform, ExistingImage};
+use pack::existing::{AnyPlatform, Depth, ExistingImage};
 use pack::vulns::{Bill, BillError, Subject, read_bill, subjects_of_closure};
 use store::LocalStore;
 use thiserror::Error;
@@ -59,7 +59,12 @@ pub(super) fn look(
     let is_image = IMAGES.iter().any(|prefix| target.starts_with(prefix));
     if is_image || path.is_file() || path.join("index.json").is_file() {
         let place = ImagePlace::of_existing(target, registry, context)?;
-        return of_image(&place.open()?, platform);
+        // Of an image in a registry all layers would have to be fetched.
+        let depth = match place {
+            ImagePlace::Registry(_) => Depth::ToBill,
+            ImagePlace::File(..) => Depth::All,
+        };
+        return of_image(&place.open()?, platform, depth);
     }
     of_target(target, context)
 }
@@ -118,14 +123,18 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Bill, CommandError> {
 fn of_image(
     image: &ExistingImage<'_>,
     platform: Option<&AnyPlatform>,
+    depth: Depth,
 ) -> Result<Looked, CommandError> {
     let mut subjects = Vec::new();
     let mut undescribed = BTreeSet::new();
-    for bill in image.bills(platform)? {
+    for bill in image.bills(platform, depth)? {
         undescribed.extend(
             bill.base
                 .map(|base| format!("the layers of `{base}`, the base image")),
         );
+        let foreign = bill.foreign.iter();
+        undescribed
+            .extend(foreign.map(|layer| format!("the layer {layer}, which pith did not write")));
         let Some(bytes) = bill.bytes else {
             let error = PlaceError::NoBill(image.name().to_owned());
             return Err(CommandError::new(ExitStatus::Undecided, error).hint(

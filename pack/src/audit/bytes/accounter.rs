@@ -74,7 +74,7 @@ impl<'a> Accounter<'a> {
         store: Option<&LocalStore>,
         allowed: &'a BTreeSet<Vec<u8>>,
     ) -> Result<Self, BytesError> {
-        let bill = image.read_bill(manifest)?.unwrap_or_default();
+        let bill = image.read_claimed_bill(manifest)?.unwrap_or_default();
         let known = match store {
             Some(store) => Known::load(store, &bill)?,
             None => Known::default(),

@@ -3,8 +3,7 @@
 use store::StorePath;
 
 use super::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind};
-use crate::existing::{BillLink, BillPackage, BillPart, ImageFacts, is_own_layer};
-use crate::oci::annotation;
+use crate::existing::{BillLink, BillPackage, BillPart, ImageFacts, base_layers};
 
 /// What stands as evidence for all that a bill says.
 const BILL: &str = "the bill of materials";
@@ -16,24 +15,20 @@ impl Inventory {
     /// is any layer of an image without a bill.
     #[must_use]
     pub fn of_image(image: &ImageFacts) -> Self {
-        let base = image
-            .annotations
-            .get(annotation::BASE_LAYERS)
-            .and_then(|count| count.parse().ok());
         let (mut inventory, undescribed) = match &image.packages {
-            Some(packages) => (Self::of_bill(packages), base.unwrap_or(0)),
+            Some(packages) => (Self::of_bill(packages), base_layers(&image.annotations)),
             None => (Self::default(), image.layers.len()),
         };
         let layers = image.layers.iter().enumerate();
-        let layers = layers.filter(|(index, layer)| {
-            *index < undescribed || !is_own_layer(layer.made_by.as_deref())
-        });
+        let layers =
+            layers.filter(|(index, layer)| *index < undescribed || layer.foreign.is_some());
         inventory.is_bill = true;
         inventory.undescribed = layers
             .map(|(_, layer)| Undescribed {
                 place: layer.digest.to_string(),
                 size_bytes: layer.size_bytes,
                 made_by: layer.made_by.clone(),
+                foreign: layer.foreign.clone(),
             })
             .collect();
         inventory

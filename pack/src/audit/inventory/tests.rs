@@ -215,7 +215,8 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
         digest: crate::oci::Digest::of(text.as_bytes()),
         size_bytes: 9,
         media_type: String::new(),
-        made_by: (text == "own").then(|| "pith pack: the root of the image".to_owned()),
+        made_by: None,
+        foreign: (text == "other").then(|| "it says so".to_owned()),
     };
     let mut image = ImageFacts {
         platform: String::new(),
@@ -223,8 +224,8 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
         created: None,
         config: RunFacts::default(),
         annotations: [("pith.pack.base-layers".to_owned(), "1".to_owned())].into(),
-        layers: vec![layer("base"), layer("own")],
-        size_bytes: 18,
+        layers: vec![layer("base"), layer("own"), layer("other")],
+        size_bytes: 27,
         packages: Some(vec![package(&app, &[&libc]), package(&libc, &[])]),
     };
     let inventory = Inventory::of_image(&image);
@@ -245,9 +246,10 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
             .map(|one| one.place.clone())
             .collect::<Vec<_>>()
     };
-    assert_eq!(places(&inventory), [layer("base").digest.to_string()]);
+    let expected = ["base", "other"].map(|text| layer(text).digest.to_string());
+    assert_eq!(places(&inventory), expected);
     image.packages = None;
-    assert_eq!(places(&Inventory::of_image(&image)).len(), 2);
+    assert_eq!(places(&Inventory::of_image(&image)).len(), 3);
     Ok(())
 }
 

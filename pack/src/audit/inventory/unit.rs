@@ -118,6 +118,8 @@ pub struct Undescribed {
     pub size_bytes: u64,
     /// What made them, as the image says.
     pub made_by: Option<String>,
+    /// What shows that it was not pith.
+    pub foreign: Option<String>,
 }
 
 impl Unit {

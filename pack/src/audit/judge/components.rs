@@ -49,6 +49,10 @@ impl Session<'_> {
                     .iter()
                     .map(|made_by| format!("made by `{}`", made_by.escape_debug())),
             );
+            let foreign = place.foreign.iter();
+            let foreign =
+                foreign.map(|why| format!("pith did not write it: {}", why.escape_debug()));
+            diagnostic.evidence.extend(foreign);
             self.diagnostics.push(diagnostic);
         }
     }

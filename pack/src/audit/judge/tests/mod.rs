@@ -683,6 +683,7 @@ fn bytes_that_nothing_describes_leave_the_answer_open() {
         place: "sha256:ab".to_owned(),
         size_bytes: 17,
         made_by: None,
+        foreign: None,
     };
     let inventory = Inventory {
         undescribed: vec![layer],

@@ -1,0 +1,246 @@
+//! Which layers of an image this crate wrote, and the bill of materials in them.
+//!
+//! What an image says of its layers is believed only as far as they are written so: by the entries, as [`validate`](crate::validate()) judges them, and by their
+//! order, for the bill lies in the highest layer that this crate writes.
+
+use std::collections::BTreeMap;
+
+use super::{AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, clean, join, split};
+use crate::{
+    layer::{Below, Compression, Written},
+    oci::annotation,
+    rootfs::is_bill,
+};
+
+/// Bytes of a bill that are read at most: one package has some 700.
+const MAX_BILL_BYTES: u64 = 64 << 20;
+
+/// How many of the layers of an image are looked into to tell who wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// From the highest one down to that with the bill.
+    ToBill,
+    /// All but those of a base.
+    All,
+}
+
+/// What was found in the layers of an image of this crate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct OwnLayers {
+    /// Where the bill lies, and its bytes.
+    pub(crate) bill: Option<(String, Vec<u8>)>,
+    /// The layers above those of a base that this crate did not write, by their places, and what shows it.
+    pub(crate) foreign: BTreeMap<usize, String>,
+}
+
+/// What was found in one layer.
+#[derive(Debug, Default)]
+struct FoundLayer {
+    /// The first entry that this crate does not write so.
+    problem: Option<String>,
+    bill: Option<(String, Vec<u8>)>,
+    /// An entry that is a bill, or hides one.
+    in_the_way: Option<Vec<u8>>,
+}
+
+/// Whether an image says that this crate made it.
+pub(crate) fn is_ours(manifest: &AnyManifest) -> bool {
+    manifest
+        .annotations
+        .contains_key(annotation::FORMAT_VERSION)
+}
+
+/// How many of the lowest layers an image says to be those of a base.
+pub(crate) fn base_layers(annotations: &BTreeMap<String, String>) -> usize {
+    let count = annotations.get(annotation::BASE_LAYERS);
+    count.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+impl ExistingImage<'_> {
+    /// Tells which layers of an image are this crate's. Nothing is found in an image that does not say that this crate made it.
+    ///
+    /// Fails where a layer of others has a bill above that of this crate or hides that, and where two layers of this crate have one: nothing tells which counts.
+    pub(crate) fn read_own_layers(
+        &self,
+        manifest: &AnyManifest,
+        depth: Depth,
+    ) -> Result<OwnLayers, ExistingError> {
+        let mut found = OwnLayers::default();
+        if !is_ours(manifest) {
+            return Ok(found);
+        }
+        let own = self.read_config(manifest)?.own_layers();
+        let base = base_layers(&manifest.annotations);
+        let below = match manifest.annotations.contains_key(annotation::BASE_LAYERS) {
+            true => Below::Base,
+            false => Below::Nothing,
+        };
+        let mut of_bill = None;
+        for (index, layer) in manifest.layers.iter().enumerate().rev() {
+            // What lies there has a bill of its own, or none.
+            if index < base {
+                break;
+            }
+            let is_tar = Compression::from_media_type(&layer.media_type).is_some();
+            if own.get(index) != Some(&true) || !is_tar {
+                let reason = match is_tar {
+                    true => "the image does not say that pith wrote it",
+                    false => "it is no tar of a kind that pith writes",
+                };
+                found.foreign.insert(index, reason.to_owned());
+                if of_bill.is_none() && is_tar {
+                    self.refuse_other_bill(layer)?;
+                }
+                continue;
+            }
+            if of_bill.is_some() && depth == Depth::ToBill {
+                continue;
+            }
+            let one = self.read_own_layer(layer, below)?;
+            match (one.problem, one.bill, of_bill) {
+                (Some(problem), _, of_bill) => {
+                    if let (Some(path), None) = (one.in_the_way, of_bill) {
+                        return Err(self.foreign_bill(layer, &path));
+                    }
+                    found.foreign.insert(index, problem);
+                }
+                (None, Some((path, _)), Some(of_bill)) => {
+                    return Err(self.foreign_bill(of_bill, path.as_bytes()));
+                }
+                (None, Some(bill), None) => {
+                    found.bill = Some(bill);
+                    of_bill = Some(layer);
+                }
+                (None, None, None) => {
+                    if let Some(path) = one.in_the_way {
+                        return Err(self.foreign_bill(layer, &path));
+                    }
+                    let reason = "it lies above the bill, which is in the highest layer of pith";
+                    found.foreign.insert(index, reason.to_owned());
+                }
+                (None, None, Some(_)) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the bill in the highest layer that has one and of which the image says that this crate wrote it, whatever else is in that layer: for who accounts
+    /// for all of it. Fails as [`read_own_layers`](Self::read_own_layers) where the image says that the layer is of others.
+    pub(crate) fn read_claimed_bill(
+        &self,
+        manifest: &AnyManifest,
+    ) -> Result<Option<Vec<BillPackage>>, ExistingError> {
+        if !is_ours(manifest) {
+            return Ok(None);
+        }
+        let own = self.read_config(manifest)?.own_layers();
+        for (index, layer) in manifest.layers.iter().enumerate().rev() {
+            if Compression::from_media_type(&layer.media_type).is_none() {
+                continue;
+            }
+            if own.get(index) != Some(&true) {
+                self.refuse_other_bill(layer)?;
+                continue;
+            }
+            let bill = self.read_own_layer(layer, Below::Nothing)?.bill;
+            if bill.is_some() {
+                let foreign = BTreeMap::new();
+                return self.parse_own(&OwnLayers { bill, foreign });
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a layer of which an image says that this crate wrote it.
+    fn read_own_layer(&self, layer: &Entry, below: Below) -> Result<FoundLayer, ExistingError> {
+        let mut found = FoundLayer::default();
+        let mut written = Written::new(below);
+        let mut reader = self.open_layer(layer)?;
+        while let Some(member) = reader.next_member()? {
+            let path = clean(&member.path);
+            if let Some(problem) = written.take(&member)
+                && found.problem.is_none()
+            {
+                let path = String::from_utf8_lossy(&member.path);
+                found.problem = Some(format!("the entry `{path}` {problem}"));
+            }
+            let is_bill = is_bill(&path);
+            if is_bill && member.flag == b'0' && found.bill.is_none() {
+                let bytes = reader.read_contents(member.size_bytes.min(MAX_BILL_BYTES))?;
+                let path = String::from_utf8_lossy(&path);
+                found.bill = Some((path.into_owned(), bytes));
+            }
+            if is_bill || hides_bill(&path, member.flag) {
+                found.in_the_way.get_or_insert(path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Fails where a layer that somebody else wrote has a bill or hides one.
+    fn refuse_other_bill(&self, layer: &Entry) -> Result<(), ExistingError> {
+        let mut reader = self.open_layer(layer)?;
+        loop {
+            let member = match reader.next_member() {
+                Ok(Some(member)) => member,
+                // What others write may be no whole tar, which is for whoever validates; its bytes are those that the manifest names.
+                Ok(None) | Err(ExistingError::Layer { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let path = clean(&member.path);
+            if is_bill(&path) || hides_bill(&path, member.flag) {
+                return Err(self.foreign_bill(layer, &path));
+            }
+        }
+    }
+
+    fn foreign_bill(&self, layer: &Entry, path: &[u8]) -> ExistingError {
+        ExistingError::ForeignBill {
+            image: self.name().to_owned(),
+            layer: layer.digest,
+            path: String::from_utf8_lossy(path).into_owned(),
+        }
+    }
+}
+
+/// Whether an entry takes the place of the directory of bills or of one above it, or of what is in them. OCI image-spec 1.1, layer.md, "Whiteouts".
+fn hides_bill(path: &[u8], flag: u8) -> bool {
+    const DIRECTORIES: [&[u8]; 4] = [b"", b"usr", b"usr/share", b"usr/share/sbom"];
+    let (directory, name) = split(path);
+    match name.strip_prefix(b".wh.") {
+        Some(b".wh..opq") => DIRECTORIES.contains(&directory),
+        Some(hidden) => {
+            let hidden = join(directory, hidden);
+            DIRECTORIES.contains(&&hidden[..]) || is_bill(&hidden)
+        }
+        None => flag != b'5' && DIRECTORIES.contains(&path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bill_is_hidden_by_what_removes_or_replaces_it_or_a_directory_above_it() {
+        for (path, flag) in [
+            ("usr/share/sbom/.wh.hello.spdx.json", b'0'),
+            ("usr/share/sbom/.wh..wh..opq", b'0'),
+            ("usr/share/.wh.sbom", b'0'),
+            (".wh.usr", b'0'),
+            ("usr/.wh..wh..opq", b'0'),
+            ("usr/share/sbom", b'2'),
+            ("usr", b'0'),
+        ] {
+            assert!(hides_bill(path.as_bytes(), flag), "{path}");
+        }
+        for (path, flag) in [
+            ("usr/share", b'5'),
+            ("usr/share/sbom/.wh.notes", b'0'),
+            ("usr/evil", b'0'),
+            ("srv/.wh..wh..opq", b'0'),
+        ] {
+            assert!(!hides_bill(path.as_bytes(), flag), "{path}");
+        }
+    }
+}
