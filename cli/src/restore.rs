@@ -191,13 +191,11 @@ fn find_among(
                 derivation: Arc::clone(&derivation),
                 outputs: vec![output.name().to_owned()],
             };
-            let origin = derivation.origin();
-            let place = format!("{}:{}", origin.file, origin.line);
             let recipe = info
                 .component
                 .as_ref()
                 .and_then(|component| component.recipe.as_ref());
-            if recipe == Some(&place) {
+            if recipe.is_some() && recipe == derivation.recipe_line().as_ref() {
                 by_place.entry(info.path.clone()).or_insert_with(goal);
             }
             by_name.entry(info.path.clone()).or_insert_with(goal);

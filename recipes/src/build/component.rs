@@ -7,7 +7,6 @@ use crate::model::{Builder, Derivation, Fetch};
 /// Returns the facts that a recipe states about a derivation; what its builder says is not among them.
 pub(super) fn component(derivation: &Derivation) -> Component {
     let metadata = derivation.metadata();
-    let origin = derivation.origin();
     let sources = match derivation.builder() {
         Builder::Fetch(fetch) => vec![source(derivation, fetch)],
         _ => derivation
@@ -35,7 +34,7 @@ pub(super) fn component(derivation: &Derivation) -> Component {
         purl: metadata.purl.clone(),
         maintainers: metadata.maintainers.clone(),
         sources,
-        recipe: (!origin.file.is_empty()).then(|| format!("{}:{}", origin.file, origin.line)),
+        recipe: derivation.recipe_line(),
         deprecated: metadata.deprecated.clone(),
         unshipped: metadata.unshipped.clone(),
         contains: Vec::new(),

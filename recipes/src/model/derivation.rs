@@ -190,6 +190,14 @@ impl Derivation {
         &self.origin
     }
 
+    /// Returns where the recipe makes it as every checkout calls it: the file's label and the line, of a project the path in that; none where no recipe does.
+    pub fn recipe_line(&self) -> Option<String> {
+        let Location { file, line, .. } = &self.origin;
+        let own = self.recipe.first().filter(|_| !file.starts_with("//"));
+        let label = own.map_or(file, |recipe| &recipe.label);
+        (!file.is_empty()).then(|| format!("{label}:{line}"))
+    }
+
     /// Returns the files of the recipe: the one that makes it, then what that loads, by label; empty where no recipe does.
     pub fn recipe(&self) -> &[RecipeText] {
         &self.recipe

@@ -180,6 +180,28 @@ fn a_library_under_the_lgpl_may_be_linked_dynamically_and_not_statically() {
     );
 }
 
+#[test]
+fn an_answer_says_the_same_wherever_a_project_lies() {
+    let audit = |format: &str| {
+        let env = TestEnv::with_shared_store();
+        env.write("project/pith.star", &tool("license = \"GPL-3.0-only\","));
+        env.write("project/pith.toml", "[audit.licenses]\nallow = ['MIT']\n");
+        env.write("project/src/main.c", "int main(void) { return 0; }\n");
+        let said = env.pith(&["audit", "tool", DAY, "-q", "--format", format]);
+        let said = said.expect_status(3).stdout;
+        assert!(
+            said.contains("pith.star") && said.contains("pith.toml"),
+            "{said}"
+        );
+        let place = env.path("").display().to_string();
+        assert!(!said.contains(place.trim_end_matches('/')), "{said}");
+        said
+    };
+    for format in ["sarif", "html", "json", "junit", "table"] {
+        assert_eq!(audit(format), audit(format));
+    }
+}
+
 /// What is found that decides, about what, and by which chain.
 fn said(report: &Value) -> Vec<[String; 4]> {
     let found = report["diagnostics"].as_array().expect("a list").iter();

@@ -53,7 +53,11 @@ pub(crate) fn load_policy(file: Option<&Path>, context: &Context) -> Result<Poli
                 }));
             }
         };
-        let shown = path.strip_prefix(context.directory()).unwrap_or(path);
+        // As every checkout calls it.
+        let project = settings.project_file();
+        let project = project.as_deref().and_then(Path::parent);
+        let shown = project.and_then(|project| path.strip_prefix(project).ok());
+        let shown = shown.unwrap_or(path);
         layers.extend(Layer::find(&shown.display().to_string(), &text).map_err(parsed)?);
     }
     if let Some(file) = file {

@@ -49,26 +49,14 @@ pub(super) fn component(
             .map(|duty| duty.name().to_owned())
             .collect(),
         is_shipped,
-        recipe: recipe_of(derivation),
+        recipe: derivation
+            .recipe_line()
+            .unwrap_or_else(|| NO_RECIPE.to_owned()),
         derivation: derivation.id().to_string(),
         sources: sources.filter_map(file).collect(),
         source_packages: Vec::new(),
         patches: Vec::new(),
     }
-}
-
-/// Where a recipe makes something: label and line; of a project, the path in it.
-fn recipe_of(derivation: &Derivation) -> String {
-    let origin = derivation.origin();
-    if origin.file.is_empty() {
-        return NO_RECIPE.to_owned();
-    }
-    let own = derivation
-        .recipe()
-        .first()
-        .filter(|_| is_of_project(derivation));
-    let label = own.map_or(origin.file.as_str(), |recipe| recipe.label.as_str());
-    format!("{label}:{}", origin.line)
 }
 
 /// Whether a project's recipe makes something, rather than one of the collection or nobody's.
