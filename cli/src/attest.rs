@@ -47,6 +47,13 @@ struct BadVex {
     source: VexError,
 }
 
+/// Statements about vulnerabilities are about something else than the image that they are to be attached to.
+#[derive(Debug, Error)]
+#[error("the statements about vulnerabilities are about `{}`, and nothing in the image", products.join("`, `"))]
+struct OtherVex {
+    products: Vec<String>,
+}
+
 /// A file cannot be read.
 #[derive(Debug, Error)]
 #[error("cannot read `{}`", path.display())]
@@ -190,6 +197,13 @@ impl Attester {
         let mut attachments = vec![Attachment::provenance(&provenance)];
         for format in FORMATS {
             attachments.push(Attachment::bill(&bill, format).map_err(AttestError::from)?);
+        }
+        for vex in &self.vex {
+            let products = vex.products_of_others(image.manifest_digest()?, &bill);
+            if !products.is_empty() {
+                let error = CommandError::new(ExitStatus::Damaged, OtherVex { products });
+                return Err(error.hint("`pith vulns IMAGE --vex FILE` states what is in an image"));
+            }
         }
         attachments.extend_from_slice(&self.vex);
         Ok(attachments)

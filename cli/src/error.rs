@@ -130,7 +130,6 @@ statuses! {
     crate::output::OutputError => Failed,
     pack::existing::SourceError => Failed,
     pack::oci::OciError => Usage,
-    pack::sign::SignError => Failed,
     crate::selection::SelectError => Failed,
     crate::settings::SettingsError => Usage,
     crate::target::TargetError => Usage,
@@ -220,6 +219,16 @@ impl From<pack::BaseError> for CommandError {
     fn from(error: pack::BaseError) -> Self {
         let status = match &error {
             pack::BaseError::Existing(error) => image_status(error),
+            _ => ExitStatus::Failed,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<pack::sign::SignError> for CommandError {
+    fn from(error: pack::sign::SignError) -> Self {
+        let status = match &error {
+            pack::sign::SignError::Image(error) => image_status(error),
             _ => ExitStatus::Failed,
         };
         Self::new(status, error)

@@ -40,7 +40,7 @@ pub(crate) use inside::{CREATED, KIND, SET, SpdxSubject, to_spdx};
 pub(crate) use provenance::PREDICATE as PROVENANCE;
 pub use provenance::{Material, Parameters, Provenance, SandboxLevels};
 pub(crate) use spdx2::{SpdxDocument, SpdxPackage, SpdxRelationship};
-pub(crate) use subject::bill_subjects;
+pub(crate) use subject::{bill_subjects, document_subjects};
 
 /// Why a document could not be made.
 #[derive(Debug, Error)]

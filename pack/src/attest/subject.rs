@@ -19,6 +19,32 @@ pub(crate) fn bill_subjects(document: &Value) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// Returns the same of a document as it is written: JSON, or the tags and values of SPDX 2.3.
+pub(crate) fn document_subjects(bytes: &[u8]) -> Vec<String> {
+    match serde_json::from_slice(bytes) {
+        Ok(document) => bill_subjects(&document),
+        Err(_) => tag_value(&String::from_utf8_lossy(bytes)),
+    }
+}
+
+/// Of tags and values, the digests are those of the package that the document describes, which follow its name.
+fn tag_value(text: &str) -> Vec<String> {
+    const DESCRIBES: &str = "Relationship: SPDXRef-DOCUMENT DESCRIBES ";
+    let described = text.lines().find_map(|line| line.strip_prefix(DESCRIBES));
+    let mut element = None;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if let Some(id) = line.strip_prefix("SPDXID: ") {
+            element = Some(id.trim());
+        } else if element == described.map(str::trim)
+            && let Some(digest) = line.strip_prefix("PackageChecksum: SHA256: ")
+        {
+            found.push(digest.trim().to_owned());
+        }
+    }
+    found
+}
+
 /// Of SPDX 3, the digests are those of what the root is delivered as.
 fn spdx3(graph: &[Value]) -> Vec<String> {
     let find = |kind: &str| graph.iter().find(|one| one["type"] == kind);
@@ -104,11 +130,12 @@ mod tests {
             DocumentFormat::CycloneDx16,
             DocumentFormat::Spdx3,
             DocumentFormat::Spdx2,
+            DocumentFormat::Spdx2TagValue,
         ] {
             let bytes = sample::bill().write(format).expect("no fault");
-            let document = serde_json::from_slice(&bytes).expect("JSON");
-            assert_eq!(bill_subjects(&document), ["6".repeat(64)], "{format:?}");
+            assert_eq!(document_subjects(&bytes), ["6".repeat(64)], "{format:?}");
         }
+        assert_eq!(document_subjects(b"SPDXID: SPDXRef-a\n"), [""; 0]);
         for other in [
             json!({}),
             json!([]),

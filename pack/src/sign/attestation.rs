@@ -12,10 +12,12 @@ use super::{
 };
 use crate::{
     Image,
-    attest::{Bill, BillFault, DocumentFormat, PROVENANCE, Provenance, bill_subjects},
-    existing::{BillPackage, Entry, ExistingImage, packages_of},
+    attest::{
+        Bill, BillFault, DocumentFormat, PROVENANCE, Provenance, bill_subjects, document_subjects,
+    },
+    existing::{BillPackage, Entry, ExistingError, ExistingImage, packages_of},
     oci::{Descriptor, Digest, ImageName},
-    vulns::{VexError, read_vex},
+    vulns::{Purl, VexError, read_vex},
 };
 
 /// The media type of a statement without a signature.
@@ -63,6 +65,23 @@ impl Attachment {
             predicate: serde_json::from_slice(&bytes)?,
             bytes,
         })
+    }
+
+    /// Returns the products that statements about vulnerabilities are about, where none of these is an image with this digest and bill or anything in it. Of
+    /// other documents, and where one is, nothing.
+    #[must_use]
+    pub fn products_of_others(&self, image: Digest, bill: &Bill) -> Vec<String> {
+        if self.media_type != Some(VEX) {
+            return Vec::new();
+        }
+        let products = vex_products(&self.predicate);
+        let is_inside = |product: &String| {
+            product.contains(&image.to_hex()) || names_a_component(product, bill)
+        };
+        match products.iter().any(is_inside) {
+            true => Vec::new(),
+            false => products,
+        }
     }
 
     /// How an image was made.
@@ -263,7 +282,7 @@ impl ExistingImage<'_> {
         Ok(found)
     }
 
-    /// Reads the bill of this format that is kept beside an image in `repository`, the last one of several.
+    /// Reads the bill of this format that is kept beside an image in `repository`, the last one of several. Fails if one of them says that it is of another image.
     pub fn fetch_bill(
         &self,
         repository: &Repository,
@@ -276,10 +295,21 @@ impl ExistingImage<'_> {
         let wanted = format.media_type();
         let mut found = None;
         for document in self.documents(None)?.manifests {
-            let listed = referrers.list(document.entry.digest)?.into_iter();
+            let image = document.entry.digest;
+            let listed = referrers.list(image)?.into_iter();
             let bills = listed.filter(|entry| entry.artifact_type.as_deref() == Some(wanted));
             for entry in bills.take(MAX_DOCUMENTS) {
-                found = fetch_layer(&referrers, &entry, wanted, MAX_DOCUMENT_BYTES)?.or(found);
+                let bytes = fetch_layer(&referrers, &entry, wanted, MAX_DOCUMENT_BYTES)?;
+                let named = bytes.as_deref().map(document_subjects).unwrap_or_default();
+                if !named.is_empty() && !named.contains(&image.to_hex()) {
+                    return Err(SignError::Image(ExistingError::OtherBill {
+                        image: self.name().to_owned(),
+                        document: entry.digest.to_string(),
+                        expected: image,
+                        found: named,
+                    }));
+                }
+                found = bytes.or(found);
             }
         }
         Ok(found)
@@ -440,6 +470,42 @@ fn count(check: &mut AttestationCheck, entry: &Entry, subject: Digest, statement
             problem,
         });
     }
+}
+
+/// The products and parts of products that an OpenVEX document is about, sorted.
+fn vex_products(document: &Value) -> Vec<String> {
+    let statements = document["statements"].as_array().into_iter().flatten();
+    let mut pending: Vec<&Value> = statements
+        .flat_map(|one| one["products"].as_array().into_iter().flatten())
+        .collect();
+    let mut found = Vec::new();
+    while let Some(product) = pending.pop() {
+        let names = [&product["@id"], &product["identifiers"]["purl"]];
+        let names = names.into_iter().filter_map(Value::as_str);
+        found.extend(names.map(str::to_owned));
+        pending.extend(product["subcomponents"].as_array().into_iter().flatten());
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether a product is a component of a bill, in whichever version: by its package URL, or by its name where it has no register.
+fn names_a_component(product: &str, bill: &Bill) -> bool {
+    let Ok(product) = product.parse::<Purl>() else {
+        return false;
+    };
+    let name = product.full_name();
+    // An image with a version is one with that digest, which has been looked for.
+    if product.kind == "oci" && product.version.is_some() {
+        return false;
+    }
+    let is_nameless = matches!(product.kind.as_str(), "generic" | "oci");
+    bill.components.iter().any(|component| {
+        let own: Option<Purl> = component.purl.as_ref().and_then(|purl| purl.parse().ok());
+        let is_same = |own: Purl| own.kind == product.kind && own.full_name() == name;
+        own.is_some_and(is_same) || (is_nameless && component.name.eq_ignore_ascii_case(&name))
+    })
 }
 
 /// The images that an OpenVEX document says it is about, by package URLs with a digest; most are about software, and none.

@@ -615,6 +615,15 @@ fn a_bill_of_another_image_that_is_attached_is_damage() {
     let report = audit(&jq).expect_status(4).json();
     assert_eq!(report["verdict"], "damaged");
     assert_eq!(report["diagnostics"][0]["code"], "I102", "{report:#}");
+    // Nor is it printed as that of this image.
+    for format in ["cyclonedx", "spdx"] {
+        let reference = format!("docker://{jq}");
+        let refused = env.pith(&["sbom", &reference, "-f", format]);
+        let refused = refused.expect_status(4);
+        assert_eq!(refused.stdout, "");
+        let expected = "is not the bill of materials of";
+        assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    }
 }
 
 /// Writes a layout with one empty layer and nothing that describes it.

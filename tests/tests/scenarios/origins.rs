@@ -350,6 +350,13 @@ fn what_is_attached_to_an_image_tells_whoever_has_only_the_image() {
         "project/hello.vex.json",
         &text.replace("pkg:generic/hello@2.10", &of_another),
     );
+    let refused = push(&["--vex", "hello.vex.json"]).expect_status(4).stderr;
+    assert!(refused.contains("and nothing in the image"), "{refused}");
+    let both = format!("pkg:generic/hello@2.10\"}}, {{\"@id\": \"{of_another}");
+    env.write(
+        "project/hello.vex.json",
+        &text.replace("pkg:generic/hello@2.10", &both),
+    );
     push(&["--vex", "hello.vex.json"]).expect_success();
     let said = env.pith(&verify).expect_status(4);
     assert!(said.stderr.contains("I102"), "{}", said.stderr);
