@@ -7,11 +7,16 @@ use rayon::prelude::*;
 
 use super::{
     Claim, Coverage, Database, Ecosystem, Expectation, Finding, Fix, Key, Match, NameRule, Outcome,
-    Problem, ProblemCode, Rating, Report, Severity, Status, Subject, Summary, VersionRule, Waiver,
+    Problem, ProblemCode, Rating, Report, Severity, Status, Subject, Summary, UPSTREAM,
+    VersionRule, Waiver,
     group::{Hit, by_vulnerability, ids},
     judge::{Verdict, Version, fixed_in, has_tags, judge},
     subject::Known,
 };
+
+/// Databases that together name so many repositories and products without a register are taken for what is known of all such software: OSV's own has some
+/// thousands, a choice of records has few.
+const WHOLE_UPSTREAM: u64 = 1000;
 
 /// What is demanded, and what is stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +61,9 @@ pub fn check(subjects: &[Subject], database: &Database, options: &Options) -> Re
     findings.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     let (coverage, unidentified) = coverage(subjects, database);
     let mut undecided = database_problems(database, options);
-    undecided.extend(uncovered(subjects, &coverage, options));
+    let is_named =
+        |known: &Known<'_>| known.rule != NameRule::Name && index.contains_key(&known.key);
+    undecided.extend(uncovered(subjects, database, &is_named, options));
     undecided.extend(options.undescribed.iter().map(|what| Problem {
         code: ProblemCode::V106,
         message: format!("no bill of materials says what is in {what}"),
@@ -341,15 +348,34 @@ fn coverage(subjects: &[Subject], database: &Database) -> (Vec<Coverage>, Vec<St
 }
 
 /// Says which components no database could have spoken of under any of their names.
-fn uncovered(subjects: &[Subject], coverage: &[Coverage], options: &Options) -> Vec<Problem> {
-    let is_covered = |domain: &str| {
-        let mut covered = coverage.iter().filter(|one| one.records > 0);
-        options.not_covered.contains(domain) || covered.any(|one| one.domain == domain)
+///
+/// A register is known where records speak of it, for databases have all of one. Software without a register has none that anybody lists: it is known where a
+/// record names it, or where records name so much that they are not a choice.
+fn uncovered(
+    subjects: &[Subject],
+    database: &Database,
+    is_named: &dyn Fn(&Known<'_>) -> bool,
+    options: &Options,
+) -> Vec<Problem> {
+    let snapshots = &database.snapshots;
+    let upstream: u64 = snapshots.iter().map(|of| of.upstream).sum();
+    let is_covered = |known: &Known<'_>| {
+        let domain = domain_of(known);
+        let has_records = || {
+            let mut counts = snapshots.iter().filter_map(|of| of.domains.get(&domain));
+            counts.any(|count| *count > 0)
+        };
+        options.not_covered.contains(&domain)
+            || match domain.as_str() {
+                UPSTREAM => upstream >= WHOLE_UPSTREAM || is_named(known),
+                _ => has_records(),
+            }
     };
     let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for subject in subjects {
-        let domains: BTreeSet<String> = subject.known().iter().map(domain_of).collect();
-        if !domains.is_empty() && !domains.iter().any(|domain| is_covered(domain)) {
+        let known = subject.known();
+        if !known.is_empty() && !known.iter().any(is_covered) {
+            let domains: BTreeSet<String> = known.iter().map(domain_of).collect();
             let domains: Vec<String> = domains.into_iter().collect();
             missing
                 .entry(domains.join(" or "))
@@ -361,9 +387,16 @@ fn uncovered(subjects: &[Subject], coverage: &[Coverage], options: &Options) -> 
         names.sort_unstable();
         names.dedup();
         let names = listed(names.into_iter()).unwrap_or_default();
+        let message = if domain == UPSTREAM && upstream > 0 {
+            format!(
+                "the records of {UPSTREAM} name {upstream} repositories and products, too few to be all, and none of {names}"
+            )
+        } else {
+            format!("no record speaks of {domain}, and so none of {names}")
+        };
         Problem {
             code: ProblemCode::V104,
-            message: format!("no record speaks of {domain}, and so none of {names}"),
+            message,
         }
     };
     missing.into_iter().map(problem).collect()

@@ -179,6 +179,11 @@ impl Key {
         Some(Self::Repository(format!("{host}/{path}").to_lowercase()))
     }
 
+    /// Whether it is a place or a product that stands for one piece of software alone.
+    pub(super) const fn is_place(&self) -> bool {
+        matches!(self, Self::Repository(_) | Self::Cpe { .. })
+    }
+
     /// Returns what part of a database would have to speak of it.
     #[must_use]
     pub fn domain(&self) -> String {

@@ -528,6 +528,47 @@ fn a_revision_of_debian_that_fixes_it_counts_where_it_was_built_with() -> TestRe
 }
 
 #[test]
+fn records_of_some_upstream_projects_say_nothing_of_others() -> TestResult {
+    let databases = Databases::new()?;
+    let subject = Subject {
+        name: "curl".to_owned(),
+        version: Some("7.88.1".to_owned()),
+        cpe: Some("haxx:curl".to_owned()),
+        ..Subject::default()
+    };
+    let asked = Options {
+        not_covered: Default::default(),
+        ..options()?
+    };
+    let check = || {
+        let report = checked(
+            std::slice::from_ref(&subject),
+            &[databases.directory()],
+            &asked,
+        )?;
+        Ok::<_, DatabaseError>((codes(&report), report.outcome))
+    };
+    databases.write("a.json", &of_nvd("CVE-2026-1", "zlib:zlib", "1.3"))?;
+    assert_eq!(check()?, (vec![ProblemCode::V104], Outcome::Undecided));
+    // One that speaks of it, of older versions.
+    databases.write("b.json", &of_nvd("CVE-2026-2", "haxx:curl", "7.0"))?;
+    assert_eq!(check()?, (Vec::new(), Outcome::Clean));
+    // So many that it is known, and not one of them of it.
+    let ranges = (0..1000).map(|number| {
+        format!(r#"{{"type": "GIT", "repo": "https://example.org/{number}.git", "events": []}}"#)
+    });
+    let ranges = ranges.collect::<Vec<_>>().join(", ");
+    databases.write(
+        "b.json",
+        &format!(
+            r#"{{"id": "CVE-2026-3", "modified": "2026-11-20T00:00:00Z", "affected": [{{"ranges": [{ranges}]}}]}}"#
+        ),
+    )?;
+    assert_eq!(check()?, (Vec::new(), Outcome::Clean));
+    Ok(())
+}
+
+#[test]
 fn a_name_alone_is_a_clue_and_decides_nothing() -> TestResult {
     let databases = Databases::new()?;
     let text = record(
@@ -553,7 +594,8 @@ fn a_name_alone_is_a_clue_and_decides_nothing() -> TestResult {
         &covered,
     )?;
     assert_eq!(found(&report), ["OSV-1 curl 7.88.1 clue"]);
-    assert_eq!(report.outcome, Outcome::Clean);
+    assert_eq!(codes(&report), [ProblemCode::V104]);
+    assert_eq!(report.outcome, Outcome::Undecided);
     // In its repository it is the same software.
     let urls = ["https://github.com/curl/curl/releases/download/curl-7_88_1/curl-7.88.1.tar.xz"];
     let in_repository = text.replace(

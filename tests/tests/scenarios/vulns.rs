@@ -269,6 +269,7 @@ fn what_is_linked_in_statically_is_found_in_what_has_it() {
 fn a_difference_tells_what_was_fixed_what_came_and_what_stays() {
     let env = TestEnv::with_shared_store();
     let db = database(&env);
+    env.write("project/pith.star", "");
     env.write(
         "project/pith.toml",
         "[audit.vulnerabilities]\nnot-covered = [\"upstream\"]\n",

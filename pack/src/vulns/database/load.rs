@@ -1,7 +1,7 @@
 //! Reading databases: in parallel, and keeping only what is looked for.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io::{self, BufReader, Read, Seek as _},
     path::{Path, PathBuf},
@@ -16,7 +16,7 @@ use super::{
     record::{Record, RecordError},
     rustsec, tracker,
 };
-use crate::vulns::Advisory;
+use crate::vulns::{Advisory, Key};
 
 /// A record is some kilobytes; one with every version of a large project a megabyte.
 const MAX_RECORD_BYTES: u64 = 64 << 20;
@@ -215,6 +215,8 @@ struct Part {
     records: u64,
     newest: Option<NaiveDate>,
     domains: BTreeMap<String, u64>,
+    /// The repositories and products without a register that records name.
+    upstream: HashSet<Key>,
     unreadable: Option<Unreadable>,
     /// A line for each file, for the digest of the whole.
     lines: String,
@@ -229,6 +231,7 @@ impl Part {
                 for domain in record.domains {
                     *self.domains.entry(domain).or_default() += 1;
                 }
+                self.upstream.extend(record.upstream);
                 self.advisories.extend(record.advisory);
             }
             Err(error) => {
@@ -354,6 +357,7 @@ impl Reader<'_> {
             domains: domains
                 .map(|(release, count)| (format!("Debian {release}"), count))
                 .collect(),
+            upstream: 0,
             unreadable: None,
         };
         Ok((snapshot, tracked.advisories))
@@ -396,6 +400,7 @@ fn finish(
         for (domain, count) in part.domains {
             *whole.domains.entry(domain).or_default() += count;
         }
+        whole.upstream.extend(part.upstream);
         whole.unreadable = match (whole.unreadable, part.unreadable) {
             (Some(mut first), Some(second)) => {
                 first.files += second.files;
@@ -414,6 +419,7 @@ fn finish(
         newest: whole.newest,
         dated_by_file: false,
         domains: whole.domains,
+        upstream: whole.upstream.len() as u64,
         unreadable: whole.unreadable,
     };
     (snapshot, whole.advisories)

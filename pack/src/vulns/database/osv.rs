@@ -121,11 +121,17 @@ pub(super) fn parse(bytes: &[u8], wanted: &Wanted, database: usize) -> Result<Re
     let text = std::str::from_utf8(bytes).map_err(|_| RecordError::Text)?;
     let record: OsvRecord<'_> = serde_json::from_str(text)?;
     let mut domains: Vec<String> = Vec::new();
+    let mut upstream: Vec<Key> = Vec::new();
     let mut affected: Vec<Affected> = Vec::new();
     let mut informational = None;
     for part in record.affected.as_deref().unwrap_or_default() {
-        count_domains(part, &mut domains);
-        if let Some(found) = affected_of(part, wanted) {
+        let domain = domain_of(part);
+        let keys = keys_of(part, wanted);
+        if domain.as_deref() == Some(UPSTREAM) {
+            upstream.extend(keys.iter().filter(|key| key.is_place()).cloned());
+        }
+        domains.extend(domain.filter(|domain| !domains.contains(domain)));
+        if let Some(found) = affected_of(part, keys, wanted) {
             informational = informational.or_else(|| beside(part.database_specific).informational);
             affected.push(found);
         }
@@ -158,29 +164,25 @@ pub(super) fn parse(bytes: &[u8], wanted: &Wanted, database: usize) -> Result<Re
     Ok(Record {
         modified: Some(record.modified.into_owned()),
         domains,
+        upstream,
         advisory,
     })
 }
 
-/// Counts a record for the registers that it speaks of, each once.
-fn count_domains(part: &OsvAffected<'_>, domains: &mut Vec<String>) {
+/// Returns the register that a part of a record speaks of.
+fn domain_of(part: &OsvAffected<'_>) -> Option<String> {
     let ranges = part.ranges.as_deref().unwrap_or_default();
-    let domain = match part
-        .package
-        .as_ref()
-        .map(|of| Ecosystem::of_osv(&of.ecosystem))
-    {
+    let package = part.package.as_ref();
+    let domain = match package.map(|of| Ecosystem::of_osv(&of.ecosystem)) {
         Some((Ecosystem::Debian, Some(release))) => {
             format!("Debian {}", debian_release_name(release))
         }
         Some((Ecosystem::Other(name), _)) if is_upstream(&name) => UPSTREAM.to_owned(),
         Some((ecosystem, _)) => ecosystem.to_string(),
         None if ranges.iter().any(|range| range.kind == "GIT") => UPSTREAM.to_owned(),
-        None => return,
+        None => return None,
     };
-    if !domains.contains(&domain) {
-        domains.push(domain);
-    }
+    Some(domain)
 }
 
 /// What OSV calls software without a register.
@@ -188,40 +190,51 @@ fn is_upstream(ecosystem: &str) -> bool {
     matches!(ecosystem, "OSS-Fuzz" | "GIT" | "")
 }
 
-fn affected_of(part: &OsvAffected<'_>, wanted: &Wanted) -> Option<Affected> {
+/// Returns the names of what a part of a record is about, sorted; of packages of registers, those alone that may be wanted.
+fn keys_of(part: &OsvAffected<'_>, wanted: &Wanted) -> Vec<Key> {
     let ranges = part.ranges.as_deref().unwrap_or_default();
-    let mut found = Affected::default();
-    let mut order = Order::Upstream;
+    let mut keys = Vec::new();
     if let Some(package) = &part.package {
-        let (ecosystem, release) = Ecosystem::of_osv(&package.ecosystem);
+        let (ecosystem, _) = Ecosystem::of_osv(&package.ecosystem);
         let name = ecosystem.normal_name(&package.name);
         if matches!(&ecosystem, Ecosystem::Other(name) if is_upstream(name)) {
-            found.keys.push(Key::Generic(name.to_lowercase()));
-        } else {
-            order = Order::of(&ecosystem);
-            if ecosystem == Ecosystem::Debian {
-                found.release = release.map(debian_release_name);
-            }
-            if wanted.may_have_name(&name) {
-                found.keys.push(Key::Package { ecosystem, name });
-            }
+            keys.push(Key::Generic(name.to_lowercase()));
+        } else if wanted.may_have_name(&name) {
+            keys.push(Key::Package { ecosystem, name });
         }
         let purl = package.purl.as_deref().and_then(|purl| purl.parse().ok());
-        found.keys.extend(purl.as_ref().and_then(Key::of_purl));
+        keys.extend(purl.as_ref().and_then(Key::of_purl));
     }
     let repositories = ranges.iter().filter_map(|range| range.repo.as_deref());
-    found
-        .keys
-        .extend(repositories.filter_map(Key::of_repository));
+    keys.extend(repositories.filter_map(Key::of_repository));
     let raw = [part.database_specific, part.ecosystem_specific];
     let of_ranges = ranges.iter().map(|range| range.database_specific);
     for raw in raw.into_iter().chain(of_ranges).flatten() {
-        found.keys.extend(products(raw.get()));
+        keys.extend(products(raw.get()));
     }
-    found.keys.sort_unstable();
-    found.keys.dedup();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+fn affected_of(part: &OsvAffected<'_>, keys: Vec<Key>, wanted: &Wanted) -> Option<Affected> {
+    let ranges = part.ranges.as_deref().unwrap_or_default();
+    let mut found = Affected {
+        keys,
+        ..Affected::default()
+    };
     if !wanted.wants(&found) {
         return None;
+    }
+    let mut order = Order::Upstream;
+    if let Some(package) = &part.package {
+        let (ecosystem, release) = Ecosystem::of_osv(&package.ecosystem);
+        if !matches!(&ecosystem, Ecosystem::Other(name) if is_upstream(name)) {
+            order = Order::of(&ecosystem);
+        }
+        if ecosystem == Ecosystem::Debian {
+            found.release = release.map(debian_release_name);
+        }
     }
     found.versions = (part.versions.iter().flatten())
         .map(|version| version.clone().into_owned())

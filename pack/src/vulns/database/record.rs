@@ -1,6 +1,6 @@
 //! One record as its format's parser hands it on. Pure.
 
-use crate::vulns::Advisory;
+use crate::vulns::{Advisory, Key};
 
 /// What is taken from one record.
 #[derive(Debug, Default)]
@@ -9,6 +9,8 @@ pub(super) struct Record {
     pub(super) modified: Option<String>,
     /// The parts of the database that it counts for: registers and releases, see [`Key::domain`](crate::vulns::Key::domain).
     pub(super) domains: Vec<String>,
+    /// The repositories and products that it speaks of as software without a register.
+    pub(super) upstream: Vec<Key>,
     /// The record, if it is about anything that is looked for; withdrawn ones are not.
     pub(super) advisory: Option<Advisory>,
 }

@@ -84,6 +84,7 @@ pub(super) fn parse(bytes: &[u8], wanted: &Wanted, database: usize) -> Result<Re
     Ok(Record {
         modified: Some(advisory.date),
         domains: vec![Ecosystem::CratesIo.to_string()],
+        upstream: Vec::new(),
         advisory: found,
     })
 }

@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub dated_by_file: bool,
     /// How many of its records speak of each register, and each release of Debian.
     pub domains: BTreeMap<String, u64>,
+    /// How many repositories and products without a register its records name.
+    pub upstream: u64,
     /// Files that are no records of its format: how many, and the first one with what is wrong.
     pub unreadable: Option<Unreadable>,
 }
@@ -164,6 +166,7 @@ mod tests {
             newest: newest.map(day),
             dated_by_file: false,
             domains: BTreeMap::new(),
+            upstream: 0,
             unreadable: None,
         };
         let expected = Expectation {
