@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use store::{
     LocalStore,
-    facts::{Facts, TextFacts, TextKind},
+    facts::{Facts, LinkKind, SourceFacts, TextFacts, TextKind},
 };
 
 use super::{MissingText, Notice, NoticeComponent, NoticeError, NoticeText};
@@ -14,6 +14,7 @@ use crate::audit::{
     obligation::{Duty, duties_of},
     reviewed_conclusions,
 };
+use crate::vulns::Purl;
 
 /// What is collected of a component, all outputs together.
 #[derive(Default)]
@@ -29,8 +30,10 @@ struct Collected {
 /// Reads a text by its digest.
 type Load<'l> = dyn Fn(&Part, &str) -> Result<Option<Vec<u8>>, GatherError> + 'l;
 
-/// By name and version.
-type Components = BTreeMap<(String, Option<String>), Collected>;
+/// Name and version.
+type Key = (String, Option<String>);
+
+type Components = BTreeMap<Key, Collected>;
 
 impl Notice {
     /// Puts together what is recorded of a closure, whose components are `inventory`, and reads the texts.
@@ -138,7 +141,7 @@ fn add(components: &mut Components, part: &Part) -> Vec<String> {
         return Vec::new();
     };
     let own = (component.name.clone(), component.version.clone());
-    let purls: BTreeMap<&str, (String, Option<String>)> = (component.contains.iter())
+    let mut purls: BTreeMap<&str, Key> = (component.contains.iter())
         .map(|one| (one.purl.as_str(), (one.name.clone(), one.version.clone())))
         .collect();
     for one in &component.contains {
@@ -161,6 +164,13 @@ fn add(components: &mut Components, part: &Part) -> Vec<String> {
         return Vec::new();
     };
     collected.has_facts = true;
+    for (purl, name, package) in copied_of_toolchain(facts) {
+        let version = purl.parse().ok().and_then(|purl: Purl| purl.version);
+        let key = purls.entry(purl).or_insert((name.to_owned(), version));
+        let collected = components.entry(key.clone()).or_default();
+        collected.license = collected.license.take().or_else(|| package.license.clone());
+        collected.has_facts = true;
+    }
     // Of a component in another one, its own sources tell.
     let of = |source: u32| {
         let source = facts
@@ -186,6 +196,17 @@ fn add(components: &mut Components, part: &Part) -> Vec<String> {
         }
     }
     loaded
+}
+
+/// Returns the packages of the toolchain of which the linker copied something in, such as a C library's: package URL, name, and what is recorded of them.
+fn copied_of_toolchain(facts: &Facts) -> impl Iterator<Item = (&str, &str, &SourceFacts)> {
+    let inputs = facts.links.iter().flat_map(|link| &link.inputs);
+    let copied = inputs.filter(|input| input.kind == LinkKind::Static && input.object.is_none());
+    copied.filter_map(|input| {
+        let name = input.component.as_deref()?;
+        let package = facts.find_toolchain(name)?;
+        Some((package.purl.as_deref()?, name, package))
+    })
 }
 
 /// Adds what this project has read in copyright files of Debian's packages, and to packages without such a file that of another one of their source.
@@ -226,7 +247,7 @@ fn is_printed(text: &TextFacts, facts: &Facts) -> bool {
 mod tests {
     use store::{
         Component, ContainedComponent, MemoryNode, PathInfo,
-        facts::{CopyrightFacts, SourceFacts, SourceRole},
+        facts::{CopyrightFacts, LinkFacts, LinkInput, Linked, SourceRole},
         testing::TempStore,
     };
 
@@ -349,6 +370,64 @@ mod tests {
                 ("odd", "no text was found in its sources"),
             ]
         );
+    }
+
+    #[test]
+    fn a_c_library_that_was_copied_in_is_a_component_with_its_own_text() {
+        let store = TempStore::new();
+        let purl = "pkg:deb/debian/libc6-dev@2.36-9?arch=amd64";
+        let libc = SourceFacts {
+            role: SourceRole::Toolchain,
+            license: Some("LGPL-2.1-or-later".to_owned()),
+            ..source("libc6-dev.deb", Some(purl))
+        };
+        let linked = LinkInput {
+            kind: LinkKind::Static,
+            object: None,
+            component: Some("libc6-dev".to_owned()),
+            file: "libc.a".to_owned(),
+            members: Vec::new(),
+        };
+        let facts = |kind| Facts {
+            sources: vec![source("app", None), libc.clone()],
+            texts: vec![
+                text("aa", TextKind::License, 0, "LICENSE"),
+                text("bb", TextKind::License, 1, "copyright"),
+            ],
+            links: vec![LinkFacts {
+                file: "bin/app".to_owned(),
+                linked: Linked::Recorded,
+                inputs: vec![LinkInput {
+                    kind,
+                    ..linked.clone()
+                }],
+            }],
+            ..Facts::default()
+        };
+        let app = |kind| collect(vec![part(&store, "app", Some("MIT"), Some(facts(kind)))]);
+        let notice = app(LinkKind::Static);
+        let components: Vec<_> = (notice.components.iter())
+            .map(|one| {
+                (
+                    one.name.as_str(),
+                    one.version.as_deref(),
+                    one.license.as_deref(),
+                )
+            })
+            .collect();
+        let expected = [
+            ("app", Some("1"), Some("MIT")),
+            ("libc6-dev", Some("2.36-9"), Some("LGPL-2.1-or-later")),
+        ];
+        assert_eq!(components, expected);
+        let of: Vec<_> = notice.texts.iter().map(|text| text.of.clone()).collect();
+        let expected = [
+            vec![(0, "LICENSE".to_owned())],
+            vec![(1, "copyright".to_owned())],
+        ];
+        assert_eq!(of, expected);
+        // Start files are in every program, under terms made for that.
+        assert_eq!(app(LinkKind::Runtime).components.len(), 1);
     }
 
     #[test]
