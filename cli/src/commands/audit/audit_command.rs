@@ -142,11 +142,12 @@ struct Report<'a> {
 /// Runs the command; the result is the exit status that is the answer.
 pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandError> {
     args.check_format()?;
+    let is_json = args.is_json(context);
     if let Some(code) = args.explain {
-        return explain(code, context).map(|()| 0);
+        return explain(code, is_json, context).map(|()| 0);
     }
     if args.print_policy {
-        return print_policy(args.policy.as_deref(), context).map(|()| 0);
+        return print_policy(args.policy.as_deref(), is_json, context).map(|()| 0);
     }
     if args.bytes {
         let subject = args.subject.as_deref().unwrap_or_default();
@@ -188,7 +189,6 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
     let inventory = &audited.inventory;
     let audit = judge(inventory, &policy, today).with(audited.wrong.iter().cloned());
     if args.list {
-        let is_json = args.is_json(context);
         return show_list(inventory, &audit, args.by, is_json, context).map(|()| 0);
     }
     let report = Report {
@@ -200,7 +200,7 @@ pub(crate) fn audit(args: &AuditArgs, context: &Context) -> Result<u8, CommandEr
     if inventory.is_bill && args.sbom.is_none() && audit.diagnostics.iter().any(is_unsaid) {
         tell_of_bill(subject, context);
     }
-    if args.is_json(context) && args.output.is_none() {
+    if is_json && args.output.is_none() {
         context.printer().json(&report)?;
     } else {
         let text = match args.format() {
@@ -267,6 +267,10 @@ impl AuditArgs {
     fn check_format(&self) -> Result<(), CommandError> {
         let (question, known): (_, &[Format]) = if self.list {
             ("--list", &[Format::Table, Format::Json])
+        } else if self.explain.is_some() {
+            ("--explain", &[Format::Table, Format::Json])
+        } else if self.print_policy {
+            ("--print-policy", &[Format::Table, Format::Json])
         } else if !self.diff.is_empty() {
             ("--diff", &[Format::Table, Format::Json, Format::Markdown])
         } else if self.format == Format::Markdown {

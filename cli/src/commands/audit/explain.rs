@@ -15,7 +15,7 @@ struct Report {
 }
 
 /// Prints what is known of `code`.
-pub(super) fn explain(code: Code, context: &Context) -> Result<(), CommandError> {
+pub(super) fn explain(code: Code, is_json: bool, context: &Context) -> Result<(), CommandError> {
     let report = Report {
         code,
         title: code.title(),
@@ -23,7 +23,7 @@ pub(super) fn explain(code: Code, context: &Context) -> Result<(), CommandError>
         way_out: code.way_out(),
     };
     let printer = context.printer();
-    if printer.is_json() {
+    if is_json {
         printer.json(&report)?;
     } else {
         let Report {

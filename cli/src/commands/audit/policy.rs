@@ -58,22 +58,42 @@ pub(crate) fn load_policy(file: Option<&Path>, context: &Context) -> Result<Poli
         let project = project.as_deref().and_then(Path::parent);
         let shown = project.and_then(|project| path.strip_prefix(project).ok());
         let shown = shown.unwrap_or(path);
-        layers.extend(Layer::find(&shown.display().to_string(), &text).map_err(parsed)?);
+        let shown = shown.display().to_string();
+        check_vulnerabilities(&text, &shown)?;
+        layers.extend(Layer::find(&shown, &text).map_err(parsed)?);
     }
     if let Some(file) = file {
         let path = context.directory().join(file);
         let text = fs::read_to_string(&path)
             .map_err(|source| CommandError::failed(PolicyFileError::Read { path, source }))?;
-        layers.push(Layer::parse(&file.display().to_string(), &text).map_err(parsed)?);
+        let shown = file.display().to_string();
+        check_vulnerabilities(&text, &shown)?;
+        layers.push(Layer::parse(&shown, &text).map_err(parsed)?);
     }
     let built_in = Layer::built_in().map_err(|error| CommandError::new(ExitStatus::Bug, error))?;
     Ok(Policy::join(&layers, &built_in))
 }
 
+/// Refuses a file whose table for `pith vulns` cannot be read: whoever writes it finds out with the first verb that reads the file.
+fn check_vulnerabilities(text: &str, file: &str) -> Result<(), CommandError> {
+    match pack::vulns::Policy::parse(text, file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(CommandError::new(ExitStatus::Usage, error)),
+    }
+}
+
 /// Prints what judges, each value with the line that it is from.
-pub(super) fn print_policy(file: Option<&Path>, context: &Context) -> Result<(), CommandError> {
-    let text = load_policy(file, context)?.to_text();
-    context.printer().result(&text)?;
+pub(super) fn print_policy(
+    file: Option<&Path>,
+    is_json: bool,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let policy = load_policy(file, context)?;
+    if is_json {
+        context.printer().json(&policy.to_json())?;
+    } else {
+        context.printer().result(&policy.to_text())?;
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 mod day;
 mod join;
+mod json;
 mod layer;
 mod parse;
 mod pattern;
