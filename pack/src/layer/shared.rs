@@ -17,8 +17,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use store::{
-    AddBatch, AddError, AddObject, AddSource, Lease, LocalStore, NewRealisation, ResolvedDigest,
-    StorePath,
+    AddBatch, AddError, AddObject, AddSource, DbError, Lease, LocalStore, NewRealisation,
+    ResolvedDigest, StorePath,
 };
 
 use super::{Compression, LayerDigests, LayerError, Memo, RecipeDigest};
@@ -110,7 +110,7 @@ fn file_name(path: &StorePath) -> String {
 
 /// Puts into the store what is remembered of the layers of images that were made for `targets`, for a cache to take. Returns the store objects, sorted.
 ///
-/// `now` is the time in seconds since 1970. The objects are kept as long as the lease is.
+/// `now` is the time in seconds since 1970, at which what was not shared before is said to be made. The objects are kept as long as the lease is.
 pub fn share_layers(
     store: &LocalStore,
     targets: &[StorePath],
@@ -151,19 +151,22 @@ pub fn share_layers(
         AddObject::new(Clone::clone(&name), source)
     });
     let realisations = records.iter().enumerate().map(|(object, (key, _))| {
-        let output = LAYER_OUTPUT.to_owned();
-        NewRealisation {
+        // What says another time would be another statement, to be signed and sent again.
+        let known = store.find_realisations(key)?;
+        let built_at = known.first().map_or(now, |known| known.built_at);
+        Ok(NewRealisation {
             resolved: *key,
-            output,
+            output: LAYER_OUTPUT.to_owned(),
             object,
             sandbox: SANDBOX.to_owned(),
-            built_at: now,
+            built_at,
             duration_ms: 0,
-        }
+        })
     });
+    let realisations: Result<Vec<_>, DbError> = realisations.collect();
     let batch = AddBatch {
         objects: objects.collect(),
-        realisations: realisations.collect(),
+        realisations: realisations.map_err(|error| failed(error.into()))?,
         lease: Some(lease),
         ..AddBatch::default()
     };
@@ -201,7 +204,8 @@ mod tests {
         let memo = Memo::new(&store.layers_dir());
         let recipe = Layer::new(Vec::new(), None).recipe();
         note_layers(&memo, &[target('1')], &[recipe]);
-        let share = |digit| share_layers(&store, &[target(digit)], &lease, 7).unwrap();
+        let share_at = |digit, now| share_layers(&store, &[target(digit)], &lease, now).unwrap();
+        let share = |digit| share_at(digit, 7);
         assert_eq!(share('1'), [], "it was never made");
         memo.record(recipe, Compression::Gzip, &digests());
         assert_eq!(share('2'), [], "it was made for something else");
@@ -215,7 +219,8 @@ mod tests {
         assert_eq!(found(Compression::Zstd), []);
         let record = std::fs::read(store.real_path(&path)).unwrap();
         assert_eq!(read_layer(&record), Some(digests()));
-        assert_eq!(share('1'), [path], "once more, and nothing is added");
+        assert_eq!(share_at('1', 8), [path], "once more, and nothing is added");
+        assert_eq!(found(Compression::Gzip), [realisation], "nor said anew");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What one machine has built is a download on another, through each back end: two stores of two users with two homes.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
 use tests::{TestEnv, http_server::FileTree, is_root, other_servers::Registry};
 
@@ -121,6 +121,8 @@ fn what_layers_became_goes_along_and_then_there_is_nothing_to_send() {
     publisher.env.pith(&packed).expect_success();
     let second = publisher.push_target(address, OWN);
     assert!(second["sent_bytes"].as_u64() < Some(65_536), "{second}");
+    // In another second: what says when it was pushed would be sent again.
+    thread::sleep(Duration::from_millis(1_100));
     let third = publisher.push_target(address, OWN);
     assert_eq!(third["sent_bytes"], 0, "{third}");
 }
