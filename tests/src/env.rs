@@ -233,7 +233,13 @@ impl TestEnv {
             let path = self.directory.path().join(name);
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("only root can give away");
         }
-        fs::copy(binary(), self.path("pith-binary")).expect("the place is ours");
+        // Another process writes it: whatever another thread starts meanwhile would hold it open, and what is open for writing cannot be executed (ETXTBSY).
+        let (binary, copy) = (binary(), self.path("pith-binary"));
+        let copied = Command::new("cp").args([&binary, &copy]).status();
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "the place is ours"
+        );
         self.user = Some(uid);
         self
     }
