@@ -1,4 +1,4 @@
-//! What an ELF file asks of its surroundings: its interpreter, where it looks for libraries, and which ones it needs.
+//! What an ELF file asks of its surroundings: its interpreter, where it looks for libraries, and which ones it needs or may load.
 //!
 //! Only executables and shared objects ask for anything. A file that begins like an ELF file and is damaged asks for
 //! nothing, because no loader would take it.
@@ -10,6 +10,7 @@ use std::io::{Read, Seek};
 use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader};
 use object::{Endianness, ReadCache, ReadRef};
+use serde::Deserialize;
 
 /// The magic number, by which everything else is passed over quickly.
 pub const MAGIC: [u8; 4] = *b"\x7fELF";
@@ -27,7 +28,21 @@ pub struct Requests {
     pub search_path_is_inherited: bool,
     /// The libraries, `DT_NEEDED`.
     pub needed: Vec<Vec<u8>>,
+    /// The libraries that it says to load on demand, its notes of the type `FDO_DLOPEN`: of each the names under which it is looked for, in this order.
+    pub loaded: Vec<Vec<String>>,
 }
+
+/// One entry of a note that says what is loaded on demand; its other fields are for people.
+///
+/// Format: UAPI group, "`dlopen()` Metadata for ELF Files".
+#[derive(Deserialize)]
+struct OnDemand {
+    soname: Vec<String>,
+}
+
+/// Whose notes those are, and their type.
+const FDO: &[u8] = b"FDO";
+const FDO_DLOPEN: u32 = 0x407c_0c0a;
 
 /// Reads what an open file asks for; `None` when it is not for a loader, or cannot be read. Only headers and tables are read.
 pub fn read_file(file: impl Read + Seek) -> Option<Requests> {
@@ -65,6 +80,12 @@ where
         }
         if let Ok(Some(found)) = segment.dynamic(endian, data) {
             entries = found;
+        }
+        let notes = segment.notes(endian, data).ok().flatten();
+        for note in notes.into_iter().flatten().map_while(Result::ok) {
+            if note.name() == FDO && note.n_type(endian) == FDO_DLOPEN {
+                requests.loaded.extend(read_note(note.desc()));
+            }
         }
     }
     let value = |tag: i64| {
@@ -113,6 +134,16 @@ where
     Some(requests)
 }
 
+/// Reads what a note says of libraries that are loaded on demand; nothing from one of another shape.
+fn read_note(text: &[u8]) -> Vec<Vec<String>> {
+    let end = text.iter().position(|byte| *byte == 0);
+    let text = &text[..end.unwrap_or(text.len())];
+    let entries = serde_json::from_slice::<Vec<OnDemand>>(text);
+    let entries = entries.unwrap_or_default().into_iter();
+    let names = entries.map(|entry| entry.soname);
+    names.filter(|names| !names.is_empty()).collect()
+}
+
 /// Returns the BLAKE3 digest of the machine code of a program or library, its section `.text`; `None` for what has none, such as an object file.
 ///
 /// Neither stripping symbols nor changing the run path touches it, so it tells which link a file comes from.
@@ -159,6 +190,23 @@ mod tests {
                 .any(|library| library.starts_with(b"libc.so"))
         );
         assert!(requests.search_path.is_empty());
+    }
+
+    #[test]
+    fn a_note_names_each_library_by_all_its_names() {
+        let note = br#"[{"feature":"x","soname":["libx.so.2","libx.so.1"]},{"soname":[]},{"soname":["liby.so"]}]"#;
+        let expected = [vec!["libx.so.2", "libx.so.1"], vec!["liby.so"]];
+        assert_eq!(read_note(note), expected);
+        assert_eq!(read_note(&[note.as_slice(), b"\0\0\0"].concat()), expected);
+        for other in [
+            &b""[..],
+            b"\0",
+            b"[",
+            br#"["libx.so"]"#,
+            br#"{"soname":["libx.so"]}"#,
+        ] {
+            assert_eq!(read_note(other), Vec::<Vec<String>>::new());
+        }
     }
 
     #[test]

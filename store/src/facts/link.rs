@@ -55,6 +55,6 @@ pub enum LinkKind {
     Runtime,
     /// The loader, or what a `#!` line names.
     Interpreter,
-    /// A library that the recipe says is loaded on demand.
+    /// A library that the file says it loads on demand.
     Dlopen,
 }

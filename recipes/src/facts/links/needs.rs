@@ -23,10 +23,11 @@ pub(super) enum Needs {
     Nothing,
 }
 
-/// Reads the file `path` of the valid object `output`.
+/// Reads the file `path` of the valid object `output`, which refers to `references`.
 pub(super) fn needs(
     store: &LocalStore,
     output: &StorePath,
+    references: &[StorePath],
     path: &str,
     is_executable: bool,
 ) -> io::Result<Needs> {
@@ -49,6 +50,7 @@ pub(super) fn needs(
             output,
             path,
             requests: &requests,
+            references,
         };
         file.rewind()?;
         return Ok(Needs::Linked(inputs.inputs(), elf::code_digest(&file)));
@@ -72,6 +74,8 @@ struct Search<'a> {
     output: &'a StorePath,
     path: &'a str,
     requests: &'a Requests,
+    /// What the object refers to.
+    references: &'a [StorePath],
 }
 
 impl Search<'_> {
@@ -91,38 +95,57 @@ impl Search<'_> {
                 inputs.push(self.library(&library));
             }
         }
+        for names in &self.requests.loaded {
+            // Where there is none of them, the program does without.
+            inputs.extend(names.iter().find_map(|name| self.on_demand(name)));
+        }
         inputs.sort();
         inputs.dedup();
         inputs
     }
 
-    /// Finds a library where the loader will: in the directories of the run path.
     fn library(&self, library: &str) -> LinkInput {
         if library.contains('/') {
             return named(self.store, LinkKind::Needed, library);
         }
-        for directory in &self.requests.search_path {
-            let directory = self.expand(&String::from_utf8_lossy(directory));
-            let found = named(
-                self.store,
-                LinkKind::Needed,
-                &format!("{directory}/{library}"),
-            );
-            let is_there = |object: &String| {
-                let object: Result<StorePath, _> = object.parse();
-                object.is_ok_and(|object| self.store.real_path(&object).join(&found.file).is_file())
-            };
-            if found.object.as_ref().is_some_and(is_there) {
-                return found;
-            }
-        }
-        LinkInput {
+        let found = self.search(LinkKind::Needed, library);
+        found.unwrap_or_else(|| LinkInput {
             kind: LinkKind::Needed,
             object: None,
             component: None,
             file: library.to_owned(),
             members: Vec::new(),
+        })
+    }
+
+    /// Finds a library that the program opens by itself: where the loader would, or in an object that it refers to.
+    fn on_demand(&self, library: &str) -> Option<LinkInput> {
+        let kind = LinkKind::Dlopen;
+        if library.contains('/') {
+            return self.stored(kind, library);
         }
+        let below = |object: &StorePath| {
+            let path = format!("{}/lib/{library}", object.to_logical());
+            self.stored(kind, &path)
+        };
+        let found = self.search(kind, library);
+        found.or_else(|| self.references.iter().find_map(below))
+    }
+
+    /// Finds a library where the loader will: in the directories of the run path.
+    fn search(&self, kind: LinkKind, library: &str) -> Option<LinkInput> {
+        self.requests.search_path.iter().find_map(|directory| {
+            let directory = self.expand(&String::from_utf8_lossy(directory));
+            self.stored(kind, &format!("{directory}/{library}"))
+        })
+    }
+
+    /// Returns a file by its path, if it is one of the store.
+    fn stored(&self, kind: LinkKind, path: &str) -> Option<LinkInput> {
+        let found = named(self.store, kind, path);
+        let object: StorePath = found.object.as_ref()?.parse().ok()?;
+        let is_there = self.store.real_path(&object).join(&found.file).is_file();
+        is_there.then_some(found)
     }
 
     /// Puts the file's own directory in the place of `$ORIGIN` (ld.so(8)).

@@ -26,16 +26,24 @@ pub(in crate::facts) fn links(
     files: &[FileFacts],
     linked: &LinkedOutput<'_>,
 ) -> Result<Vec<LinkFacts>, ObserveError> {
+    let references = references_of(store, output)?;
     let found = files
         .par_iter()
-        .map(|file| link(store, output, file, linked))
+        .map(|file| link(store, output, &references, file, linked))
         .collect::<Result<Vec<Option<LinkFacts>>, ObserveError>>()?;
     Ok(found.into_iter().flatten().collect())
+}
+
+fn references_of(store: &LocalStore, output: &StorePath) -> Result<Vec<StorePath>, ObserveError> {
+    let info = store.path_info(output)?;
+    let references = info.into_iter().flat_map(|info| info.references);
+    Ok(references.map(|reference| reference.path).collect())
 }
 
 fn link(
     store: &LocalStore,
     output: &StorePath,
+    references: &[StorePath],
     file: &FileFacts,
     linked: &LinkedOutput<'_>,
 ) -> Result<Option<LinkFacts>, ObserveError> {
@@ -44,7 +52,7 @@ fn link(
     if !file.path.is_empty() && !real.exists() {
         return Ok(None);
     }
-    let needs = needs(store, output, &file.path, file.executable).map_err(at(&real))?;
+    let needs = needs(store, output, references, &file.path, file.executable).map_err(at(&real))?;
     let (known, mut inputs) = match needs {
         Needs::Nothing => return Ok(None),
         // Nothing is in a script but the script.
