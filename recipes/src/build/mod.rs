@@ -21,6 +21,7 @@ mod environment;
 mod error;
 mod files;
 mod from_caches;
+mod given;
 mod kept;
 mod lint;
 mod listing;
@@ -51,6 +52,7 @@ pub use error::{
 };
 pub use files::FileFailure;
 pub use from_caches::FromCaches;
+pub use given::Given;
 pub use kept::{FailedDirectory, find_failed};
 pub use lint::{Finding, Problem};
 pub use listing::ListError;

@@ -31,7 +31,7 @@ pub enum Plans {
 
 /// One node of the graph.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     realisations: Vec<Realisation>,
     /// Whether the facts about all of its outputs are known.
     is_whole: bool,
@@ -88,7 +88,7 @@ impl Builder<'_> {
     }
 
     /// Looks up one node, all of whose inputs were looked up.
-    fn recall(
+    pub(super) fn recall(
         &self,
         node: usize,
         derivation: &Arc<Derivation>,

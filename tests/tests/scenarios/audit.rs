@@ -10,6 +10,18 @@ pub(super) const DAY: &str = "--date=2026-11-22";
 /// What the sources of the collection say, read by people.
 const LICENSES: &str = include_str!("../../fixtures/licenses.tsv");
 
+/// A program that says by a note that it loads a library on demand (UAPI group, "`dlopen()` Metadata for ELF Files").
+const ON_DEMAND: &str = r#"
+__asm__(
+    ".pushsection .note.dlopen,\"a\",%note\n.balign 4\n.long 4, 2f - 1f, 0x407c0c0a\n.asciz \"FDO\"\n"
+    "1: .asciz \"[{\\\"feature\\\":\\\"plug\\\",\\\"soname\\\":[\\\"libplug.so.2\\\",\\\"libplug.so.1\\\"]}]\"\n2: .balign 4\n.popsection"
+);
+#define TEXT(words) #words
+#define PLACE(words) TEXT(words)
+const char *volatile place = PLACE(PLUG);
+int main(void) { return place == 0; }
+"#;
+
 /// A package that refers to zlib, under a license. What is recorded of one object is so for all scenarios that have it, so each license makes another one.
 fn tool(license: &str) -> String {
     let unique: String = license.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -218,6 +230,79 @@ fn said(report: &Value) -> Vec<[String; 4]> {
             [code, component, license, chain(one)]
         })
         .collect()
+}
+
+#[test]
+fn a_library_that_a_program_says_it_loads_on_demand_is_joined_so() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/plug/plug.c", "int plugged = 1;\n");
+    env.write("project/src/main.c", ON_DEMAND);
+    let recipe = "load(\"//lib/stdenv.star\", \"stdenv\")\n\
+         plug = stdenv(\n    name = \"plug\", version = \"1\", source = source(\"plug\"), license = \"GPL-3.0-only\",\n    \
+         commands = {\"build\": \"gcc -shared -o libplug.so.1 plug.c\", \"install\": 'install -D libplug.so.1 \"$out/lib/libplug.so.1\"'},\n)\n\
+         tool = stdenv(\n    name = \"tool\", version = \"1\", source = source(\"src\"), license = \"MIT\", env = {\"plug\": plug},\n    \
+         commands = {\"build\": \"gcc -o tool main.c -DPLUG=$plug/lib/libplug.so.1\", \"install\": 'install -D tool \"$out/bin/tool\"'},\n)\n";
+    env.write("project/pith.star", recipe);
+    let policy = |relation: &str| {
+        format!(
+            "[licenses]\nallow = ['*', '* WITH *']\n[[licenses.rule]]\nlicense = 'GPL-3.0-only'\nrelation = '{relation}'\nthen = 'deny'\n\
+             [lints]\nunused-allow = 'allow'\n"
+        )
+    };
+    finds(audit_tool(&env, &policy("needed")), 0, &[]);
+    let report = finds(audit_tool(&env, &policy("dlopen")), 3, &["L120"]);
+    let step = &report["diagnostics"][0]["chain"][1];
+    assert_eq!(step["component"], "plug-1", "{report:#}");
+    assert_eq!(step["relation"], "loads on demand");
+    assert_eq!(step["evidence"], "bin/tool: lib/libplug.so.1");
+}
+
+#[test]
+fn a_rule_about_what_builds_is_asked_of_what_each_recipe_gives_its_builder() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", &tool("license = \"MIT\","));
+    let policy = |more: &str| {
+        format!(
+            "[licenses]\nallow = ['*', '* WITH *']\n[[licenses.rule]]\nlicense = 'GPL-3.0-*'\nrelation = 'build'\nthen = 'deny'\n{more}\
+             [lints]\nunused-allow = 'allow'\n"
+        )
+    };
+    // Nobody has said what the seed's license is, which is that of a hundred packages.
+    let open = finds(audit_tool(&env, &policy("")), 5, &["I111"]);
+    let found = &open["diagnostics"][0];
+    assert!(found["evidence"].to_string().contains("seed"), "{open:#}");
+    let said = |license: &str| {
+        format!(
+            "[[clarify]]\ncomponent = 'seed'\nexpression = '{license}'\nreason = 'r'\nowner = 'o'\n"
+        )
+    };
+    finds(audit_tool(&env, &policy(&said("MIT"))), 0, &[]);
+    let report = audit_tool(&env, &policy(&said("GPL-3.0-or-later"))).expect_status(3);
+    let report = report.json();
+    assert!(
+        codes_of(&report).iter().all(|code| *code == "L120"),
+        "{report:#}"
+    );
+    let last = &report["diagnostics"][0]["chain"];
+    let last = last.as_array().and_then(|chain| chain.last());
+    assert_eq!(
+        last.map(|step| &step["relation"]),
+        Some(&"is built by".into())
+    );
+    // An image does not say what built what is in it.
+    env.pith(&["pack", "tool", "-q", "-o", "image.tar"])
+        .expect_success();
+    env.write("project/policy.toml", &policy(""));
+    let image = [
+        "audit",
+        "image.tar",
+        DAY,
+        "--policy",
+        "policy.toml",
+        "--format",
+        "json",
+    ];
+    finds(env.pith(&image), 5, &["I111"]);
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! What is audited: a closure in the store, or an image by what its bill says.
 
-use pack::audit::inventory::Inventory;
+use pack::audit::inventory::{BuildTool, Inventory, Relation};
 use pack::audit::{Diagnostic, Gathered, policy::Policy};
+use recipes::build::Builder;
 use store::{LocalStore, StorePath};
 use thiserror::Error;
 
 use super::image::{Evidence, ImageQuestion, load_image};
 use super::policy::load_policy;
-use crate::build_options::RealiseOptions;
+use crate::build_options::{RealiseOptions, build_options};
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::ensure;
-use crate::realise::{Realised, realise};
+use crate::realise::{Realised, goals, realise};
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select};
+use crate::selection::Selection;
 
 /// What is judged.
 pub(crate) struct Audited {
@@ -36,6 +38,7 @@ struct Found {
     gathered: Gathered,
     /// What was asked for.
     roots: Vec<StorePath>,
+    selections: Vec<Selection>,
     _realised: Realised,
 }
 
@@ -43,7 +46,8 @@ impl Found {
     /// Makes a target valid and reads what is recorded of its closure.
     fn load(text: &str, store: &LocalStore, context: &Context) -> Result<Self, CommandError> {
         let selection = select(context, &context.evaluator(), text, Want::Image)?;
-        let realised = realise(context, store, &[selection], &RealiseOptions::default())?;
+        let selections = vec![selection];
+        let realised = realise(context, store, &selections, &RealiseOptions::default())?;
         let roots = realised.paths.clone();
         let mut gathered = Gathered::load(store, &roots)?;
         if ensure(context, store, &gathered)? > 0 {
@@ -52,6 +56,7 @@ impl Found {
         Ok(Self {
             gathered,
             roots,
+            selections,
             _realised: realised,
         })
     }
@@ -59,6 +64,20 @@ impl Found {
     /// The components.
     fn inventory(&self) -> Inventory {
         Inventory::of_closure(&self.gathered, &self.roots)
+    }
+
+    /// What its objects were built with, as far as that is recorded.
+    fn tools(&self, store: &LocalStore, context: &Context) -> Result<Vec<BuildTool>, CommandError> {
+        let builder = Builder::new(store, build_options(context, &RealiseOptions::default())?);
+        let built = builder.given(&goals(&self.selections))?.into_iter();
+        let tools = built.flat_map(|(object, tools)| {
+            tools.into_iter().map(move |tool| BuildTool {
+                object: object.clone(),
+                tool: tool.path,
+                component: tool.component,
+            })
+        });
+        Ok(tools.collect())
     }
 }
 
@@ -85,6 +104,9 @@ impl Audited {
         let mut inventory = found.inventory();
         if policy.sandbox.is_some() {
             inventory.add_sandboxes(&store, &found.gathered)?;
+        }
+        if policy.rule_about(Relation::Build).is_some() {
+            inventory = inventory.with_builds(found.tools(&store, context)?);
         }
         Ok(Self {
             inventory,

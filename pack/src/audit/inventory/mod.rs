@@ -1,7 +1,9 @@
 //! What an audit judges: the components of a closure or an image, and how they use each other. Pure values.
 
+mod builds;
 mod chains;
 mod debian;
+mod keyed;
 mod observed;
 mod of_bill;
 mod of_closure;
@@ -11,6 +13,7 @@ mod relation;
 mod tests;
 mod unit;
 
+pub use builds::BuildTool;
 pub use chains::{Chains, MAX_CHAINS};
 pub use debian::copyright_owner;
 pub(super) use debian::{copyright_place, is_copyright};

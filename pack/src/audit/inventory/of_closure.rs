@@ -265,7 +265,7 @@ pub(crate) fn is_set(component: &Component, facts: Option<&Facts>) -> bool {
         && component.contains.is_empty()
 }
 
-fn unit_of(component: &Component, facts: Option<&Facts>) -> Unit {
+pub(super) fn unit_of(component: &Component, facts: Option<&Facts>) -> Unit {
     let sources = component.sources.iter().map(|source| UnitSource {
         name: source.name.clone(),
         digest: source.digest.clone(),

@@ -1,12 +1,9 @@
 //! What a store recorded, in the place of what a bill says of the same store paths.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{Edge, Inventory, Relation, Unit, UnitKind};
+use super::{Inventory, Unit, UnitKind, keyed::Keyed};
 use crate::audit::Gathered;
-
-/// An edge by the keys of its ends, without how it was seen.
-type Ends = (String, String, Relation);
 
 impl Inventory {
     /// Puts what is recorded of some of the store paths of an image in the place of what its bill says of them.
@@ -18,53 +15,21 @@ impl Inventory {
         if gathered.parts.is_empty() {
             return self;
         }
-        let recorded = Self::of_closure(gathered, &[]);
+        let recorded = Keyed::from(Self::of_closure(gathered, &[]));
+        let mut joined = Keyed::from(self);
         let known = gathered.parts.iter();
         let known: BTreeSet<String> = known.map(|part| part.info.path.to_logical()).collect();
         // What is linked into something recorded may itself be in the image with other bytes.
         let is_only_billed = |unit: &Unit| {
             matches!(unit.kind, UnitKind::Object | UnitKind::Set) && !known.contains(&unit.key)
         };
-        let is_bill = self.units.iter().any(is_only_billed);
-        let mut edges: BTreeMap<Ends, String> = self.keyed_edges().collect();
-        edges.extend(recorded.keyed_edges());
-        let roots = self.roots.iter().filter_map(|root| self.units.get(*root));
-        let roots: Vec<String> = roots.map(|unit| unit.key.clone()).collect();
-        let mut units: BTreeMap<String, Unit> = BTreeMap::new();
-        for unit in self.units.into_iter().chain(recorded.units) {
-            if !units.get(&unit.key).is_some_and(is_only_billed) {
-                units.insert(unit.key.clone(), unit);
+        joined.is_bill = joined.units.values().any(is_only_billed);
+        joined.edges.extend(recorded.edges);
+        for (key, unit) in recorded.units {
+            if !joined.units.get(&key).is_some_and(is_only_billed) {
+                joined.units.insert(key, unit);
             }
         }
-        let units: Vec<Unit> = units.into_values().collect();
-        let find = |key: &String| units.binary_search_by(|unit| unit.key.cmp(key)).ok();
-        let edges = edges
-            .into_iter()
-            .filter_map(|((from, to, relation), evidence)| {
-                Some(Edge {
-                    from: find(&from)?,
-                    to: find(&to)?,
-                    relation,
-                    evidence,
-                })
-            });
-        let mut joined = Self {
-            roots: roots.iter().filter_map(find).collect(),
-            edges: edges.collect(),
-            units: Vec::new(),
-            undescribed: self.undescribed,
-            is_bill,
-        };
-        joined.units = units;
-        joined.settle();
-        joined
-    }
-
-    fn keyed_edges(&self) -> impl Iterator<Item = (Ends, String)> {
-        self.edges.iter().filter_map(|edge| {
-            let key = |at: usize| Some(self.units.get(at)?.key.clone());
-            let ends = (key(edge.from)?, key(edge.to)?, edge.relation);
-            Some((ends, edge.evidence.clone()))
-        })
+        joined.into()
     }
 }

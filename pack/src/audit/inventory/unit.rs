@@ -73,6 +73,8 @@ pub enum UnitKind {
     Toolchain,
     /// A list of others, such as packages of Debian that are put together: it has nothing of its own to be licensed.
     Set,
+    /// What others were built with. Nothing of it is shipped.
+    Tool,
 }
 
 /// One archive of sources.
@@ -134,7 +136,8 @@ impl Unit {
 }
 
 impl Inventory {
-    /// Puts the edges in order: each once, and a mere reference only where nothing says more about the same two.
+    /// Puts the edges in order: each once, a mere reference only where nothing says more about the same two, and that one built the other only where nothing else
+    /// is said of them.
     pub(super) fn settle(&mut self) {
         self.edges.sort();
         self.edges
@@ -151,8 +154,15 @@ impl Inventory {
             .filter(|edge| explains(edge))
             .map(|edge| (edge.from, edge.to))
             .collect();
+        let mut last = None;
         self.edges.retain(|edge| {
-            edge.relation != Relation::Reference || !explained.contains(&(edge.from, edge.to))
+            // The relations of two components stand together, what joins them least last.
+            let is_first = last.replace((edge.from, edge.to)) != Some((edge.from, edge.to));
+            match edge.relation {
+                Relation::Reference => !explained.contains(&(edge.from, edge.to)),
+                Relation::Build => is_first,
+                _ => true,
+            }
         });
     }
 

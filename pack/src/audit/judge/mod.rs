@@ -4,6 +4,7 @@
 //! policy answers in this order: `deny`, the first rule that fits, `allow`, and what is unknown. An exception that fits silences the answer; one that has
 //! ended is as if it were not there.
 
+mod builds;
 mod clarification;
 mod combined;
 mod components;

@@ -31,6 +31,7 @@ pub fn judge(inventory: &Inventory, policy: &Policy, today: Day) -> Audit {
     let mut session = Session::new(inventory, policy, today);
     session.check_licenses();
     session.check_components();
+    session.check_builds();
     let obligations = session.check_obligations();
     session.check_policy();
     let combined = combine(inventory, &session.assessments);

@@ -41,6 +41,18 @@ pub struct Policy {
     pub loosened: Vec<Loosened>,
 }
 
+impl Policy {
+    /// Returns the first rule that has something to say, other than that it is allowed, of what is used in a way that it names.
+    #[must_use]
+    pub fn rule_about(&self, relation: Relation) -> Option<&Rule> {
+        let mut rules = self.licenses.iter().flat_map(|licenses| &licenses.rules);
+        rules.find(|rule| {
+            let is_idle = rule.then == Action::Allow && rule.require.is_empty();
+            rule.relation.contains(&relation) && !is_idle
+        })
+    }
+}
+
 /// One value of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {

@@ -100,8 +100,8 @@ fn built_in(inventory: &Inventory) -> Audit {
 const PERMISSIVE: &str = "[licenses]\nallow = ['category:permissive', 'category:public-domain']\n[lints]\nunused-allow = 'allow'\n";
 
 use Code::{
-    B120, I110, I120, L101, L102, L103, L104, L105, L106, L110, L111, L112, L120, L121, N101, P102,
-    P103, P104, P105, P106, P107, P108, S110,
+    B120, I110, I111, I120, L101, L102, L103, L104, L105, L106, L110, L111, L112, L120, L121, N101,
+    P102, P103, P104, P105, P106, P107, P108, S110,
 };
 use Severity::{Denied, Undecided, Warning};
 
@@ -380,6 +380,34 @@ fn no_license_is_denied_also_of_a_crate() {
         Verdict::Clean,
         &[],
     );
+}
+
+#[test]
+fn a_rule_about_what_builds_is_answered_where_that_is_known() {
+    let rule = "[[licenses.rule]]\nlicense = 'AGPL-*'\nrelation = 'build'\nthen = 'deny'\n"
+        .to_owned()
+        + PERMISSIVE;
+    let tool = |license| Unit {
+        kind: UnitKind::Tool,
+        ..unit("part", license)
+    };
+    let built = |license| with("MIT", vec![(Relation::Build, tool(license))]);
+    is(
+        &by(&built(Some("GPL-3.0-only")), &rule),
+        Verdict::Clean,
+        &[],
+    );
+    let denied = by(&built(Some("AGPL-3.0-only")), &rule);
+    is(&denied, Verdict::Denied, &[(L120, Denied)]);
+    let open = &[(I111, Undecided)];
+    is(&by(&built(None), &rule), Verdict::Undecided, open);
+    is(
+        &by(&with("MIT", Vec::new()), &rule),
+        Verdict::Undecided,
+        open,
+    );
+    let allowed = rule.replace("then = 'deny'", "then = 'allow'");
+    is(&by(&with("MIT", Vec::new()), &allowed), Verdict::Clean, &[]);
 }
 
 #[test]
