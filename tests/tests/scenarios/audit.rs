@@ -367,6 +367,12 @@ fn a_project_may_only_tighten_what_the_site_says_and_every_finding_names_the_lin
             && printed.contains("unused-allow = \"allow\"  # pith.toml:6\n"),
         "{printed}"
     );
+    let printed = env.pith(&["audit", "--print-policy", "--json"]);
+    let printed = printed.expect_success().json();
+    let unused = &printed["lints"]["unused-allow"];
+    assert_eq!(unused["value"], "allow");
+    let place = serde_json::json!({"file": "pith.toml", "line": 6});
+    assert_eq!(unused["place"], place);
 }
 
 #[test]
@@ -403,12 +409,34 @@ fn a_policy_that_cannot_be_read_is_status_2_with_its_line() {
         error.contains("policy.toml:2: there is no key `alow`; did you mean `allow`?"),
         "{error}"
     );
+    // Also where it is another verb that goes by it.
+    env.write("project/pith.star", "");
+    env.write(
+        "project/pith.toml",
+        "[audit.vulnerabilities]\nfail-onn = 'high'\n",
+    );
+    let error = env.pith(&["audit", "hello"]).expect_status(2).stderr;
+    assert!(error.contains("unknown field `fail-onn`"), "{error}");
+}
+
+#[test]
+fn a_key_is_for_what_is_kept_beside_an_image_and_beside_a_file_nothing_is() {
+    let env = TestEnv::new();
+    env.write("project/hello.tar", "");
+    let refused = env.pith(&["audit", "hello.tar", "--key", "mine.pub"]);
+    let refused = refused.expect_status(2).stderr;
+    let expected = "`hello.tar` is a file or directory\nhint: `pith image verify hello.tar";
+    assert!(refused.contains(expected), "{refused}");
 }
 
 #[test]
 fn what_an_answer_is_not_written_as_or_to_is_refused() {
     let env = TestEnv::new();
     for (arguments, message) in [
+        (
+            &["audit", "--explain", "L120", "--format", "sarif"][..],
+            "error: --explain is not written as `sarif`\nhint: there are table, json\n",
+        ),
         (
             &["audit", "hello", "--list", "--format", "html"][..],
             "error: --list is not written as `html`\nhint: there are table, json\n",
