@@ -7,7 +7,7 @@ use crate::{
     existing::{Entry, ExistingError, ExistingImage, Files, clean, join, put_on, split},
     layer::{Member, Memo, Stamp},
     oci::{Digest, to_canonical_json},
-    rootfs::{GROUP_FILE, PASSWD_FILE},
+    rootfs::{ETC_FILES, GROUP_FILE, PASSWD_FILE, is_bill},
 };
 
 /// How many links Linux follows on one way (`MAXSYMLINKS`).
@@ -105,6 +105,15 @@ impl BaseTree {
     /// Returns where a path leads once the links above its last name are followed; `None` where that is below something that is no directory.
     pub(crate) fn place(&self, path: &[u8]) -> Option<Vec<u8>> {
         self.walk(path, false)
+    }
+
+    /// Returns which of the files that an image has by itself lies at `place`, with the links of this base above its name.
+    pub(crate) fn generated_at<'p>(&self, place: &'p [u8]) -> Option<&'p [u8]> {
+        if is_bill(place) {
+            return Some(place);
+        }
+        let mut files = ETC_FILES.into_iter();
+        files.find(|file| self.place(file).as_deref() == Some(place))
     }
 
     /// Returns where a path leads once all links are followed, the last one too.
@@ -217,6 +226,21 @@ fn entry(member: Member) -> BaseEntry<'static> {
 
 #[cfg(test)]
 impl BaseTree {
+    /// A tree with these two lists.
+    pub(crate) fn with_accounts(passwd: &str, group: &str) -> Self {
+        let lists = [(PASSWD_FILE, passwd), (GROUP_FILE, group)];
+        let mut entries = Files::new();
+        let mut texts = Texts::new();
+        for (path, text) in lists {
+            let path = path.as_bytes().to_vec();
+            entries.insert(path.clone(), BaseEntry::File { executable: false });
+            texts.insert(path, text.as_bytes().to_vec());
+        }
+        let packed = Packed::new(&entries, &texts);
+        let packed = packed.expect("so few paths are not too many");
+        Self { packed }
+    }
+
     /// A tree of paths that end in a slash, have a target behind ` -> `, or are files.
     pub(crate) fn of(paths: &[&str]) -> Self {
         let mut entries = Files::new();
@@ -243,6 +267,16 @@ impl BaseTree {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_image_has_by_itself_is_known_through_the_links_of_the_base() {
+        let tree = BaseTree::of(&["etc -> usr/etc", "usr/etc/"]);
+        let found = |place: &'static str| tree.generated_at(place.as_bytes());
+        assert_eq!(found("usr/etc/hosts"), Some(&b"etc/hosts"[..]));
+        assert_eq!(found("etc/hosts"), None);
+        assert_eq!(found("usr/etc/shadow"), None);
+        assert!(found("usr/share/sbom/a.spdx.json").is_some());
+    }
 
     #[test]
     fn links_are_followed_as_far_as_is_asked() {

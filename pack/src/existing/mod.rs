@@ -11,6 +11,7 @@
 
 mod archive;
 mod bill;
+mod claims;
 mod copy;
 mod diff;
 mod docker;

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, clean, join, split};
+use super::{
+    AnyConfig, AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, clean, join, split,
+};
 use crate::{
     layer::{Below, Compression, Written},
     oci::annotation,
@@ -66,20 +68,26 @@ impl ExistingImage<'_> {
         depth: Depth,
     ) -> Result<OwnLayers, ExistingError> {
         let mut found = OwnLayers::default();
-        if !is_ours(manifest) {
+        let Some(config) = self.read_our_config(manifest)? else {
             return Ok(found);
-        }
-        let own = self.read_config(manifest)?.own_layers();
-        let base = base_layers(&manifest.annotations);
-        let below = match manifest.annotations.contains_key(annotation::BASE_LAYERS) {
-            true => Below::Base,
-            false => Below::Nothing,
+        };
+        let own = config.own_layers();
+        let base = manifest.base_count(Some(&config)).unwrap_or(0);
+        let below = match base {
+            0 => Below::Nothing,
+            _ => Below::Base,
         };
         let mut of_bill = None;
         for (index, layer) in manifest.layers.iter().enumerate().rev() {
             // What lies there has a bill of its own, or none.
-            if index < base {
+            if index < base && is_ours(manifest) {
                 break;
+            }
+            if index < base {
+                // No annotation says so to whoever asks for what is described.
+                let reason = "it is of the base, as far as the image tells";
+                found.foreign.insert(index, reason.to_owned());
+                continue;
             }
             let is_tar = Compression::from_media_type(&layer.media_type).is_some();
             if own.get(index) != Some(&true) || !is_tar {
@@ -124,16 +132,26 @@ impl ExistingImage<'_> {
         Ok(found)
     }
 
+    /// Reads the configuration of an image that says that this crate made it.
+    fn read_our_config(&self, manifest: &AnyManifest) -> Result<Option<AnyConfig>, ExistingError> {
+        let config = match is_ours(manifest) {
+            true => Some(self.read_config(manifest)?),
+            // Whoever does not say so may have any configuration.
+            false => self.read_config(manifest).ok(),
+        };
+        Ok(config.filter(|config| manifest.names_us(Some(config))))
+    }
+
     /// Returns the bill in the highest layer that has one and of which the image says that this crate wrote it, whatever else is in that layer: for who accounts
     /// for all of it. Fails as [`read_own_layers`](Self::read_own_layers) where the image says that the layer is of others.
     pub(crate) fn read_claimed_bill(
         &self,
         manifest: &AnyManifest,
     ) -> Result<Option<Vec<BillPackage>>, ExistingError> {
-        if !is_ours(manifest) {
+        let Some(config) = self.read_our_config(manifest)? else {
             return Ok(None);
-        }
-        let own = self.read_config(manifest)?.own_layers();
+        };
+        let own = config.own_layers();
         for (index, layer) in manifest.layers.iter().enumerate().rev() {
             if Compression::from_media_type(&layer.media_type).is_none() {
                 continue;

@@ -40,6 +40,15 @@ impl Assembled {
         below: Option<&Below<'_>>,
     ) -> Self {
         let mut config = config.clone();
+        if manifest_type == ManifestType::Docker {
+            // Docker's manifests have no annotations, and without these nobody can tell what is in the layers.
+            let facts = [annotation::BASE_LAYERS, annotation::SLOTS];
+            let facts = annotations
+                .iter()
+                .filter(|(key, _)| facts.contains(&key.as_str()));
+            let facts = facts.map(|(key, value)| (key.clone(), value.clone()));
+            config.config.labels.extend(facts);
+        }
         let base = below.into_iter().flat_map(|below| below.base.diff_ids());
         let own = layers.iter().map(|layer| layer.diff_id);
         config.rootfs.diff_ids = base.copied().chain(own).collect();

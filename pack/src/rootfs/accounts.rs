@@ -87,15 +87,17 @@ pub(crate) fn etc_files(
     ]
 }
 
+/// What an image has by itself in `/etc`.
+pub(crate) const ETC_FILES: [&[u8]; 4] = [
+    b"etc/passwd",
+    b"etc/group",
+    b"etc/nsswitch.conf",
+    b"etc/hosts",
+];
+
 /// Whether an image has a file by itself: one of those above, or a bill of materials.
 pub(crate) fn is_generated(path: &[u8]) -> bool {
-    const FILES: [&[u8]; 4] = [
-        b"etc/passwd",
-        b"etc/group",
-        b"etc/nsswitch.conf",
-        b"etc/hosts",
-    ];
-    FILES.contains(&path) || is_bill(path)
+    ETC_FILES.contains(&path) || is_bill(path)
 }
 
 /// Whether a file of an image is a bill of materials.

@@ -15,7 +15,9 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-pub(crate) use accounts::{GROUP_FILE, HOME, PASSWD_FILE, SHELL, etc_files, is_bill, is_generated};
+pub(crate) use accounts::{
+    ETC_FILES, GROUP_FILE, HOME, PASSWD_FILE, SHELL, etc_files, is_bill, is_generated,
+};
 pub use path::RootPath;
 pub(crate) use programs::{Provided, find_programs, provides};
 pub(crate) use root_set::{ROOT_DIRECTORY, merged};

@@ -4,11 +4,16 @@ use std::{collections::BTreeSet, path::Path};
 
 use serde::de::DeserializeOwned;
 
-use super::{Mismatch, MismatchKind, Validation, contents::Contents, layer::read_layer};
+use super::{
+    Mismatch, MismatchKind, Validation,
+    contents::Contents,
+    layer::{Inside, read_layer},
+};
 use crate::{
+    base::BaseTree,
     existing::{
         AnyConfig, AnyIndex, AnyManifest, AnyPlatform, Entry, ExistingImage, MAX_DOCUMENT_BYTES,
-        Source, SourceError, blob_name, is_index, is_ours,
+        Source, SourceError, blob_name, is_index,
     },
     layer::{Below, Compression, Originals},
     oci::{Digest, DigestWriter, DockerManifest, LayoutMarker, annotation},
@@ -133,30 +138,43 @@ impl Checker<'_> {
             return Ok(None);
         }
         self.found.manifests.push(entry.digest);
-        let is_ours = is_ours(&manifest);
+        let config_name = blob_name(&manifest.config.digest);
+        let config: Option<AnyConfig> = self.document(Wanted::Config(&manifest.config))?;
+        let config = config.as_ref();
+        let is_ours = manifest.names_us(config);
         if !is_ours {
             self.found.of_others += 1;
         }
-        let config_name = blob_name(&manifest.config.digest);
-        let config: Option<AnyConfig> = self.document(Wanted::Config(&manifest.config))?;
-        let diff_ids = config.as_ref().map(|config| &config.rootfs.diff_ids);
-        if let Some(config) = &config {
+        let diff_ids = config.map(|config| &config.rootfs.diff_ids);
+        if let Some(config) = config {
             self.check_config(&config_name, config, entry, manifest.layers.len());
         }
-        let mut contents = is_ours.then(|| self.contents(&name, &manifest));
         let of_base = if is_ours {
-            self.count_base(&name, &manifest)
+            self.count_base(&name, &manifest, config)
         } else {
             0
         };
+        let mut contents = is_ours.then(|| self.contents(&name, &manifest, config));
+        if let Some(contents) = contents.as_mut().filter(|_| of_base > 0) {
+            // A layer that cannot be read is damage, which is found when it is.
+            contents.base = BaseTree::read(self.image, &manifest.layers[..of_base]).ok();
+        }
+        // Where that cannot be read, which is damage, all of them are taken to be.
+        let own = config.map(AnyConfig::own_layers);
+        let is_own = |index| (own.as_ref()).is_none_or(|own| own.get(index) == Some(&true));
         for (index, layer) in manifest.layers.iter().enumerate() {
             let diff_id = diff_ids.and_then(|ids| ids.get(index)).copied();
             if index < of_base {
                 self.found.base_layers.push(layer.digest);
-                self.check_layer(layer, diff_id, None)?;
-            } else {
-                self.check_layer(layer, diff_id, contents.as_mut())?;
+                self.check_layer(layer, diff_id, Inside::Unread)?;
+                continue;
             }
+            let inside = match &mut contents {
+                None => Inside::Unread,
+                Some(contents) if is_own(index) => Inside::Own(contents),
+                Some(contents) => Inside::Foreign(contents),
+            };
+            self.check_layer(layer, diff_id, inside)?;
         }
         if let Some(contents) = contents {
             let judgement = contents.judge(self.allowed);
@@ -179,14 +197,15 @@ impl Checker<'_> {
     }
 
     /// Returns how many layers an image of this crate says that its base has; the highest is always its own.
-    fn count_base(&mut self, name: &str, manifest: &AnyManifest) -> usize {
-        let Some(text) = manifest.annotations.get(annotation::BASE_LAYERS) else {
-            return 0;
-        };
-        let count = text.parse().ok();
-        match count.filter(|count| *count < manifest.layers.len()) {
-            Some(count) => count,
-            None => {
+    fn count_base(
+        &mut self,
+        name: &str,
+        manifest: &AnyManifest,
+        config: Option<&AnyConfig>,
+    ) -> usize {
+        match manifest.base_count(config) {
+            Ok(count) => count,
+            Err(text) => {
                 let problem = format!(
                     "its annotation `{}` is `{text}`, and it has {} layers",
                     annotation::BASE_LAYERS,
@@ -199,8 +218,13 @@ impl Checker<'_> {
     }
 
     /// Begins to look into an image of this crate, which says which digests were replaced.
-    fn contents(&mut self, name: &str, manifest: &AnyManifest) -> Contents {
-        let slots = manifest.annotations.get(annotation::SLOTS);
+    fn contents(
+        &mut self,
+        name: &str,
+        manifest: &AnyManifest,
+        config: Option<&AnyConfig>,
+    ) -> Contents {
+        let slots = manifest.fact(config, annotation::SLOTS);
         let originals = slots.and_then(|slots| Originals::parse(slots));
         if slots.is_some() && originals.is_none() {
             let problem = format!(
@@ -209,7 +233,7 @@ impl Checker<'_> {
             );
             self.report(name, &problem);
         }
-        let is_on_base = manifest.annotations.contains_key(annotation::BASE_LAYERS);
+        let is_on_base = manifest.base_count(config) != Ok(0);
         Contents::new(
             originals,
             if is_on_base {
@@ -265,7 +289,7 @@ impl Checker<'_> {
         &mut self,
         layer: &Entry,
         diff_id: Option<Digest>,
-        contents: Option<&mut Contents>,
+        inside: Inside<'_>,
     ) -> Result<(), SourceError> {
         let name = blob_name(&layer.digest);
         let Some(compression) = Compression::from_media_type(&layer.media_type) else {
@@ -279,7 +303,7 @@ impl Checker<'_> {
             return Ok(());
         };
         let found =
-            read_layer(blob, compression, contents).map_err(|error| source.error(&name, error))?;
+            read_layer(blob, compression, inside).map_err(|error| source.error(&name, error))?;
         self.found.layers += 1;
         self.found.entries += found.entries;
         self.compare(&name, "its digest", &found.digest, &layer.digest);

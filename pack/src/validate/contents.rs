@@ -9,7 +9,8 @@ use store::{ObjectId, StorePath};
 
 use super::objects::FoundObject;
 use crate::{
-    existing::{BillPackage, parse_bill},
+    base::BaseTree,
+    existing::{BillPackage, clean, parse_bill, split},
     layer::{Below, Member, Originals},
     rootfs::{is_bill, is_generated},
 };
@@ -25,11 +26,15 @@ pub(super) struct Contents {
     objects: BTreeMap<StorePath, FoundObject>,
     /// Everything that lies elsewhere.
     others: BTreeMap<Vec<u8>, Other>,
+    /// Everything but directories in layers of somebody else above these.
+    foreign: BTreeSet<Vec<u8>>,
     /// The last one.
     bill: Option<Vec<u8>>,
     /// What was replaced on the way into the image.
     originals: Option<Originals>,
     pub(super) below: Below,
+    /// The files of the base, where there is one that can be read.
+    pub(super) base: Option<BaseTree>,
 }
 
 /// What lies in no store object.
@@ -124,9 +129,17 @@ impl Contents {
         Ok(None)
     }
 
+    /// Takes one entry of a layer that somebody else put on top.
+    pub(super) fn take_foreign(&mut self, member: &Member) {
+        if member.flag != b'5' {
+            self.foreign.insert(clean(&member.path));
+        }
+    }
+
     /// Looks at everything once all layers were taken. `allowed` are files and directories that are known to belong to the image, without a slash first.
     pub(super) fn judge(&self, allowed: &BTreeSet<Vec<u8>>) -> Judgement {
         let mut judgement = Judgement::default();
+        self.judge_foreign(allowed, &mut judgement);
         let Some(bill) = &self.bill else {
             let place = "usr/share/sbom".to_owned();
             let problem = "there is no bill of materials".to_owned();
@@ -163,7 +176,7 @@ impl Contents {
         // Packages of a distribution lie at the root, and not all of what they were is there.
         let is_complete = bill.keys().all(|path| self.objects.contains_key(*path));
         for (path, other) in &self.others {
-            let is_own = is_bill(path) || (is_generated(path) && other.is_plain());
+            let is_own = is_bill(path) || (self.is_generated(path) && other.is_plain());
             if is_own || is_allowed(path, allowed) {
                 continue;
             }
@@ -181,6 +194,27 @@ impl Contents {
             }
         }
         judgement
+    }
+
+    /// Whether an image has such a file by itself, on this base.
+    fn is_generated(&self, path: &[u8]) -> bool {
+        let base = self.base.as_ref();
+        let on_base = base.is_some_and(|base| base.generated_at(path).is_some());
+        on_base || is_generated(path)
+    }
+
+    /// What somebody else put on top is no part of any package, whatever it is.
+    fn judge_foreign(&self, allowed: &BTreeSet<Vec<u8>>, judgement: &mut Judgement) {
+        let foreign = self.foreign.iter();
+        for path in foreign.filter(|path| !is_allowed(path, allowed)) {
+            let (_, name) = split(path);
+            let problem = match name.starts_with(b".wh.") {
+                true => "deletes something from below, in a layer that pith did not make",
+                false => "belongs to no store path: it is in a layer that pith did not make",
+            };
+            let place = String::from_utf8_lossy(path).into_owned();
+            judgement.problems.push((place, problem.to_owned()));
+        }
     }
 
     /// An image has one bill, a file that nobody runs. Which of several is the one that it was made with, nothing tells.

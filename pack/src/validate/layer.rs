@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use super::contents::Contents;
 use crate::{
-    layer::{Compression, Dialect, TarError, TarReader, Written},
+    layer::{Compression, Dialect, Member, TarError, TarReader, Written},
     oci::{Digest, DigestWriter},
 };
 
@@ -18,6 +18,16 @@ pub(super) struct FoundLayer {
     pub(super) diff_id: Digest,
     pub(super) entries: u64,
     pub(super) problems: Vec<String>,
+}
+
+/// What is done with the entries of a layer.
+pub(super) enum Inside<'a> {
+    /// It is one of this crate's: they are held against the layer format and go there.
+    Own(&'a mut Contents),
+    /// Somebody else put it on layers of this crate: any tar will do, and nothing in it is of a package.
+    Foreign(&'a mut Contents),
+    /// Nothing: any tar will do.
+    Unread,
 }
 
 /// Hashes what is read through it.
@@ -43,13 +53,13 @@ impl<R: Read> Read for HashingReader<R> {
     }
 }
 
-/// Reads a whole layer. With `contents` it is one of this crate's, whose entries are held against the layer format and go there; else any tar will do.
+/// Reads a whole layer.
 ///
 /// Fails only where `blob` itself cannot be read; bytes that are no layer are a problem of the layer.
 pub(super) fn read_layer(
     blob: impl Read,
     compression: Compression,
-    contents: Option<&mut Contents>,
+    inside: Inside<'_>,
 ) -> io::Result<FoundLayer> {
     let mut blob = HashingReader::new(blob);
     let mut problems = Vec::new();
@@ -59,9 +69,14 @@ pub(super) fn read_layer(
         let decoded = compression.decode(&mut blob);
         decoded.map_err(TarError::Read).and_then(|decoded| {
             let mut decoded = HashingReader::new(decoded);
-            let result = match contents {
-                Some(contents) => read_entries(&mut decoded, contents, &mut problems, &mut entries),
-                None => read_any(&mut decoded, &mut entries),
+            let result = match inside {
+                Inside::Own(contents) => {
+                    read_entries(&mut decoded, contents, &mut problems, &mut entries)
+                }
+                Inside::Foreign(contents) => read_any(&mut decoded, &mut entries, &mut |member| {
+                    contents.take_foreign(member);
+                }),
+                Inside::Unread => read_any(&mut decoded, &mut entries, &mut |_| ()),
             };
             tar = decoded.hasher;
             result
@@ -82,10 +97,15 @@ pub(super) fn read_layer(
     })
 }
 
-fn read_any(tar: &mut impl Read, entries: &mut u64) -> Result<(), TarError> {
+fn read_any(
+    tar: &mut impl Read,
+    entries: &mut u64,
+    take: &mut dyn FnMut(&Member),
+) -> Result<(), TarError> {
     let mut reader = TarReader::of(&mut *tar, Dialect::Any);
-    while reader.next_member()?.is_some() {
+    while let Some(member) = reader.next_member()? {
         *entries += 1;
+        take(&member);
     }
     // What follows the end belongs to the bytes of which the diff id is the digest, whatever it is.
     io::copy(tar, &mut io::sink()).map_err(TarError::Read)?;

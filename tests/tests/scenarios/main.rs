@@ -24,6 +24,7 @@ mod early_cutoff;
 mod engines;
 mod every_format;
 mod facts;
+mod foreign;
 mod formats;
 mod full_disk;
 mod ground_truth;

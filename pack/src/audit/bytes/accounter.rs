@@ -13,14 +13,17 @@ use store::{LocalStore, ObjectId, StorePath};
 
 use super::{
     Accounting, ByteCode, ByteFinding, ByteOrigin, BytesError, Known, LayerAccount, Rule, Seen,
-    Share, Stop, accounts::are_accounts, known::find_difference, read_layer,
+    Share, Stop,
+    accounts::{are_accounts, are_extended},
+    known::find_difference,
+    read_layer,
 };
 use crate::{
+    base::{BaseEntry, BaseTree},
     existing::{
         AnyConfig, AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, blob_name,
-        is_ours,
     },
-    layer::{Compression, Dialect, Member, Originals},
+    layer::{Compression, Dialect, Member, Originals, Stamp},
     oci::{Digest, annotation},
     rootfs::{is_bill, is_generated},
     validate::FoundObject,
@@ -39,6 +42,8 @@ pub(super) struct Accounter<'a> {
     image: &'a ExistingImage<'a>,
     manifest: &'a AnyManifest,
     config: AnyConfig,
+    /// The files of the base, where there is one.
+    base: Option<BaseTree>,
     allowed: &'a BTreeSet<Vec<u8>>,
     bill: BTreeMap<StorePath, BillPackage>,
     known: Known,
@@ -55,6 +60,14 @@ pub(super) struct Accounter<'a> {
     layers: Vec<LayerAccount>,
     shares: BTreeMap<ByteOrigin, (u64, u64)>,
     findings: Vec<ByteFinding>,
+}
+
+/// Who wrote a layer, as the image says.
+#[derive(Clone, Copy)]
+enum Author {
+    Base,
+    Pith,
+    Other,
 }
 
 /// An entry outside of store objects.
@@ -79,17 +92,20 @@ impl<'a> Accounter<'a> {
             Some(store) => Known::load(store, &bill)?,
             None => Known::default(),
         };
-        let slots = manifest.annotations.get(annotation::SLOTS);
+        let config = image.read_config(manifest)?;
+        let slots = manifest.fact(Some(&config), annotation::SLOTS);
+        let originals = slots.and_then(|slots| Originals::parse(slots));
         Ok(Self {
             image,
             manifest,
-            config: image.read_config(manifest)?,
+            config,
+            base: None,
             allowed,
             bill: (bill.into_iter())
                 .map(|package| (package.path.clone(), package))
                 .collect(),
             known,
-            originals: slots.and_then(|slots| Originals::parse(slots)),
+            originals,
             objects: BTreeMap::new(),
             pending: Vec::new(),
             others: BTreeSet::new(),
@@ -104,8 +120,17 @@ impl<'a> Accounter<'a> {
     pub(super) fn run(mut self, digest: Digest) -> Result<Accounting, BytesError> {
         let manifest = self.manifest;
         let base = self.count_base_layers();
+        if base > 0 && base < manifest.layers.len() {
+            self.base = Some(BaseTree::read(self.image, &manifest.layers[..base])?);
+        }
+        let own = self.config.own_layers();
         for (index, layer) in manifest.layers.iter().enumerate() {
-            self.read(index, layer, index < base)?;
+            let author = match own.get(index) {
+                _ if index < base => Author::Base,
+                Some(true) => Author::Pith,
+                _ => Author::Other,
+            };
+            self.read(index, layer, author)?;
         }
         self.judge_pending();
         self.judge_objects();
@@ -121,15 +146,13 @@ impl<'a> Accounter<'a> {
     /// is not described, which is no good answer either; an image that has no layer of its own is not on a base.
     fn count_base_layers(&self) -> usize {
         let all = self.manifest.layers.len();
-        if !is_ours(self.manifest) {
-            return all;
+        match self.manifest.names_us(Some(&self.config)) {
+            true => self.manifest.base_count(Some(&self.config)).unwrap_or(0),
+            false => all,
         }
-        let said = self.manifest.annotations.get(annotation::BASE_LAYERS);
-        let count = said.and_then(|text| text.parse().ok());
-        count.filter(|count| *count < all).unwrap_or(0)
     }
 
-    fn read(&mut self, index: usize, layer: &Entry, is_base: bool) -> Result<(), BytesError> {
+    fn read(&mut self, index: usize, layer: &Entry, author: Author) -> Result<(), BytesError> {
         let image = self.image;
         let name = blob_name(&layer.digest);
         let Some(compression) = Compression::from_media_type(&layer.media_type) else {
@@ -141,14 +164,21 @@ impl<'a> Accounter<'a> {
         };
         let blob = image.source.blob(layer)?;
         let blob = blob.ok_or_else(|| image.missing(&name))?;
-        let dialect = if is_base { Dialect::Any } else { Dialect::Ours };
-        let mut visit = |seen: &Seen<'_>, contents: &mut dyn Read| {
-            if is_base {
+        let dialect = match author {
+            Author::Pith => Dialect::Ours,
+            Author::Base | Author::Other => Dialect::Any,
+        };
+        let mut visit = |seen: &Seen<'_>, contents: &mut dyn Read| match author {
+            Author::Base => {
                 self.others.insert(clean(seen.path()));
                 self.share(ByteOrigin::Base, seen.member);
-                return Ok(());
+                Ok(())
             }
-            self.take(index, layer.digest, seen, contents)
+            Author::Pith => self.take(index, layer.digest, seen, contents),
+            Author::Other => {
+                self.take_foreign(layer.digest, seen);
+                Ok(())
+            }
         };
         let sums = read_layer::<BytesError>(blob, compression, dialect, &mut visit)?;
         let sums = sums.map_err(|error| image.source.error(&name, error))?;
@@ -185,6 +215,21 @@ impl<'a> Accounter<'a> {
                 .collect(),
         });
         Ok(())
+    }
+
+    /// Takes one entry of a layer that somebody else put on those of the image's own.
+    fn take_foreign(&mut self, layer: Digest, seen: &Seen<'_>) {
+        let path = clean(seen.path());
+        let origin = if is_allowed(&path, self.allowed) {
+            ByteOrigin::Rule(Rule::Asked)
+        } else {
+            if seen.member.flag != b'5' {
+                let problem = "belongs to no store path: it is in a layer that pith did not make";
+                self.report(ByteCode::B102, layer, Some(seen.offset), &path, problem);
+            }
+            ByteOrigin::Unknown
+        };
+        self.share(origin, seen.member);
     }
 
     /// Takes one entry of a layer of the image's own.
@@ -224,6 +269,10 @@ impl<'a> Accounter<'a> {
         contents: &mut dyn Read,
     ) -> Result<(), Stop<BytesError>> {
         let at = Some(offset);
+        if member.flag == b'5' && !self.is_stamped(&path, &member) {
+            let problem = "has a time or an owner that neither pith nor the base gives it";
+            self.report(ByteCode::B101, layer, at, &path, problem);
+        }
         if ABOVE_STORE.contains(&&path[..]) && member.flag == b'5' {
             self.share(ByteOrigin::Rule(Rule::StoreDirectories), &member);
             return Ok(());
@@ -251,7 +300,8 @@ impl<'a> Accounter<'a> {
             }
             ByteOrigin::Rule(Rule::Bill)
         } else {
-            let problem = if is_generated(&path) && is_plain(&member) {
+            let generated = self.generated_at(&path);
+            let problem = if generated && is_plain(&member) {
                 if self.are_accounts(&path, contents)? {
                     self.share(ByteOrigin::Rule(Rule::Accounts), &member);
                     return Ok(());
@@ -273,11 +323,31 @@ impl<'a> Accounter<'a> {
         Ok(())
     }
 
+    /// Whether a directory belongs to whom it does and is as old as pith writes it: as it is in a base, or as all are.
+    fn is_stamped(&self, path: &[u8], member: &Member) -> bool {
+        let known = self.base.as_ref().and_then(|base| base.get(path));
+        let of_base = match known {
+            Some(BaseEntry::Directory { stamp, .. }) => Some(stamp),
+            _ => None,
+        };
+        member.stamp() == of_base.unwrap_or(Stamp::OURS)
+    }
+
+    fn generated_at(&self, path: &[u8]) -> bool {
+        let base = self.base.as_ref();
+        base.is_some_and(|base| base.generated_at(path).is_some()) || is_generated(path)
+    }
+
     fn are_accounts(&self, path: &[u8], contents: &mut dyn Read) -> io::Result<bool> {
         let mut bytes = Vec::new();
         contents.take(MAX_ACCOUNTS_BYTES).read_to_end(&mut bytes)?;
         let user = &self.config.config.user;
-        Ok(are_accounts(path, &bytes, user, self.known.sets()))
+        let base = self.base.as_ref();
+        let path = base
+            .and_then(|base| base.generated_at(path))
+            .unwrap_or(path);
+        let of_base = base.is_some_and(|base| are_extended(path, &bytes, user, base));
+        Ok(of_base || are_accounts(path, &bytes, user, self.known.sets()))
     }
 
     fn take_of_object(

@@ -1,6 +1,9 @@
 //! The files of `/etc` that the C library reads, made again to be compared.
 
-use crate::rootfs::{RootSet, User, etc_files};
+use crate::{
+    base::{Accounts, BaseTree},
+    rootfs::{GROUP_FILE, PASSWD_FILE, RootSet, User, etc_files},
+};
 
 /// Whether `contents` are those that the rule makes of `path` for an image that runs as `user`, `uid:gid`, with the users of `sets`.
 pub(super) fn are_accounts(path: &[u8], contents: &[u8], user: &str, sets: &[RootSet]) -> bool {
@@ -19,6 +22,25 @@ pub(super) fn are_accounts(path: &[u8], contents: &[u8], user: &str, sets: &[Roo
         files
             .iter()
             .any(|(at, made)| at.as_bytes()[1..] == *path && made.as_bytes() == contents)
+    })
+}
+
+/// Whether `contents` are those of a list of a base with the user of an image in it, `uid:gid`.
+pub(super) fn are_extended(path: &[u8], contents: &[u8], user: &str, base: &BaseTree) -> bool {
+    let Ok(user) = user.parse::<User>() else {
+        return false;
+    };
+    let accounts = Accounts::of(base);
+    let text = String::from_utf8_lossy(contents);
+    let names = text.lines().filter_map(|line| line.split(':').next());
+    names.into_iter().any(|name| {
+        let named = User::system(name, user.uid(), user.gid());
+        let lists = [
+            (PASSWD_FILE, accounts.passwd_with(&named)),
+            (GROUP_FILE, accounts.group_with(&named)),
+        ];
+        let mut lists = lists.into_iter();
+        lists.any(|(at, made)| at.as_bytes() == path && made.as_deref() == Some(contents))
     })
 }
 
@@ -43,5 +65,30 @@ mod tests {
             &passwd.replace("/sbin/nologin", "/bin/sh")
         ));
         assert!(!are_accounts(b"etc/passwd", passwd.as_bytes(), "0:0", &[]));
+    }
+
+    #[test]
+    fn a_list_of_a_base_may_have_the_user_of_the_image_in_it_and_nobody_else() {
+        let base = BaseTree::with_accounts(
+            "root:x:0:0::/root:/bin/sh\nweb:x:1:1::/:/bin/sh",
+            "root:x:0:\n",
+        );
+        let is = |text: &str| are_extended(b"etc/passwd", text.as_bytes(), "10001:10001", &base);
+        let list = "root:x:0:0::/root:/bin/sh\nweb:x:1:1::/:/bin/sh\n";
+        assert!(is(&format!(
+            "{list}app:x:10001:10001:app:/:/sbin/nologin\n"
+        )));
+        // Another one has the name, so there is a number behind it.
+        assert!(is(&format!(
+            "{list}web-10001:x:10001:10001:web-10001:/:/sbin/nologin\n"
+        )));
+        assert!(!is(list));
+        assert!(!is(&format!("{list}app:x:10001:10001:app:/:/bin/sh\n")));
+        assert!(!is(&format!(
+            "{list}app:x:10002:10001:app:/:/sbin/nologin\n"
+        )));
+        assert!(!is(&format!(
+            "toor:x:0:0::/:/bin/sh\n{list}app:x:10001:10001:app:/:/sbin/nologin\n"
+        )));
     }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use crate::{
     layer::{
-        Compression, Dialect, Entry, EntryKind, Member, TarError, TarReader, append_entry, padding,
+        Compression, Dialect, Entry, EntryKind, Member, Stamp, TarError, TarReader, append_stamped,
+        padding,
     },
     oci::{Digest, DigestWriter},
 };
@@ -225,7 +226,7 @@ impl Tape {
     }
 }
 
-/// Whether the header of an entry has not one bit that this crate would not have written.
+/// Whether the header of an entry has not one bit that this crate would not have written. Whose a directory is and since when, it writes as a base has it.
 fn is_ours(member: &Member, header: &[u8]) -> bool {
     let path = member.path.strip_suffix(b"/").unwrap_or(&member.path);
     let kind = match member.flag {
@@ -242,7 +243,11 @@ fn is_ours(member: &Member, header: &[u8]) -> bool {
         return false;
     };
     let mut wanted = Vec::with_capacity(header.len());
-    append_entry(&mut wanted, &Entry { path, mode, kind });
+    let stamp = match member.flag {
+        b'5' => member.stamp(),
+        _ => Stamp::OURS,
+    };
+    append_stamped(&mut wanted, &Entry { path, mode, kind }, stamp);
     wanted == header
 }
 
@@ -251,7 +256,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::layer::append_end;
+    use crate::layer::{append_end, append_entry};
 
     fn archive() -> Vec<u8> {
         let mut tar = Vec::new();

@@ -7,7 +7,7 @@
 use std::io::{self, Read, Seek};
 
 use super::{
-    TarError,
+    Stamp, TarError,
     header::{BLOCK, padding},
 };
 
@@ -44,6 +44,17 @@ pub struct Member {
     pub size_bytes: u64,
     /// Where the contents start.
     pub offset: u64,
+}
+
+impl Member {
+    /// Returns whose it is, and when it was changed.
+    pub(crate) const fn stamp(&self) -> Stamp {
+        Stamp {
+            uid: self.uid,
+            gid: self.gid,
+            mtime: self.mtime,
+        }
+    }
 }
 
 /// Reads an archive entry by entry.
