@@ -158,19 +158,7 @@ struct Planned {
 /// Builds, packs and prints where the image is.
 pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
     let platforms = asked_platforms(&args.platforms);
-    if args.base.is_some() && args.is_written() && !args.format.holds_base() {
-        let format = args.format;
-        return Err(SinkError::OnBase { format }.into());
-    }
-    if args.is_streamed() {
-        let taken = [
-            ("--emit", args.emit.is_some()),
-            ("--explain", args.explain),
-            ("--json", context.printer().is_json()),
-        ];
-        check_stream(args.format, &taken)?;
-    }
-    check_bill_place(args.sbom.as_deref(), args.output.as_deref(), context)?;
+    check_output(args, context)?;
     let registries = open_registries(args, context)?;
     let created = claimed_time(args.created, context)?;
     if platforms.len() > 1 {
@@ -224,18 +212,7 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
             }
         });
     }
-    let declared = planned.first().map(|one| &one.spec.layer_rules);
-    if let Some(rules) = declared.filter(|rules| !rules.is_empty()) {
-        let closures = planned.iter().map(|one| store.closure(&one.realised.paths));
-        let closures = closures.collect::<Result<Vec<_>, _>>()?;
-        tell_unmatched(rules, &closures, context);
-    }
-    for image in images.iter().filter(|image| !image.has_program()) {
-        let name = image.name().base_name();
-        printer.note(&format!(
-            "the image `{name}` has no program of its own: whoever runs it has to name one"
-        ));
-    }
+    tell_oddities(&images, &planned, &store, context)?;
     if !registries.is_empty() {
         learn_layers(context, &store, &mut images)?;
     }
@@ -250,6 +227,28 @@ pub(crate) fn pack(args: &PackArgs, context: &Context) -> Result<(), CommandErro
         packed.attach(&attester, context, place)?;
     }
     report(args, context, outcome)
+}
+
+/// Says what is no error, and may not be meant.
+fn tell_oddities(
+    images: &[Image<'_>],
+    planned: &[Planned],
+    store: &LocalStore,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let declared = planned.first().map(|one| &one.spec.layer_rules);
+    if let Some(rules) = declared.filter(|rules| !rules.is_empty()) {
+        let closures = planned.iter().map(|one| store.closure(&one.realised.paths));
+        let closures = closures.collect::<Result<Vec<_>, _>>()?;
+        tell_unmatched(rules, &closures, context);
+    }
+    for image in images.iter().filter(|image| !image.has_program()) {
+        let name = image.name().base_name();
+        context.printer().note(&format!(
+            "the image `{name}` has no program of its own: whoever runs it has to name one"
+        ));
+    }
+    Ok(())
 }
 
 /// Images with what they were made of.
@@ -424,6 +423,23 @@ fn open_registries(args: &PackArgs, context: &Context) -> Result<Vec<Repository>
         .iter()
         .map(|name| open_registry(context, name, args.registry.plaintext()))
         .collect()
+}
+
+/// Refuses, before anything is built, an output that cannot be what is asked for.
+fn check_output(args: &PackArgs, context: &Context) -> Result<(), CommandError> {
+    if args.base.is_some() && args.is_written() && !args.format.holds_base() {
+        let format = args.format;
+        return Err(SinkError::OnBase { format }.into());
+    }
+    if args.is_streamed() {
+        let taken = [
+            ("--emit", args.emit.is_some()),
+            ("--explain", args.explain),
+            ("--json", context.printer().is_json()),
+        ];
+        check_stream(args.format, &taken)?;
+    }
+    check_bill_place(args.sbom.as_deref(), args.output.as_deref(), context)
 }
 
 /// Refuses, before anything is built, what cannot be had for several platforms.
