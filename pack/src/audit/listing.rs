@@ -8,7 +8,10 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Audit, inventory::Inventory};
+use super::{
+    Audit,
+    inventory::{Inventory, UnitKind},
+};
 
 /// By what a list is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -71,11 +74,12 @@ impl fmt::Display for ListBy {
 
 /// Returns the rows of a list, ascending by key.
 ///
-/// A license is one that is complied with: of alternatives the one that was taken. Files are those that were observed.
+/// A license is one that is complied with: of alternatives the one that was taken. Files are those that were observed. What only builds is in none.
 #[must_use]
 pub fn list(inventory: &Inventory, audit: &Audit, by: ListBy) -> Vec<Row> {
     let mut rows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (unit, judged) in inventory.units.iter().zip(&audit.components) {
+    let all = inventory.units.iter().zip(&audit.components);
+    for (unit, judged) in all.filter(|(unit, _)| unit.kind != UnitKind::Tool) {
         let label = unit.label();
         let mut add = |key: String, value: String| {
             rows.entry(key).or_default().insert(value);
