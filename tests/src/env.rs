@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -233,13 +234,8 @@ impl TestEnv {
             let path = self.directory.path().join(name);
             std::os::unix::fs::chown(path, Some(uid), Some(uid)).expect("only root can give away");
         }
-        // Another process writes it: whatever another thread starts meanwhile would hold it open, and what is open for writing cannot be executed (ETXTBSY).
-        let (binary, copy) = (binary(), self.path("pith-binary"));
-        let copied = Command::new("cp").args([&binary, &copy]).status();
-        assert!(
-            copied.is_ok_and(|status| status.success()),
-            "the place is ours"
-        );
+        let binary = fs::File::open(binary()).expect("it was built");
+        install(binary, &self.path("pith-binary"));
         self.user = Some(uid);
         self
     }
@@ -261,6 +257,16 @@ impl TestEnv {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("names are relative")).expect("the place is ours");
         fs::write(&path, text).expect("the place is ours");
+    }
+
+    /// Writes a script of the scenario that can be executed, with the directories above it.
+    pub fn write_script(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("names are relative")).expect("the place is ours");
+        let mut file = tempfile::tempfile().expect("the disk has room");
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.rewind());
+        written.expect("the disk has room");
+        install(file, &path);
     }
 
     /// The `pith` command, in the project directory, with nothing of this process's environment.
@@ -369,6 +375,17 @@ pub fn follow(child: &mut Child, limit: usize) -> usize {
         looks += 1;
     }
     looks
+}
+
+/// Writes a program by another process. What is open for writing cannot be executed (ETXTBSY), and whatever another thread starts meanwhile would hold it open.
+fn install(contents: fs::File, path: &Path) {
+    let mut command = Command::new("install");
+    command.args(["-m", "755", "/dev/stdin"]).arg(path);
+    let installed = command
+        .stdin(contents)
+        .status()
+        .expect("coreutils are there");
+    assert!(installed.success(), "{}", path.display());
 }
 
 /// Runs `command` to its end and collects what it says.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -135,9 +134,7 @@ fn a_bundle_is_started_by_runtimes() {
 /// Puts a script in podman's place, which notes the words that it is called with.
 fn fake_podman(env: &TestEnv, script: &str) {
     let text = format!("#!/bin/sh\necho \"$*\" >> \"${{0%/*}}/../calls\"\n{script}\n");
-    env.write("bin/podman", &text);
-    let executable = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(env.path("bin/podman"), executable).expect("it is ours");
+    env.write_script("bin/podman", &text);
     drop(fs::remove_file(env.path("calls")));
 }
 

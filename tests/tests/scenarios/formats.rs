@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -132,20 +132,14 @@ fn an_engine_that_is_missing_or_fails_is_an_error_with_its_last_line() {
         run(&mut command).expect_status(1).stderr
     };
     let bin = env.path("bin");
-    fs::create_dir(&bin).expect("it is ours");
     let missing = load(&bin);
     assert!(
         missing.starts_with("error: cannot start `docker`\n"),
         "{missing}"
     );
     // It reads nothing, and says why.
-    let docker = bin.join("docker");
-    fs::write(
-        &docker,
-        "#!/bin/sh\necho first >&2\necho 'no daemon here' >&2\nexit 3\n",
-    )
-    .expect("it is ours");
-    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let script = "#!/bin/sh\necho first >&2\necho 'no daemon here' >&2\nexit 3\n";
+    env.write_script("bin/docker", script);
     assert_eq!(load(&bin), "error: `docker load` failed: no daemon here\n");
 }
 

@@ -1,7 +1,6 @@
 //! Images that are there already: shown, moved, compared, verified and signed.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use tests::{TestEnv, other_servers::Registry, run};
 
@@ -168,12 +167,8 @@ fn the_program_that_keeps_credentials_is_asked_for_them() {
         &format!(r#"{{"credHelpers":{{"{}":"test"}}}}"#, registry.address),
     );
     let pack = |script: &str| {
-        env.write(
-            "bin/docker-credential-test",
-            &format!("#!/bin/sh\n{script}\n"),
-        );
-        let program = env.path("bin/docker-credential-test");
-        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let script = format!("#!/bin/sh\n{script}\n");
+        env.write_script("bin/docker-credential-test", &script);
         let path = format!("{}:/usr/bin:/bin", env.path("bin").display());
         let mut command = env.command(&["pack", "hello", "-q", "--push", &reference]);
         run(command.env("PATH", path))
