@@ -1,12 +1,14 @@
 //! The bill of materials in an image: SPDX 2.3, JSON.
 //!
 //! One package for each store path, one for each component that a path contains or that the linker copied something of into it, and one for the image; the image
-//! contains every path, a path its components, depends on what it refers to, and links statically what was copied. Everything comes from what is registered about
-//! the paths, so the document is a function of the closure: no time, no random identifier, no version of this program.
+//! contains every path, a path its components, depends on what it refers to, and links statically what was copied. The files that the image's specification asks
+//! for are listed with their digests, and no others. Everything comes from what is registered about the paths and from that specification: no time, no random
+//! identifier, no version of this program.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
 use store::{Component, ContainedComponent, LinkedComponent, PathInfo, StorePath};
 
 use super::evidence::join;
@@ -34,14 +36,26 @@ pub(crate) struct SpdxSubject<'a> {
     pub(crate) infos: &'a [PathInfo],
     /// What lies below, of whose contents nothing is known here.
     pub(crate) base: Option<&'a Base<'a>>,
+    /// The files that its specification asks for, ascending by path.
+    pub(crate) asked: &'a [AskedFile<'a>],
+}
+
+/// A file that the specification of an image asks for.
+pub(crate) struct AskedFile<'a> {
+    /// Where it lies, without a slash first; what a base has there may lead elsewhere.
+    pub(crate) path: String,
+    pub(crate) contents: &'a [u8],
 }
 
 /// Returns the document, in canonical JSON with a newline at the end.
 pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
     let mut infos: Vec<&PathInfo> = subject.infos.iter().collect();
     infos.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    let ids: Vec<String> = infos.iter().map(|info| info.id.to_string()).collect();
-    let namespace = Digest::of(ids.join("\n").as_bytes());
+    let ids = infos.iter().map(|info| info.id.to_string());
+    let files = subject.asked.iter();
+    let files = files.map(|file| format!("{} {}", Digest::of(file.contents), file.path));
+    let about: Vec<String> = ids.chain(files).collect();
+    let namespace = Digest::of(about.join("\n").as_bytes());
 
     let mut packages = vec![image_package(subject.name)];
     packages.extend(infos.iter().map(|info| package(info)));
@@ -68,6 +82,7 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
         }
     }
     add_linked(&infos, &mut packages, &mut relationships);
+    let files = asked_files(subject.asked, &mut relationships);
     let mut document = json!({
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
@@ -79,13 +94,42 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
         "packages": packages,
         "relationships": relationships,
     });
-    let references = license_references(&infos);
-    if let (Some(fields), false) = (document.as_object_mut(), references.is_empty()) {
-        fields.insert("hasExtractedLicensingInfos".to_owned(), json!(references));
+    let lists = [
+        ("files", files),
+        ("hasExtractedLicensingInfos", license_references(&infos)),
+    ];
+    if let Some(fields) = document.as_object_mut() {
+        let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
+        fields.extend(lists.map(|(name, list)| (name.to_owned(), json!(list))));
     }
     let mut bytes = to_canonical_json(&document);
     bytes.push(b'\n');
     bytes
+}
+
+/// Lists the files that the specification asks for.
+fn asked_files(asked: &[AskedFile<'_>], relationships: &mut Vec<Value>) -> Vec<Value> {
+    let files = asked.iter().enumerate().map(|(number, file)| {
+        let id = format!("SPDXRef-asked-{number}");
+        // Not as what it contains: that is for packages all of whose files are listed (SPDX 2.3, 7.8).
+        let mut relation = relationship(IMAGE_ID, "OTHER", &id);
+        relation["comment"] = json!("The specification of the image asks for the file.");
+        relationships.push(relation);
+        let sha1: [u8; 20] = Sha1::digest(file.contents).into();
+        let sha1: String = sha1.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({
+            "SPDXID": id,
+            "fileName": format!("./{}", file.path),
+            "checksums": [
+                {"algorithm": "SHA1", "checksumValue": sha1},
+                {"algorithm": "SHA256", "checksumValue": Digest::of(file.contents).to_hex()},
+            ],
+            "licenseConcluded": NO_ASSERTION,
+            "licenseInfoInFiles": [NO_ASSERTION],
+            "copyrightText": NO_ASSERTION,
+        })
+    });
+    files.collect()
 }
 
 /// Adds what the linker copied into the store paths; what lies elsewhere is a package of its own.

@@ -36,10 +36,10 @@ pub use bill::{
 };
 pub use document::{DocumentFormat, UnknownFormat};
 pub(crate) use evidence::pieces;
-pub(crate) use inside::{CREATED, KIND, SET, SpdxSubject, to_spdx};
+pub(crate) use inside::{AskedFile, CREATED, KIND, SET, SpdxSubject, to_spdx};
 pub(crate) use provenance::PREDICATE as PROVENANCE;
 pub use provenance::{Material, Parameters, Provenance, SandboxLevels};
-pub(crate) use spdx2::{SpdxDocument, SpdxPackage, SpdxRelationship};
+pub(crate) use spdx2::{SpdxDocument, SpdxFile, SpdxPackage, SpdxRelationship};
 pub(crate) use subject::{bill_subjects, document_subjects};
 
 /// Why a document could not be made.

@@ -1,6 +1,6 @@
 //! What a base has where.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::packed::{Packed, Texts};
 use crate::{
@@ -114,6 +114,14 @@ impl BaseTree {
         }
         let mut files = ETC_FILES.into_iter();
         files.find(|file| self.place(file).as_deref() == Some(place))
+    }
+
+    /// Puts paths of files to where they lie on this base. One that lies nowhere keeps its path.
+    pub(crate) fn placed<T>(&self, files: BTreeMap<Vec<u8>, T>) -> BTreeMap<Vec<u8>, T> {
+        let files = files.into_iter();
+        files
+            .map(|(path, file)| (self.place(&path).unwrap_or(path), file))
+            .collect()
     }
 
     /// Returns where a path leads once all links are followed, the last one too.

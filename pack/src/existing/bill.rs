@@ -82,12 +82,19 @@ impl ExistingImage<'_> {
         let Some((document, bytes)) = &found.bill else {
             return Ok(None);
         };
-        parse_bill(bytes)
-            .map(Some)
-            .map_err(|source| ExistingError::Document {
-                image: self.name().to_owned(),
-                document: document.clone(),
-                source,
-            })
+        self.understand(document, parse_bill(bytes)).map(Some)
+    }
+
+    /// Says of which document of the image it is that it cannot be read.
+    pub(super) fn understand<T>(
+        &self,
+        document: &str,
+        read: Result<T, serde_json::Error>,
+    ) -> Result<T, ExistingError> {
+        read.map_err(|source| ExistingError::Document {
+            image: self.name().to_owned(),
+            document: document.to_owned(),
+            source,
+        })
     }
 }

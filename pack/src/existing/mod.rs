@@ -53,7 +53,7 @@ pub use own_layers::Depth;
 use own_layers::OwnLayers;
 pub(crate) use own_layers::{base_layers, is_ours};
 pub use packages::{BillLink, BillPackage, BillPart};
-pub(crate) use packages::{packages_of, parse_bill};
+pub(crate) use packages::{listed_files, packages_of, parse_bill};
 pub(crate) use rebased::Rebased;
 pub use reference::ImageReference;
 pub(crate) use source::{Source, blob_name};

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AnyConfig, AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, clean, join, split,
+    AnyConfig, AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, clean, join,
+    listed_files, parse_bill, split,
 };
 use crate::{
     layer::{Below, Compression, Written},
@@ -43,6 +44,15 @@ struct FoundLayer {
     bill: Option<(String, Vec<u8>)>,
     /// An entry that is a bill, or hides one.
     in_the_way: Option<Vec<u8>>,
+}
+
+/// What the bill of an image says, whether all of its layer is written so or not.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimedBill {
+    /// Of store paths; ascending.
+    pub(crate) packages: Vec<BillPackage>,
+    /// Of files that the image's specification asks for, by where they lie: the SHA-256 of their contents.
+    pub(crate) files: BTreeMap<Vec<u8>, String>,
 }
 
 /// Whether an image says that this crate made it.
@@ -147,9 +157,9 @@ impl ExistingImage<'_> {
     pub(crate) fn read_claimed_bill(
         &self,
         manifest: &AnyManifest,
-    ) -> Result<Option<Vec<BillPackage>>, ExistingError> {
+    ) -> Result<ClaimedBill, ExistingError> {
         let Some(config) = self.read_our_config(manifest)? else {
-            return Ok(None);
+            return Ok(ClaimedBill::default());
         };
         let own = config.own_layers();
         for (index, layer) in manifest.layers.iter().enumerate().rev() {
@@ -160,13 +170,14 @@ impl ExistingImage<'_> {
                 self.refuse_other_bill(layer)?;
                 continue;
             }
-            let bill = self.read_own_layer(layer, Below::Nothing)?.bill;
-            if bill.is_some() {
-                let foreign = BTreeMap::new();
-                return self.parse_own(&OwnLayers { bill, foreign });
+            if let Some((document, bytes)) = self.read_own_layer(layer, Below::Nothing)?.bill {
+                return Ok(ClaimedBill {
+                    packages: self.understand(&document, parse_bill(&bytes))?,
+                    files: self.understand(&document, listed_files(&bytes))?,
+                });
             }
         }
-        Ok(None)
+        Ok(ClaimedBill::default())
     }
 
     /// Reads a layer of which an image says that this crate wrote it.

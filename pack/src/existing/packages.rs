@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Serialize, de::Error as _};
 use store::{ObjectId, StorePath};
 
-use crate::attest::{BillFault, KIND, SET, SpdxDocument, SpdxPackage, SpdxRelationship, pieces};
+use crate::attest::{
+    BillFault, KIND, SET, SpdxDocument, SpdxFile, SpdxPackage, SpdxRelationship, pieces,
+};
 
 /// What the bill of an image says of one store path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,6 +73,15 @@ pub(crate) fn parse_bill(bytes: &[u8]) -> Result<Vec<BillPackage>, serde_json::E
     serde_json::from_slice(bytes).and_then(packages)
 }
 
+/// Reads which files a bill lists: by where they lie, without a slash first, the SHA-256 of their contents in hexadecimal digits.
+pub(crate) fn listed_files(bytes: &[u8]) -> Result<BTreeMap<Vec<u8>, String>, serde_json::Error> {
+    let document: SpdxDocument = serde_json::from_slice(bytes)?;
+    let files = document.files.iter().filter_map(SpdxFile::place);
+    Ok(files
+        .map(|(path, sha256)| (path.as_bytes().to_vec(), sha256.to_owned()))
+        .collect())
+}
+
 /// Reads a bill that was parsed already.
 pub(crate) fn packages_of(bill: serde_json::Value) -> Result<Vec<BillPackage>, serde_json::Error> {
     serde_json::from_value(bill).and_then(packages)
@@ -79,9 +90,9 @@ pub(crate) fn packages_of(bill: serde_json::Value) -> Result<Vec<BillPackage>, s
 /// Finds the first relation of which an end is not in the document. What is said to be nothing, unknown or in another document is none of these (SPDX 2.3, 11.1).
 fn dangling(document: &SpdxDocument) -> Option<BillFault> {
     let packages = document.packages.iter().map(|one| &one.id);
-    let others = document.files.iter().chain(&document.snippets);
     let known: BTreeSet<&str> = packages
-        .chain(others.map(|one| &one.id))
+        .chain(document.files.iter().map(|one| &one.id))
+        .chain(document.snippets.iter().map(|one| &one.id))
         .chain(&document.id)
         .map(String::as_str)
         .collect();

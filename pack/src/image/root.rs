@@ -9,7 +9,7 @@ use super::sets::{RootSets, occupant};
 use super::{ImageError, ImageSpec, Port};
 use crate::{
     Base,
-    attest::{SpdxSubject, to_spdx},
+    attest::{AskedFile, SpdxSubject, to_spdx},
     base::{Accounts, EXTENDED},
     layer::StoredObject,
     rootfs::{
@@ -91,11 +91,7 @@ impl RootInputs<'_> {
         }
 
         self.add_directories(&mut tree)?;
-        let sbom = to_spdx(&SpdxSubject {
-            name: spec.name.base_name(),
-            infos: self.infos,
-            base: self.base,
-        });
+        let sbom = self.bill()?;
         let sbom_path = format!("/usr/share/sbom/{}.spdx.json", spec.name.base_name());
         let user = spec
             .user
@@ -145,6 +141,22 @@ impl RootInputs<'_> {
             place.is_some_and(|place| base.tree.get(&place).is_some())
         };
         self.base.is_some_and(in_base) || occupant(self.objects, path).is_some()
+    }
+
+    /// The bill of materials that lies in the image.
+    fn bill(&self) -> Result<Vec<u8>, RootFsError> {
+        let asked = self.spec.files.iter().map(|(path, file)| {
+            Ok(AskedFile {
+                path: self.path(path)?.to_string(),
+                contents: &file.contents,
+            })
+        });
+        Ok(to_spdx(&SpdxSubject {
+            name: self.spec.name.base_name(),
+            infos: self.infos,
+            base: self.base,
+            asked: &asked.collect::<Result<Vec<_>, RootFsError>>()?,
+        }))
     }
 
     /// Adds the user to the base's accounts, which stay as they are otherwise.

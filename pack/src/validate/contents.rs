@@ -10,8 +10,9 @@ use store::{ObjectId, StorePath};
 use super::objects::FoundObject;
 use crate::{
     base::BaseTree,
-    existing::{BillPackage, clean, parse_bill, split},
+    existing::{BillPackage, clean, listed_files, parse_bill, split},
     layer::{Below, Member, Originals},
+    oci::DigestWriter,
     rootfs::{is_bill, is_generated},
 };
 
@@ -44,12 +45,19 @@ struct Other {
     mode: u64,
     /// The target of a link.
     target: Vec<u8>,
+    /// The SHA-256 of the contents of a file, in hexadecimal digits.
+    sha256: Option<String>,
 }
 
 impl Other {
     /// Whether it is a file that nobody runs, as all are that an image has by itself.
     const fn is_plain(&self) -> bool {
         self.flag == b'0' && self.mode & 0o7111 == 0
+    }
+
+    /// Whether it is a file with these contents, and nobody else when it runs.
+    fn is_file(&self, sha256: &str) -> bool {
+        self.sha256.as_deref() == Some(sha256) && self.mode & 0o7000 == 0
     }
 }
 
@@ -115,15 +123,21 @@ impl Contents {
             let found = self.objects.entry(object.clone()).or_default();
             return found.take(&object, below, member, contents);
         }
+        let mut sha256 = None;
         if is_bill(path) && member.flag == b'0' {
             let mut bytes = Vec::new();
             contents.take(MAX_BILL_BYTES).read_to_end(&mut bytes)?;
             self.bill = Some(bytes);
+        } else if member.flag == b'0' {
+            let mut hasher = DigestWriter::default();
+            io::copy(contents, &mut hasher)?;
+            sha256 = Some(hasher.finish().to_hex());
         }
         let other = Other {
             flag: member.flag,
             mode: member.mode,
             target: member.target.clone(),
+            sha256,
         };
         self.others.insert(path.to_vec(), other);
         Ok(None)
@@ -146,8 +160,9 @@ impl Contents {
             judgement.problems.push((place, problem));
             return judgement;
         };
-        let bill = match parse_bill(bill) {
-            Ok(bill) => bill,
+        let understood = parse_bill(bill).and_then(|known| Ok((known, listed_files(bill)?)));
+        let (bill, asked) = match understood {
+            Ok(understood) => understood,
             Err(error) => {
                 let place = "usr/share/sbom".to_owned();
                 let problem = format!("the bill of materials cannot be understood: {error}");
@@ -173,11 +188,27 @@ impl Contents {
                 .problems
                 .push((path.to_logical(), problem.to_owned()));
         }
+        let asked = self.placed(asked);
+        for path in asked.keys().filter(|path| !self.others.contains_key(*path)) {
+            let place = String::from_utf8_lossy(path).into_owned();
+            let problem = "is in the bill of materials, and not in the image".to_owned();
+            judgement.problems.push((place, problem));
+        }
         // Packages of a distribution lie at the root, and not all of what they were is there.
         let is_complete = bill.keys().all(|path| self.objects.contains_key(*path));
         for (path, other) in &self.others {
-            let is_own = is_bill(path) || (self.is_generated(path) && other.is_plain());
-            if is_own || is_allowed(path, allowed) {
+            if is_allowed(path, allowed) {
+                continue;
+            }
+            if let Some(sha256) = asked.get(path) {
+                if !other.is_file(sha256) {
+                    let place = String::from_utf8_lossy(path).into_owned();
+                    let problem = "is another file than the one in the bill of materials";
+                    judgement.problems.push((place, problem.to_owned()));
+                }
+                continue;
+            }
+            if is_bill(path) || (self.is_generated(path) && other.is_plain()) {
                 continue;
             }
             let problem = match other.flag {
@@ -194,6 +225,14 @@ impl Contents {
             }
         }
         judgement
+    }
+
+    /// Puts the paths that a specification names to where a base leads.
+    fn placed(&self, asked: BTreeMap<Vec<u8>, String>) -> BTreeMap<Vec<u8>, String> {
+        match &self.base {
+            Some(base) => base.placed(asked),
+            None => asked,
+        }
     }
 
     /// Whether an image has such a file by itself, on this base.

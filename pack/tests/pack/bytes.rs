@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, error::Error};
 
 use pack::{
-    Compression, Format, PackOptions,
+    Compression, Format, PackOptions, Validation,
     audit::bytes::{Accounting, ByteCode, ByteOrigin, LayerAccount, Rule, account, compare},
     existing::ExistingImage,
+    validate,
 };
 use store::LocalStore;
 
@@ -226,22 +227,58 @@ fn whatever_is_planted_is_b102() -> TestResult {
 }
 
 #[test]
-fn what_is_asked_for_is_known_by_the_rule_for_that() -> TestResult {
+fn what_the_specification_asks_for_is_known_by_the_bill_or_by_who_asks() -> TestResult {
     let fixture = Fixture::new()?;
     let mut spec = fixture.spec();
-    let file = pack::FileSpec {
-        contents: b"x".to_vec(),
-        executable: false,
+    let file = |contents: &[u8]| pack::FileSpec {
+        contents: contents.to_vec(),
+        executable: true,
     };
-    spec.files.insert("/etc/own/x".to_owned(), file);
-    let layout = fixture.place("layout");
-    fixture.pack(&[&fixture.hello], &spec, &unchecked(), Format::Oci, &layout)?;
+    let (hello, layout) = (&fixture.hello, fixture.place("layout"));
+    let text = format!("run {}/bin/hello", hello.path.to_logical());
+    spec.files
+        .insert("/etc/own/x".to_owned(), file(text.as_bytes()));
+    for stable_paths in [true, false] {
+        let options = PackOptions {
+            max_layers: 1,
+            stable_paths,
+            ..unchecked()
+        };
+        fixture.pack(&[hello], &spec, &options, Format::Oci, &layout)?;
+        for store in [Some(&*fixture.store), None] {
+            let found = account_of(&fixture, "layout", store)?;
+            assert_eq!(found.findings, []);
+            let asked = found.total(|origin| *origin == ByteOrigin::Rule(Rule::Asked));
+            assert_eq!(asked, (1, text.len() as u64));
+        }
+        assert_eq!(validate(&layout)?.mismatches, []);
+    }
+    forge(&layout, |mut entries| {
+        let own = entries.iter_mut().find(|entry| entry.0 == "etc/own/x");
+        own.expect("it is there").4 = b"evil".to_vec();
+        entries
+    })?;
+    let found = account_of(&fixture, "layout", None)?;
+    let codes = found
+        .findings
+        .iter()
+        .map(|one| (one.code, one.path.as_str()));
+    let codes: Vec<_> = codes.collect();
+    assert_eq!(codes, [(ByteCode::B101, "etc/own/x")]);
+    let problems = |found: Validation| {
+        let mismatches = found.mismatches.into_iter();
+        mismatches.map(|one| one.problem).collect::<Vec<String>>()
+    };
+    let other = "is another file than the one in the bill of materials";
+    assert_eq!(problems(validate(&layout)?), [other]);
     let image = ExistingImage::open(&layout, None)?;
     let allowed = BTreeSet::from([b"etc/own".to_vec()]);
-    let found = account(&image, Some(&fixture.store), &allowed)?;
-    assert_eq!(found[0].findings, []);
-    let asked = found[0].total(|origin| *origin == ByteOrigin::Rule(Rule::Asked));
-    assert_eq!(asked, (2, 1));
-    assert_eq!(account_of(&fixture, "layout", None)?.findings.len(), 1);
+    assert_eq!(account(&image, None, &allowed)?[0].findings, []);
+    forge(&layout, |mut entries| {
+        entries.retain(|entry| entry.0 != "etc/own/x");
+        entries
+    })?;
+    let gone = "is in the bill of materials, and not in the image";
+    assert_eq!(problems(validate(&layout)?), [gone]);
     Ok(())
 }

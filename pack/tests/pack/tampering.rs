@@ -9,7 +9,7 @@ use std::{
 };
 
 use pack::{
-    Compression, FileSpec, Format, MismatchKind, PackOptions,
+    Compression, Format, MismatchKind, PackOptions,
     existing::ExistingImage,
     layer::{EntryKind, append_end, append_entry},
     oci::Digest,
@@ -300,22 +300,26 @@ fn what_only_looks_like_a_file_that_every_image_has_is_told_apart() -> TestResul
 }
 
 #[test]
-fn a_file_that_the_specification_puts_there_is_allowed_by_name() -> TestResult {
+fn a_file_that_somebody_puts_there_is_allowed_by_name() -> TestResult {
     let fixture = Fixture::new()?;
-    let archive = fixture.place("a.tar");
-    let mut spec = fixture.spec();
-    let file = FileSpec {
-        contents: b"key = 1".to_vec(),
-        executable: false,
+    let layout = fixture.place("layout");
+    let (spec, roots) = (fixture.spec(), [&fixture.hello]);
+    let options = PackOptions {
+        max_layers: 1,
+        ..unchecked()
     };
-    spec.files.insert("/etc/app/settings".to_owned(), file);
-    let roots = [&fixture.hello];
-    fixture.pack(&roots, &spec, &unchecked(), Format::Archive, &archive)?;
-    let found = validate(&archive)?;
+    fixture.pack(&roots, &spec, &options, Format::Oci, &layout)?;
+    forge(&layout, |mut entries| {
+        let contents = b"key = 1".to_vec();
+        entries.push(("etc/app/".into(), 0o755, b'5', vec![], vec![]));
+        entries.push(("etc/app/settings".into(), 0o644, b'0', vec![], contents));
+        entries
+    })?;
+    let found = validate(&layout)?;
     assert_eq!(found.mismatches.len(), 1);
     assert_eq!(found.mismatches[0].place, "etc/app/settings");
     assert_eq!(found.mismatches[0].kind, MismatchKind::Contents);
-    let image = ExistingImage::open(&archive, None)?;
+    let image = ExistingImage::open(&layout, None)?;
     for allowed in ["etc/app/settings", "etc/app", "etc"] {
         let allowed = BTreeSet::from([allowed.as_bytes().to_vec()]);
         assert_eq!(validate_image(&image, &allowed)?.mismatches, []);

@@ -133,6 +133,7 @@ pub(crate) fn inside() -> Vec<u8> {
         name: "jq",
         infos: &infos,
         base: None,
+        asked: &[],
     };
     to_spdx(&subject)
 }

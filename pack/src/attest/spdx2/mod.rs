@@ -8,5 +8,5 @@ mod tag_value;
 mod words;
 
 pub(super) use json::write_json;
-pub(crate) use read::{SpdxDocument, SpdxPackage, SpdxRelationship};
+pub(crate) use read::{SpdxDocument, SpdxFile, SpdxPackage, SpdxRelationship};
 pub(super) use tag_value::write_tag_value;

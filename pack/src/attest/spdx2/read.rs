@@ -11,11 +11,39 @@ pub(crate) struct SpdxDocument {
     pub(crate) id: Option<String>,
     pub(crate) packages: Vec<SpdxPackage>,
     #[serde(default, deserialize_with = "or_default")]
-    pub(crate) files: Vec<SpdxElement>,
+    pub(crate) files: Vec<SpdxFile>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) snippets: Vec<SpdxElement>,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) relationships: Vec<SpdxRelationship>,
+}
+
+/// A file.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SpdxFile {
+    #[serde(rename = "SPDXID")]
+    pub(crate) id: String,
+    file_name: Option<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    checksums: Vec<SpdxChecksum>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SpdxChecksum {
+    algorithm: String,
+    checksum_value: String,
+}
+
+impl SpdxFile {
+    /// Returns where the file lies, without a slash first, and the SHA-256 of its contents in hexadecimal digits.
+    pub(crate) fn place(&self) -> Option<(&str, &str)> {
+        let path = self.file_name.as_deref()?.strip_prefix("./")?;
+        let mut checksums = self.checksums.iter();
+        let found = checksums.find(|one| one.algorithm == "SHA256")?;
+        Some((path, &found.checksum_value))
+    }
 }
 
 /// Something else that a relation may name.

@@ -23,8 +23,8 @@ use crate::{
     existing::{
         AnyConfig, AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, blob_name,
     },
-    layer::{Compression, Dialect, Member, Originals, Stamp},
-    oci::{Digest, annotation},
+    layer::{Compression, Dialect, Member, Originals, Stamp, TarError},
+    oci::{Digest, DigestWriter, annotation},
     rootfs::{is_bill, is_generated},
     validate::FoundObject,
 };
@@ -46,6 +46,8 @@ pub(super) struct Accounter<'a> {
     base: Option<BaseTree>,
     allowed: &'a BTreeSet<Vec<u8>>,
     bill: BTreeMap<StorePath, BillPackage>,
+    /// The files that the specification asks for, by where they lie: the SHA-256 of their contents.
+    asked: BTreeMap<Vec<u8>, String>,
     known: Known,
     originals: Option<Originals>,
     /// Objects that the store does not have, with the layer that begins them.
@@ -87,9 +89,9 @@ impl<'a> Accounter<'a> {
         store: Option<&LocalStore>,
         allowed: &'a BTreeSet<Vec<u8>>,
     ) -> Result<Self, BytesError> {
-        let bill = image.read_claimed_bill(manifest)?.unwrap_or_default();
+        let bill = image.read_claimed_bill(manifest)?;
         let known = match store {
-            Some(store) => Known::load(store, &bill)?,
+            Some(store) => Known::load(store, &bill.packages)?,
             None => Known::default(),
         };
         let config = image.read_config(manifest)?;
@@ -101,9 +103,10 @@ impl<'a> Accounter<'a> {
             config,
             base: None,
             allowed,
-            bill: (bill.into_iter())
+            bill: (bill.packages.into_iter())
                 .map(|package| (package.path.clone(), package))
                 .collect(),
+            asked: bill.files,
             known,
             originals,
             objects: BTreeMap::new(),
@@ -121,7 +124,9 @@ impl<'a> Accounter<'a> {
         let manifest = self.manifest;
         let base = self.count_base_layers();
         if base > 0 && base < manifest.layers.len() {
-            self.base = Some(BaseTree::read(self.image, &manifest.layers[..base])?);
+            let base = BaseTree::read(self.image, &manifest.layers[..base])?;
+            self.asked = base.placed(self.asked);
+            self.base = Some(base);
         }
         let own = self.config.own_layers();
         for (index, layer) in manifest.layers.iter().enumerate() {
@@ -282,6 +287,12 @@ impl<'a> Accounter<'a> {
         }
         self.others.insert(path.clone());
         let origin = if is_allowed(&path, self.allowed) {
+            ByteOrigin::Rule(Rule::Asked)
+        } else if let Some(sha256) = self.asked.get(&path) {
+            if !is_file(&member, contents, sha256).map_err(TarError::Read)? {
+                let problem = "is another file than the one in the bill of materials";
+                self.report(ByteCode::B101, layer, at, &path, problem);
+            }
             ByteOrigin::Rule(Rule::Asked)
         } else if let Some(file) = self.known.at_root(&path) {
             let (object, real) = (file.object.clone(), file.real.clone());
@@ -559,6 +570,14 @@ fn compare(
         return Ok(difference.map(|at| format!("differs at byte {at} from")));
     }
     Ok(None)
+}
+
+/// Whether an entry is a file with these contents, and nobody else when it runs.
+fn is_file(member: &Member, contents: &mut dyn Read, sha256: &str) -> io::Result<bool> {
+    let mut hasher = DigestWriter::default();
+    io::copy(contents, &mut hasher)?;
+    let is_same = hasher.finish().to_hex() == sha256;
+    Ok(is_same && member.flag == b'0' && member.mode & 0o7000 == 0)
 }
 
 /// A file that nobody runs, as all are that an image has by itself.
