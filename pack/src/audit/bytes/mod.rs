@@ -12,6 +12,7 @@ mod account;
 mod accounter;
 mod accounts;
 mod compared;
+mod entry;
 mod finding;
 mod known;
 mod layer;
