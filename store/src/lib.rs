@@ -66,7 +66,7 @@ pub use self::{
     },
     info::{
         Component, ComponentSource, ContainedComponent, LinkedComponent, PathInfo, Realisation,
-        RecordedOutput, Reference,
+        RecordedOutput, Reference, UseKind, UsedObject,
     },
     local::{
         AddBatch, AddError, AddObject, AddSource, FileError, Finding, KnownComponents, Lease,

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use store::UseKind;
+
 use super::{
     Bill, BillComponent, BillPatch, Checksum, ComponentKind, Party, RelationKind,
     bill::license_references,
@@ -268,9 +270,8 @@ impl<'a> Writer<'a> {
             ));
         }
         let relations = self.bill.relations_of(&component.id).iter();
-        for link in relations.filter(|one| one.kind == RelationKind::StaticLink) {
-            properties.push(("pith:static-link", format!("{} {}", link.to, link.evidence)));
-        }
+        let links = relations.filter_map(|one| Some((link_property(one.kind)?, one)));
+        properties.extend(links.map(|(name, one)| (name, format!("{} {}", one.to, one.evidence))));
         properties
     }
 }
@@ -278,6 +279,17 @@ impl<'a> Writer<'a> {
 impl BillComponent {
     fn is_image(&self) -> bool {
         self.kind == ComponentKind::Image
+    }
+}
+
+/// How one component hangs together with another; the format itself only says that it depends on it.
+const fn link_property(kind: RelationKind) -> Option<&'static str> {
+    match kind {
+        RelationKind::StaticLink => Some("pith:static-link"),
+        RelationKind::Uses(UseKind::Needed) => Some("pith:dynamic-link"),
+        RelationKind::Uses(UseKind::Dlopen) => Some("pith:loads-on-demand"),
+        RelationKind::Uses(UseKind::Interpreter) => Some("pith:is-run-by"),
+        RelationKind::Contains | RelationKind::DependsOn | RelationKind::DescendantOf => None,
     }
 }
 

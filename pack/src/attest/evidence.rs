@@ -8,9 +8,14 @@ const SEPARATOR: &str = "; ";
 /// Joins pieces of evidence, and counts those that are too many.
 pub(super) fn join<'a>(pieces: impl ExactSizeIterator<Item = &'a String>) -> String {
     let count = pieces.len();
+    join_of(pieces, count)
+}
+
+/// Joins the first pieces of `count`, and counts those that are too many or not given.
+pub(super) fn join_of<'a>(pieces: impl Iterator<Item = &'a String>, count: usize) -> String {
     let shown: Vec<&str> = pieces.take(MAX_PIECES).map(String::as_str).collect();
     let text = shown.join(SEPARATOR);
-    match count - shown.len() {
+    match count.saturating_sub(shown.len()) {
         0 => text,
         more => format!("{text}{SEPARATOR}and {more} more"),
     }
@@ -40,6 +45,8 @@ mod tests {
         let joined = join(all.iter());
         assert!(joined.ends_with("bin/7: libz.a; and 2 more"), "{joined}");
         assert!(pieces(&joined).eq(all.iter().take(8)));
+        let joined = join_of(all.iter().take(2), 5);
+        assert_eq!(joined, "bin/0: libz.a; bin/1: libz.a; and 3 more");
         assert!(pieces(&join(all.iter().take(1))).eq(all.iter().take(1)));
     }
 }

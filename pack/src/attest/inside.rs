@@ -1,7 +1,7 @@
 //! The bill of materials in an image: SPDX 2.3, JSON.
 //!
 //! One package for each store path, one for each component that a path contains or that the linker copied something of into it, and one for the image; the image
-//! contains every path, a path its components, depends on what it refers to, and links statically what was copied. The files that the image's specification asks
+//! contains every path, a path its components, depends on what it refers to, links statically what was copied and dynamically the libraries that it needs. The files that the image's specification asks
 //! for are listed with their digests, and no others. Everything comes from what is registered about the paths and from that specification: no time, no random
 //! identifier, no version of this program.
 
@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use store::{Component, ContainedComponent, LinkedComponent, PathInfo, StorePath};
 
-use super::evidence::join;
+use super::{
+    evidence::{join, join_of},
+    uses::{use_comment, use_relationship},
+};
 use crate::{
     Base,
     audit::inventory::is_set,
@@ -82,6 +85,7 @@ pub(crate) fn to_spdx(subject: &SpdxSubject<'_>) -> Vec<u8> {
         }
     }
     add_linked(&infos, &mut packages, &mut relationships);
+    add_uses(&infos, &mut relationships);
     let files = asked_files(subject.asked, &mut relationships);
     let mut document = json!({
         "spdxVersion": "SPDX-2.3",
@@ -151,6 +155,21 @@ fn add_linked(infos: &[&PathInfo], packages: &mut Vec<Value>, relationships: &mu
             };
             let mut relation = relationship(&package_id(&info.path), "STATIC_LINK", &to);
             relation["comment"] = json!(join(linked.places.iter()));
+            relationships.push(relation);
+        }
+    }
+}
+
+/// Adds which of the store paths need which others when they run.
+fn add_uses(infos: &[&PathInfo], relationships: &mut Vec<Value>) {
+    let members: BTreeSet<&StorePath> = infos.iter().map(|info| &info.path).collect();
+    for info in infos {
+        let uses = info.component.iter().flat_map(|of| &of.uses).flatten();
+        for one in uses.filter(|one| members.contains(&one.object)) {
+            let (from, to) = (package_id(&info.path), package_id(&one.object));
+            let mut relation = relationship(&from, use_relationship(one.kind), &to);
+            let evidence = join_of(one.places.iter(), one.count);
+            relation["comment"] = json!(use_comment(one.kind, &evidence));
             relationships.push(relation);
         }
     }

@@ -19,6 +19,7 @@ mod provenance;
 mod spdx2;
 mod spdx3;
 mod subject;
+mod uses;
 mod uuid;
 
 use std::{io, path::PathBuf};
@@ -41,6 +42,7 @@ pub(crate) use provenance::PREDICATE as PROVENANCE;
 pub use provenance::{Material, Parameters, Provenance, SandboxLevels};
 pub(crate) use spdx2::{SpdxDocument, SpdxFile, SpdxPackage, SpdxRelationship};
 pub(crate) use subject::{bill_subjects, document_subjects};
+pub(crate) use uses::read_use;
 
 /// Why a document could not be made.
 #[derive(Debug, Error)]

@@ -52,7 +52,7 @@ pub(crate) use overlay::{Files, clean, join, put_on, split};
 pub use own_layers::Depth;
 use own_layers::OwnLayers;
 pub(crate) use own_layers::{base_layers, is_ours};
-pub use packages::{BillLink, BillPackage, BillPart};
+pub use packages::{BillLink, BillPackage, BillPart, BillUse};
 pub(crate) use packages::{listed_files, packages_of, parse_bill};
 pub(crate) use rebased::Rebased;
 pub use reference::ImageReference;

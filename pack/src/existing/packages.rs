@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, de::Error as _};
-use store::{ObjectId, StorePath};
+use store::{ObjectId, StorePath, UseKind};
 
 use crate::attest::{
-    BillFault, KIND, SET, SpdxDocument, SpdxFile, SpdxPackage, SpdxRelationship, pieces,
+    BillFault, KIND, SET, SpdxDocument, SpdxFile, SpdxPackage, SpdxRelationship, pieces, read_use,
 };
 
 /// What the bill of an image says of one store path.
@@ -36,6 +36,9 @@ pub struct BillPackage {
     /// The software of which the linker copied something into it, ascending.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<BillLink>,
+    /// The store paths of the image that its files need when they run, ascending.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<BillUse>,
 }
 
 /// What the bill of an image says of software without a store path of its own.
@@ -65,6 +68,17 @@ pub struct BillLink {
     /// Its package URL, if it has one.
     pub purl: Option<String>,
     /// What was copied where: `bin/app: lib/libz.a`, as far as the bill names it.
+    pub places: Vec<String>,
+}
+
+/// What the bill of an image says of another store path that files of one need when they run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct BillUse {
+    /// The other store path.
+    pub path: StorePath,
+    /// In which way.
+    pub kind: UseKind,
+    /// Which file needs which: `bin/app: lib/libz.so.1`, as far as the bill names it.
     pub places: Vec<String>,
 }
 
@@ -142,13 +156,20 @@ fn packages(document: SpdxDocument) -> Result<Vec<BillPackage>, serde_json::Erro
                     .links
                     .extend(other.map(|other| link(other, evidence)));
             }
-            _ => {}
+            other => {
+                let comment = relationship.comment.as_deref().unwrap_or_default();
+                let uses = reference.zip(read_use(other, comment));
+                package
+                    .uses
+                    .extend(uses.map(|(path, (kind, places))| BillUse { path, kind, places }));
+            }
         }
     }
     let mut packages: Vec<BillPackage> = packages.into_values().collect();
     for package in &mut packages {
         package.references.sort_unstable();
         package.links.sort_unstable();
+        package.uses.sort_unstable();
     }
     packages.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(packages)
@@ -185,6 +206,7 @@ fn known(package: &SpdxPackage, path: StorePath, id: ObjectId) -> BillPackage {
         references: Vec::new(),
         contains: Vec::new(),
         links: Vec::new(),
+        uses: Vec::new(),
     }
 }
 
@@ -282,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_read_back_from_what_this_crate_writes_in_spdx() {
+    fn links_and_what_is_needed_are_read_back_from_what_this_crate_writes_in_spdx() {
         let bill = sample::bill();
         let written = bill.write(DocumentFormat::Spdx2).expect("no fault");
         let inside = sample::inside();
@@ -302,6 +324,18 @@ mod tests {
             };
             assert_eq!((link.name.as_str(), &link.path), ("gcc-12", &None));
             assert!(link.places[0].starts_with("bin/jq: libgcc.a"), "{link:?}");
+            let uses = program.map(|one| one.uses.as_slice()).unwrap_or_default();
+            let uses: Vec<_> = uses
+                .iter()
+                .map(|one| (one.path.name().as_str(), one.kind, one.places.join(" ")))
+                .collect();
+            let place = |file: &str| format!("bin/jq: {file}");
+            let expected = [
+                ("zlib-1.3", UseKind::Needed, place("lib/libz.so.1")),
+                ("zlib-1.3", UseKind::Dlopen, place("lib/libzip.so")),
+                ("zlib-1.3", UseKind::Interpreter, place("bin/run")),
+            ];
+            assert_eq!(uses, expected);
         }
     }
 

@@ -39,6 +39,7 @@ pub(super) fn component(derivation: &Derivation) -> Component {
         unshipped: metadata.unshipped.clone(),
         contains: Vec::new(),
         linked: None,
+        uses: None,
         facts: None,
     }
 }

@@ -18,7 +18,7 @@ use super::error::StepError;
 use super::perform::Job;
 use super::workers::FinishedStep;
 use crate::facts::{
-    DOCUMENT, LinkedOutput, LinksFrom, Observed, Observer, OutputFacts, Records, copied,
+    DOCUMENT, LinkedOutput, LinksFrom, Observed, Observer, OutputFacts, Records, copied, used,
 };
 use crate::model::{Builder, Derivation, DerivationId, ResolvedDerivation, Source};
 use crate::plan::{Graph, Outputs, find_valid};
@@ -163,12 +163,14 @@ pub(super) fn record_late_facts(
     Ok(())
 }
 
-/// Records of what lies in a closure what the linker copied into it, where its facts say so and no version of this program before this one has done it.
+/// Records of what lies in a closure what the linker copied into it and what it needs, where its facts say so and no version of this program before this one has
+/// done it.
 pub(super) fn record_late_links(store: &LocalStore, closure: &Closure) -> Result<(), StepError> {
     let mut found: Vec<(StorePath, Component)> = Vec::new();
     for info in closure.infos() {
         let component = info.component.as_ref();
-        let Some(component) = component.filter(|of| of.linked.is_none()) else {
+        let Some(component) = component.filter(|of| of.linked.is_none() || of.uses.is_none())
+        else {
             continue;
         };
         let document = component.facts.as_ref();
@@ -178,6 +180,7 @@ pub(super) fn record_late_links(store: &LocalStore, closure: &Closure) -> Result
             continue;
         };
         let linked = Some(copied(store, &info.path, &facts).map_err(AddError::Db)?);
+        let uses = Some(used(&info.path, &facts));
         // What recipes say today may have been recorded since the closure was read.
         let known = store.path_info(&info.path).map_err(AddError::Db)?;
         if let Some(component) = known.and_then(|info| info.component) {
@@ -185,6 +188,7 @@ pub(super) fn record_late_links(store: &LocalStore, closure: &Closure) -> Result
                 info.path.clone(),
                 Component {
                     linked,
+                    uses,
                     ..component
                 },
             ));
@@ -257,8 +261,10 @@ fn add_facts<'p>(
         .clone()
         .map(|output| observer.object(observed, output, links))
         .collect::<Result<Vec<OutputFacts>, _>>()?;
-    let (objects, linked): (Vec<AddObject<'_>>, Vec<_>) =
-        made.into_iter().map(|one| (one.object, one.linked)).unzip();
+    let (objects, links): (Vec<AddObject<'_>>, Vec<_>) = made
+        .into_iter()
+        .map(|one| (one.object, (one.linked, one.uses)))
+        .unzip();
     let batch = AddBatch {
         objects,
         lease: Some(lease),
@@ -266,7 +272,7 @@ fn add_facts<'p>(
     };
     let facts = store.add(batch)?;
     let mut components: Vec<(StorePath, Component)> = Vec::with_capacity(facts.len());
-    for ((output, facts), linked) in outputs.zip(facts).zip(linked) {
+    for ((output, facts), (linked, uses)) in outputs.zip(facts).zip(links) {
         let Some(info) = store.path_info(output).map_err(AddError::Db)? else {
             continue;
         };
@@ -281,6 +287,7 @@ fn add_facts<'p>(
         let component = Component {
             facts,
             linked: Some(linked),
+            uses: Some(uses),
             ..component
         };
         components.push((output.clone(), component));

@@ -307,6 +307,7 @@ impl<'a> Builder<'a> {
                 if let Some(known) = known {
                     facts.contains.clone_from(&known.contains);
                     facts.linked.clone_from(&known.linked);
+                    facts.uses.clone_from(&known.uses);
                     facts.facts.clone_from(&known.facts);
                     if let (Some(purl), Some(known)) = (&facts.purl, &known.purl)
                         && let Some(purl) = keep_source_version(purl, known)

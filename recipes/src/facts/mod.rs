@@ -42,6 +42,6 @@ mod words;
 
 pub(crate) use copyright::find_license;
 pub use error::ObserveError;
-pub(crate) use links::{LinkedOutput, Records, copied, load as load_links};
+pub(crate) use links::{LinkedOutput, Records, copied, load as load_links, used};
 pub(crate) use observe::{DOCUMENT, LinksFrom, Observed, Observer, OutputFacts};
 pub use texts::{FileTexts, read_file_texts};

@@ -10,6 +10,7 @@ use store::facts::{
 };
 use store::{
     AddObject, AddSource, ContainedComponent, LinkedComponent, LocalStore, MemoryNode, StorePath,
+    UsedObject,
 };
 
 use super::ObserveError;
@@ -19,7 +20,7 @@ use super::error::at;
 use super::files::files;
 use super::ingredients::{Ingredient, ingredients, patch_outputs, skipped_patches};
 use super::kept::kept;
-use super::links::{LinkedOutput, copied, links};
+use super::links::{LinkedOutput, copied, links, used};
 use super::source::SourceScan;
 use super::stated::read_stated;
 use super::texts::{Gatherer, SourceTexts};
@@ -72,6 +73,8 @@ pub(crate) struct OutputFacts {
     pub(crate) object: AddObject<'static>,
     /// What of it is recorded with the output itself.
     pub(crate) linked: Vec<LinkedComponent>,
+    /// The other objects that it needs, recorded with it as well.
+    pub(crate) uses: Vec<UsedObject>,
 }
 
 impl Observer<'_> {
@@ -243,6 +246,7 @@ impl Observer<'_> {
             ..observed.facts
         };
         let linked = copied(self.store, output, &facts)?;
+        let uses = used(output, &facts);
         let mut document = serde_json::to_vec(&facts).map_err(|source| ObserveError::Json {
             path: output.clone(),
             source,
@@ -268,6 +272,7 @@ impl Observer<'_> {
         Ok(OutputFacts {
             object: AddObject::new(name, AddSource::Tree(tree)),
             linked,
+            uses,
         })
     }
 }

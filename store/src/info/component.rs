@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{facts::FactsObject, id::StorePath};
+use crate::{
+    facts::{FactsObject, LinkKind},
+    id::StorePath,
+};
 
 /// The software in a store object, as its recipe declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -53,6 +56,9 @@ pub struct Component {
     /// The software of which the linker copied something into it; sorted, no duplicates. None where nobody recorded that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linked: Option<Vec<LinkedComponent>>,
+    /// The other objects that its programs and libraries need when they run, as these say themselves; sorted, no duplicates. None where nobody recorded that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Vec<UsedObject>>,
     /// What was observed of the output when it was registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<FactsObject>,
@@ -100,6 +106,50 @@ pub struct LinkedComponent {
     pub license: Option<String>,
     /// What was copied where: `bin/app: lib/libz.a`. Sorted, no duplicates.
     pub places: Vec<String>,
+}
+
+/// Another store object that the files of a [`Component`] need when they run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsedObject {
+    /// The other object.
+    pub object: StorePath,
+    /// In which way.
+    pub kind: UseKind,
+    /// The first of the places where that is said: `bin/app: lib/libz.so.1`. Sorted, no duplicates, at most [`UsedObject::MAX_PLACES`].
+    pub places: Vec<String>,
+    /// How many places there are.
+    pub count: usize,
+}
+
+impl UsedObject {
+    /// Places that are named. Every program of a package needs the C library; some are enough to show it.
+    pub const MAX_PLACES: usize = 4;
+}
+
+/// In which way a file needs another one when it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UseKind {
+    /// A shared library that is loaded at start.
+    Needed,
+    /// A shared library that is loaded on demand.
+    Dlopen,
+    /// The loader, or what a `#!` line names.
+    Interpreter,
+}
+
+impl UseKind {
+    /// Returns the way of a link; none where something was copied in.
+    #[must_use]
+    pub const fn of(link: LinkKind) -> Option<Self> {
+        match link {
+            LinkKind::Needed => Some(Self::Needed),
+            LinkKind::Dlopen => Some(Self::Dlopen),
+            LinkKind::Interpreter => Some(Self::Interpreter),
+            LinkKind::Static | LinkKind::Runtime => None,
+        }
+    }
 }
 
 /// One source archive of a [`Component`].

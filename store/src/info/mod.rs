@@ -8,7 +8,9 @@ mod path_info;
 mod realisation;
 
 pub use self::{
-    component::{Component, ComponentSource, ContainedComponent, LinkedComponent},
+    component::{
+        Component, ComponentSource, ContainedComponent, LinkedComponent, UseKind, UsedObject,
+    },
     path_info::{PathInfo, Reference},
     realisation::{Realisation, RecordedOutput},
 };

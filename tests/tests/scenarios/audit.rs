@@ -255,6 +255,41 @@ fn a_library_that_a_program_says_it_loads_on_demand_is_joined_so() {
     assert_eq!(step["component"], "plug-1", "{report:#}");
     assert_eq!(step["relation"], "loads on demand");
     assert_eq!(step["evidence"], "bin/tool: lib/libplug.so.1");
+    assert_eq!(said(&audit_image_alone(&env, "tool")), said(&report));
+}
+
+#[test]
+fn rules_about_what_needs_and_runs_what_say_the_same_of_an_image_alone() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    let rule = |license: &str, relation: &str| {
+        format!(
+            "[[licenses.rule]]\nlicense = '{license}'\nrelation = '{relation}'\nthen = 'deny'\n"
+        )
+    };
+    let policy = format!(
+        "[licenses]\nallow = ['*', '* WITH *']\n{}{}[lints]\nunused-allow = 'allow'\n",
+        rule("BSD-2-Clause", "needed"),
+        rule("LGPL-*", "interpreter")
+    );
+    env.write("project/policy.toml", &policy);
+    let command = ["audit", "jq", DAY, "--policy", "policy.toml"];
+    let report = env.pith(&[&command[..], &["--format", "json"]].concat());
+    let report = report.expect_status(3).json();
+    let joined: Vec<&Value> = (report["diagnostics"].as_array().expect("a list").iter())
+        .map(|one| &one["chain"][1]["relation"])
+        .collect();
+    assert_eq!(joined, ["is run by", "links dynamically"], "{report:#}");
+    assert_eq!(said(&audit_image_alone(&env, "jq")), said(&report));
+}
+
+/// Packs `target` and audits the image by `policy.toml`, without a look into the store.
+fn audit_image_alone(env: &TestEnv, target: &str) -> Value {
+    env.pith(&["pack", target, "-q", "-o", "alone.tar"])
+        .expect_success();
+    let command = ["audit", "alone.tar", "--no-store", DAY, "--policy"];
+    let report = env.pith(&[&command[..], &["policy.toml", "--format", "json"]].concat());
+    report.expect_status(3).json()
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! What was copied into the closure by the linker and lies elsewhere.
+//! What the linker copied into the closure, and what the files of the closure need of each other.
 
 use store::{
-    StorePath,
+    StorePath, UseKind,
     facts::{Facts, LinkKind, SourceFacts},
 };
 
@@ -13,20 +13,23 @@ use super::{
 use crate::vulns::Purl;
 
 impl Builder<'_> {
-    /// Adds what was linked into an object, and what shows it.
+    /// Adds what was linked into an object and what it needs, and what shows it.
     pub(super) fn add_links(&mut self, id: &str, facts: &Facts) {
         for link in &facts.links {
             for input in &link.inputs {
-                // Start files and helpers of the compiler are in every program and have exceptions for that: no rule is about them.
-                if input.kind != LinkKind::Static {
-                    continue;
-                }
                 let object = input.object.as_deref();
                 let path = object.and_then(|text| {
                     StorePath::from_logical(text)
                         .ok()
                         .or_else(|| text.parse().ok())
                 });
+                if let Some(kind) = UseKind::of(input.kind) {
+                    self.add_use(id, kind, path.as_ref(), (&link.file, &input.file));
+                }
+                // Start files and helpers of the compiler are in every program and have exceptions for that: no rule is about them.
+                if input.kind != LinkKind::Static {
+                    continue;
+                }
                 let to = match (path, &input.component) {
                     (Some(path), _) if self.members.contains(&path) => object_id(&path),
                     (Some(path), _) => self.linked_object(&path),
@@ -45,6 +48,24 @@ impl Builder<'_> {
                 let evidence = format!("{}: {}{members}", link.file, input.file);
                 self.relate(id, RelationKind::StaticLink, &to, &evidence);
             }
+        }
+    }
+
+    /// A file needs one of another object of the closure when it runs.
+    fn add_use(
+        &mut self,
+        id: &str,
+        kind: UseKind,
+        path: Option<&StorePath>,
+        (file, other): (&str, &str),
+    ) {
+        let Some(path) = path.filter(|path| self.members.contains(path)) else {
+            return;
+        };
+        let to = object_id(path);
+        if to != id {
+            let evidence = format!("{file}: {other}");
+            self.relate(id, RelationKind::Uses(kind), &to, &evidence);
         }
     }
 

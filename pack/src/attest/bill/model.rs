@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-use store::{ObjectId, StorePath};
+use store::{ObjectId, StorePath, UseKind};
 
 use super::super::uuid::uuid;
 use crate::oci::Timestamp;
@@ -165,6 +165,8 @@ pub enum RelationKind {
     DependsOn,
     /// Something of the other was copied into it by the linker.
     StaticLink,
+    /// A file of it needs one of the other when it runs.
+    Uses(UseKind),
     /// It lies on the other.
     DescendantOf,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use store::{
-    Component, ContainedComponent, LinkedComponent, MemoryNode, PathInfo,
+    Component, ContainedComponent, LinkedComponent, MemoryNode, PathInfo, UseKind, UsedObject,
     facts::{
         Facts, FileFacts, LinkFacts, LinkInput, LinkKind, Linked, PatchFacts, SourceFacts,
         SourceRole,
@@ -18,6 +18,13 @@ use crate::{
     attest::{SpdxSubject, to_spdx},
     audit::{Gathered, Part},
 };
+
+/// What the program needs of the library.
+const USES: [(LinkKind, &str); 3] = [
+    (LinkKind::Needed, "lib/libz.so.1"),
+    (LinkKind::Dlopen, "lib/libzip.so"),
+    (LinkKind::Interpreter, "bin/run"),
+];
 
 /// Records of a library and a program that needs it.
 pub(in super::super) fn gathered() -> Gathered {
@@ -47,7 +54,17 @@ pub(in super::super) fn gathered() -> Gathered {
         }],
         ..Component::default()
     });
-    let mut parts = vec![part(library, "lib/libz.so"), part(program, "bin/jq")];
+    let uses = USES.map(|(kind, file)| LinkInput {
+        kind,
+        object: Some(library.path.to_string()),
+        component: None,
+        file: file.to_owned(),
+        members: Vec::new(),
+    });
+    let mut program = part(program, "bin/jq");
+    let links = program.facts.iter_mut().flat_map(|facts| &mut facts.links);
+    links.for_each(|link| link.inputs.extend(uses.clone()));
+    let mut parts = vec![part(library, "lib/libz.so"), program];
     parts.sort_unstable_by(|a, b| a.info.path.cmp(&b.info.path));
     Gathered {
         parts,
@@ -109,6 +126,19 @@ fn part(info: PathInfo, file: &str) -> Part {
 /// The bill that lies in an image of [`gathered`], with what the linker copied recorded as registration does it.
 pub(crate) fn inside() -> Vec<u8> {
     let mut infos: Vec<PathInfo> = gathered().parts.into_iter().map(|part| part.info).collect();
+    let library = infos
+        .iter()
+        .find(|info| info.path.name().as_str() == "zlib-1.3");
+    let library = library.map(|info| info.path.clone());
+    let uses = USES.iter().filter_map(|(kind, file)| {
+        Some(UsedObject {
+            object: library.clone()?,
+            kind: UseKind::of(*kind)?,
+            places: vec![format!("bin/jq: {file}")],
+            count: 1,
+        })
+    });
+    let mut uses: Vec<UsedObject> = uses.collect();
     for info in &mut infos {
         let linked = LinkedComponent {
             object: None,
@@ -128,6 +158,9 @@ pub(crate) fn inside() -> Vec<u8> {
         };
         let component = info.component.get_or_insert_default();
         component.linked = Some(vec![linked]);
+        if info.path.name().as_str() == "jq-1.7" {
+            component.uses = Some(std::mem::take(&mut uses));
+        }
     }
     let subject = SpdxSubject {
         name: "jq",

@@ -8,7 +8,8 @@ use super::{
     words::{
         DATA_LICENSE, DOCUMENT, NO_ASSERTION, VERSION, algorithm, all_listed, copyright, creators,
         download_location, external_references, file_name, file_reference, file_relation,
-        namespace, purpose, reference, relationship, source_info, supplier, verification_code,
+        namespace, purpose, reference, relationship, relationship_comment, source_info, supplier,
+        verification_code,
     },
 };
 
@@ -56,7 +57,12 @@ pub(in super::super) fn write_json(bill: &Bill) -> Vec<u8> {
             }
             for one in &bill.relations {
                 let (from, to) = (reference(&one.from), reference(&one.to));
-                relate(&from, relationship(one.kind), &to, &one.evidence);
+                relate(
+                    &from,
+                    relationship(one.kind),
+                    &to,
+                    &relationship_comment(one),
+                );
             }
             for component in &bill.components {
                 let (kind, comment) = file_relation(bill);

@@ -7,7 +7,8 @@ use super::{
     words::{
         DATA_LICENSE, DOCUMENT, NO_ASSERTION, VERSION, algorithm, all_listed, copyright, creators,
         download_location, external_references, file_name, file_reference, file_relation,
-        namespace, purpose, reference, relationship, source_info, supplier, verification_code,
+        namespace, purpose, reference, relationship, relationship_comment, source_info, supplier,
+        verification_code,
     },
 };
 
@@ -52,8 +53,9 @@ pub(in super::super) fn write_tag_value(bill: &Bill) -> Vec<u8> {
             "Relationship",
             &format!("{from} {} {to}", relationship(one.kind)),
         );
-        if !one.evidence.is_empty() {
-            out.text("RelationshipComment", &one.evidence);
+        let comment = relationship_comment(one);
+        if !comment.is_empty() {
+            out.text("RelationshipComment", &comment);
         }
     }
     if !bill.files_are_complete {

@@ -3,8 +3,9 @@
 use sha1::{Digest as _, Sha1};
 
 use super::super::{
-    Bill, BillComponent, BillFile, BillSource, Checksum, ComponentKind, KIND, Party, RelationKind,
-    SET,
+    Bill, BillComponent, BillFile, BillSource, Checksum, ComponentKind, KIND, Party, Relation,
+    RelationKind, SET,
+    uses::{use_comment, use_relationship},
 };
 use crate::layer::FORMAT_VERSION;
 
@@ -175,7 +176,16 @@ pub(super) const fn relationship(kind: RelationKind) -> &'static str {
         RelationKind::Contains => "CONTAINS",
         RelationKind::DependsOn => "DEPENDS_ON",
         RelationKind::StaticLink => "STATIC_LINK",
+        RelationKind::Uses(kind) => use_relationship(kind),
         RelationKind::DescendantOf => "DESCENDANT_OF",
+    }
+}
+
+/// Returns the comment of a relationship; empty where there is nothing more to say.
+pub(super) fn relationship_comment(relation: &Relation) -> String {
+    match relation.kind {
+        RelationKind::Uses(kind) => use_comment(kind, &relation.evidence),
+        _ => relation.evidence.clone(),
     }
 }
 

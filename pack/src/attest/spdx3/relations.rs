@@ -1,7 +1,9 @@
 //! How the elements hang together.
 
+use store::UseKind;
+
 use super::{
-    super::{Bill, BillComponent, RelationKind},
+    super::{Bill, BillComponent, Relation, RelationKind, uses::use_comment},
     elements::Elements,
 };
 
@@ -120,19 +122,31 @@ impl Relations {
             completeness,
             "",
         );
-        for link in of(RelationKind::StaticLink) {
-            let to = [elements.iri(&link.to)];
-            let kind = "hasStaticLink";
-            let class = "Relationship";
-            self.add_with(
-                elements,
-                class,
-                &from,
-                kind,
-                &to,
-                completeness,
-                &link.evidence,
-            );
+        for one in all {
+            let Some((class, kind, comment)) = link(one) else {
+                continue;
+            };
+            let to = [elements.iri(&one.to)];
+            self.add_with(elements, class, &from, kind, &to, completeness, &comment);
         }
     }
+}
+
+/// Returns the class, the type and the comment of a link; none of what is no link. There is no type for what runs a program.
+fn link(relation: &Relation) -> Option<(&'static str, &'static str, String)> {
+    let use_kind = match relation.kind {
+        RelationKind::StaticLink => {
+            return Some(("Relationship", "hasStaticLink", relation.evidence.clone()));
+        }
+        RelationKind::Uses(kind) => kind,
+        RelationKind::Contains | RelationKind::DependsOn | RelationKind::DescendantOf => {
+            return None;
+        }
+    };
+    let kind = match use_kind {
+        UseKind::Needed | UseKind::Dlopen => "hasDynamicLink",
+        UseKind::Interpreter => "other",
+    };
+    let comment = use_comment(use_kind, &relation.evidence);
+    Some(("LifecycleScopedRelationship", kind, comment))
 }

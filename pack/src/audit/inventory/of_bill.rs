@@ -1,6 +1,6 @@
 //! The components of an image, from what its bill of materials says.
 
-use store::StorePath;
+use store::{StorePath, UseKind};
 
 use super::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind};
 use crate::existing::{BillLink, BillPackage, BillPart, ImageFacts, base_layers};
@@ -9,7 +9,7 @@ use crate::existing::{BillLink, BillPackage, BillPart, ImageFacts, base_layers};
 const BILL: &str = "the bill of materials";
 
 impl Inventory {
-    /// Returns the components that the bill in an image names. A bill declares; what the linker copied is all in it that was observed.
+    /// Returns the components that the bill in an image names. A bill declares; what the linker copied and what files need is all in it that was observed.
     ///
     /// What is asked for is what nothing else in the image needs. The layers of a base are not described by it, nor those that somebody else put on the image; nor
     /// is any layer of an image without a bill.
@@ -74,11 +74,16 @@ impl Inventory {
                 add(find(&part.purl), Relation::Vendored, said());
             }
             for link in &package.links {
-                let evidence = match link.places.first() {
-                    Some(place) => format!("{place}, says {BILL}"),
-                    None => said(),
+                let to = find(&key_of_link(link));
+                add(to, Relation::Static, shown_by(&link.places));
+            }
+            for one in &package.uses {
+                let relation = match one.kind {
+                    UseKind::Needed => Relation::Needed,
+                    UseKind::Dlopen => Relation::Dlopen,
+                    UseKind::Interpreter => Relation::Interpreter,
                 };
-                add(find(&key_of_link(link)), Relation::Static, evidence);
+                add(find_path(&one.path), relation, shown_by(&one.places));
             }
         }
         let mut inventory = Self {
@@ -91,6 +96,13 @@ impl Inventory {
             .filter(|unit| inventory.uses_of(*unit).next().is_none())
             .collect();
         inventory
+    }
+}
+
+fn shown_by(places: &[String]) -> String {
+    match places.first() {
+        Some(place) => format!("{place}, says {BILL}"),
+        None => BILL.to_owned(),
     }
 }
 

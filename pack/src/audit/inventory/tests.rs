@@ -210,6 +210,7 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
             purl: "pkg:cargo/serde@1.0".to_owned(),
         }],
         links: Vec::new(),
+        uses: Vec::new(),
     };
     let layer = |text: &str| LayerFacts {
         digest: crate::oci::Digest::of(text.as_bytes()),

@@ -12,9 +12,11 @@ mod load;
 mod needs;
 mod observe;
 mod record;
+mod used;
 
 pub(crate) use copied::copied;
 pub(crate) use load::load;
 pub(crate) use observe::LinkedOutput;
 pub(super) use observe::links;
 pub(crate) use record::Records;
+pub(crate) use used::used;
