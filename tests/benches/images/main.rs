@@ -61,6 +61,7 @@ fn main() {
             if tests::is_full() {
                 measure(300, 2_000_000_000);
             }
+            measure_layers();
         }
         _ => {}
     }
@@ -504,6 +505,13 @@ fn measure_load(bench: &Bench, app: &str) {
     report(&what, again, "podman pull of a layout", Some(copied));
     let unpacked = time(|| unpack(&bench.image()));
     report(&what, again, "tar -x of the archive", Some(unpacked));
+}
+
+/// What layers cost podman by their number, with next to nothing in them.
+fn measure_layers() {
+    let bench = Bench::new(60, 4_000_000);
+    let app = bench.app(0);
+    measure_load(&bench, &app);
 }
 
 fn is_there(program: &str) -> bool {

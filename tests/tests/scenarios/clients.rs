@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use tests::{
-    Finished, PodmanTurn, TestEnv,
+    Finished, OnDemand, PodmanTurn, TestEnv,
     engines::{Containerd, Dockerd},
     is_full, is_root,
     other_servers::Registry,
@@ -23,7 +23,13 @@ const APPS: [(&str, &str, &str); 3] = [
     ("nginx", "-v", "nginx version: nginx/1.22.1"),
 ];
 /// The columns of the table.
-const OUTPUTS: [&str; 4] = ["archive", "archive, zstd", "OCI layout", "registry"];
+const OUTPUTS: [&str; 5] = [
+    "archive",
+    "archive, zstd",
+    "OCI layout",
+    "registry",
+    "on demand",
+];
 
 /// Where an image is.
 enum Place<'a> {
@@ -42,10 +48,11 @@ struct Outputs {
     zstd: String,
     layout: String,
     reference: String,
+    on_demand: String,
 }
 
 impl Outputs {
-    fn make(env: &TestEnv, app: &str, registry: &Registry) -> Self {
+    fn make(env: &TestEnv, app: &str, registry: &Registry, on_demand: &OnDemand) -> Self {
         let path = |name: &str| {
             let path = env.path(&format!("{app}{name}"));
             path.to_str().expect("temporary paths are UTF-8").to_owned()
@@ -56,6 +63,7 @@ impl Outputs {
             // Without its directory: buildah makes a name of it, and names have small letters only.
             layout: format!("{app}-layout"),
             reference: format!("{}/{app}:latest", registry.address),
+            on_demand: format!("{}/{app}:latest", on_demand.host),
         };
         let pack = |arguments: &[&str]| {
             env.pith(&[&["pack", app, "-q"], arguments].concat())
@@ -72,7 +80,8 @@ impl Outputs {
             "archive" => Place::Archive(&self.archive),
             "archive, zstd" => Place::Archive(&self.zstd),
             "OCI layout" => Place::Layout(&self.layout),
-            _ => Place::Registry(&self.reference),
+            "registry" => Place::Registry(&self.reference),
+            _ => Place::Registry(&self.on_demand),
         }
     }
 }
@@ -319,9 +328,10 @@ fn daemons() -> Option<(Containerd, Dockerd)> {
 fn every_client_reads_what_the_readme_says_and_every_app_does_the_same() {
     let env = TestEnv::with_shared_store();
     let registry = Registry::start("").expect("Debian's registry starts");
+    let on_demand = OnDemand::start(&env, &[]);
     let outputs: BTreeMap<&str, Outputs> = APPS
         .iter()
-        .map(|(app, ..)| (*app, Outputs::make(&env, app, &registry)))
+        .map(|(app, ..)| (*app, Outputs::make(&env, app, &registry, &on_demand)))
         .collect();
     let engines = daemons();
     let row =

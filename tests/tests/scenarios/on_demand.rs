@@ -1,52 +1,6 @@
 //! `pith serve --registry`: other programs pull what nobody has packed.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
-};
-
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use tests::{PodmanTurn, TestEnv};
-
-/// A running `pith serve --registry`, ended with this value.
-struct Served {
-    child: Child,
-    host: String,
-}
-
-impl Served {
-    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
-        let mut command = env.command(&["serve", "--registry", "--listen", "127.0.0.1:0"]);
-        let mut child = command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("pith starts");
-        let mut url = String::new();
-        let stdout = child.stdout.take().expect("it is piped");
-        let read = BufReader::new(stdout).read_line(&mut url);
-        read.expect("it says where it listens");
-        let host = url.trim_end().strip_prefix("http://").expect("a URL");
-        Self {
-            host: host.to_owned(),
-            child,
-        }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let id = i32::try_from(self.child.id()).expect("a process's number");
-        kill(Pid::from_raw(id), Signal::SIGTERM).expect("it runs");
-        let ended = self.child.wait().expect("it ends");
-        assert!(ended.success() || std::thread::panicking(), "{ended}");
-    }
-}
+use tests::{OnDemand, PodmanTurn, TestEnv};
 
 #[test]
 fn an_image_that_the_project_calls_with_a_slash_is_served_by_that_name() {
@@ -55,7 +9,7 @@ fn an_image_that_the_project_calls_with_a_slash_is_served_by_that_name() {
         "project/pith.star",
         r#"image(name = "team/web", packages = [package("hello")], labels = {"a": "b"})"#,
     );
-    let served = Served::start(&env, &[]);
+    let served = OnDemand::start(&env, &[]);
     let place = format!("docker://{}/team/web", served.host);
     let inspect = ["inspect", "--tls-verify=false", &place];
     let inspected = env.tool("skopeo", &inspect).expect_success().json();
@@ -67,7 +21,7 @@ fn an_image_that_the_project_calls_with_a_slash_is_served_by_that_name() {
 #[test]
 fn a_name_is_built_packed_and_run_when_it_is_pulled() {
     let env = TestEnv::with_shared_store();
-    let served = Served::start(&env, &[]);
+    let served = OnDemand::start(&env, &[]);
     let reference = format!("{}/hello/jq", served.host);
     let pull = ["pull", "-q", "--tls-verify=false", &reference];
     let turn = PodmanTurn::take();
@@ -122,7 +76,7 @@ fn a_project_is_packed_anew_when_it_has_changed_and_pushes_are_kept() {
         env.write("pith.star", &format!("{image}{files})\n"));
     };
     recipe("one");
-    let served = Served::start(&env, &["--allow-push", "kept"]);
+    let served = OnDemand::start(&env, &["--allow-push", "kept"]);
     let place = format!("docker://{}/app", served.host);
     let digest = |place: &str| {
         let inspected = env.tool("skopeo", &["inspect", "--tls-verify=false", place]);
