@@ -1,15 +1,13 @@
 //! What commands that write documents about closures have in common.
 
-use std::str::FromStr;
-
 use clap::Args;
-use pack::attest::{BillOptions, FileDetail, Party};
+use pack::attest::{BillOptions, FileDetail};
 use pack::oci::Timestamp;
-use thiserror::Error;
 
 use crate::context::Context;
 use crate::date::claimed_time;
 use crate::error::CommandError;
+use crate::party::NamedParty;
 
 /// What a bill says beside what is recorded.
 #[derive(Debug, Args)]
@@ -56,75 +54,4 @@ pub(crate) fn configured(
         files,
         ..BillOptions::default()
     })
-}
-
-/// A person or an organization, as on a command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct NamedParty(Party);
-
-/// The text names nobody.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{text}` names nobody: it must be `NAME`, `NAME <EMAIL>` or `NAME <URL>`")]
-struct BadParty {
-    text: String,
-}
-
-impl FromStr for NamedParty {
-    type Err = BadParty;
-
-    fn from_str(text: &str) -> Result<Self, BadParty> {
-        let bad = || BadParty {
-            text: text.to_owned(),
-        };
-        let (name, contact) = match text.split_once('<') {
-            Some((name, rest)) => (name, Some(rest.strip_suffix('>').ok_or_else(bad)?)),
-            None => (text, None),
-        };
-        let contact = contact.map(|contact| contact.trim().to_owned());
-        let is_url = |contact: &String| contact.contains("://");
-        let is_mail = |contact: &String| contact.contains('@') && !contact.contains(' ');
-        let name = name.trim();
-        let is_wrong = contact
-            .as_ref()
-            .is_some_and(|one| !is_url(one) && !is_mail(one));
-        if name.is_empty() || is_wrong {
-            return Err(bad());
-        }
-        Ok(Self(Party {
-            name: name.to_owned(),
-            email: contact.clone().filter(|contact| !is_url(contact)),
-            url: contact.filter(is_url),
-        }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_party_has_a_name_and_perhaps_a_contact() {
-        let party = |text: &str| {
-            let NamedParty(party) = text.parse().ok()?;
-            Some((party.name, party.email, party.url))
-        };
-        let some = |text: &str| Some(text.to_owned());
-        for (text, expected) in [
-            ("Example", Some(("Example".to_owned(), None, None))),
-            (
-                "A B <a@b.example>",
-                Some(("A B".to_owned(), some("a@b.example"), None)),
-            ),
-            (
-                "A <https://a.example>",
-                Some(("A".to_owned(), None, some("https://a.example"))),
-            ),
-            ("", None),
-            ("<a@b.example>", None),
-            ("A <a@b.example", None),
-            ("A <nothing>", None),
-        ] {
-            assert_eq!(party(text), expected, "{text}");
-        }
-    }
 }

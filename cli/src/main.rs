@@ -27,6 +27,7 @@ mod launch;
 mod layers;
 mod link;
 mod output;
+mod party;
 mod planned;
 mod platform;
 mod program;

@@ -3,23 +3,16 @@
 use pack::attest::Party;
 use serde::Deserialize;
 
+use crate::party::NamedParty;
+
 /// What a settings file says of documents.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct DocumentsTable {
     /// Who answers for the documents.
-    pub(super) author: Option<PartyTable>,
+    pub(super) author: Option<NamedParty>,
     /// Who passes the software on; the author, unless it is said.
-    pub(super) supplier: Option<PartyTable>,
-}
-
-/// A person or an organization.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PartyTable {
-    name: String,
-    email: Option<String>,
-    url: Option<String>,
+    pub(super) supplier: Option<NamedParty>,
 }
 
 impl DocumentsTable {
@@ -33,22 +26,12 @@ impl DocumentsTable {
 
     /// Who answers for the documents, if somebody does.
     pub(crate) fn author(&self) -> Option<Party> {
-        self.author.as_ref().map(PartyTable::party)
+        self.author.as_ref().map(|party| party.0.clone())
     }
 
     /// Who passes the software on, if somebody is known to.
     pub(crate) fn supplier(&self) -> Option<Party> {
         let supplier = self.supplier.as_ref().or(self.author.as_ref());
-        supplier.map(PartyTable::party)
-    }
-}
-
-impl PartyTable {
-    fn party(&self) -> Party {
-        Party {
-            name: self.name.clone(),
-            email: self.email.clone(),
-            url: self.url.clone(),
-        }
+        supplier.map(|party| party.0.clone())
     }
 }

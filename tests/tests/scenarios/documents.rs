@@ -202,3 +202,42 @@ fn a_license_that_is_none_is_not_written_into_a_document() {
     assert!(refused.stderr.contains("D101"), "{}", refused.stderr);
     assert!(fs::metadata(env.path("project/bill.json")).is_err());
 }
+
+#[test]
+fn who_answers_for_a_bill_can_be_reached_or_there_is_none() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    let write = |author: &str| {
+        let settings = format!("[sbom]\nauthor = {author}\n");
+        env.write("project/pith.toml", &settings);
+        env.pith(&["sbom", "hello", "-q", "-f", "cyclonedx"])
+    };
+    for (author, contact) in [
+        (
+            "'Example <sbom@example.org>'",
+            "\"email\":\"sbom@example.org\"",
+        ),
+        (
+            "{name = 'Example', url = 'https://example.org'}",
+            "\"url\":[\"https://example.org\"]",
+        ),
+    ] {
+        let written = write(author).expect_success().stdout;
+        assert!(written.contains(contact), "{written}");
+    }
+    for (author, expected) in [
+        ("'Example'", "`Example` names nobody who can be reached"),
+        (
+            "{name = 'Example', email = 'nonsense'}",
+            "`nonsense` is no address of mail",
+        ),
+    ] {
+        let refused = write(author).expect_status(2);
+        assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+        assert!(refused.stderr.contains("pith.toml"), "{}", refused.stderr);
+        assert_eq!(refused.stdout, "");
+    }
+    env.write("project/pith.toml", "");
+    env.pith(&["sbom", "hello", "--author", "Example <nonsense>"])
+        .expect_status(2);
+}
