@@ -19,7 +19,9 @@ use super::trust::{TrustSettings, TrustTable, TrustTableError};
 use super::variables::Variables;
 use crate::args::GlobalArgs;
 
-/// The file that settings of a project are in, beside its `pith.star`.
+/// What a project is known by.
+const RECIPE_FILE: &str = "pith.star";
+/// The file that settings of a project are in.
 const PROJECT_FILE: &str = "pith.toml";
 /// Settings of the whole machine.
 const SYSTEM_FILE: &str = "/etc/pith/config.toml";
@@ -35,6 +37,9 @@ pub(crate) struct Settings {
     pub(crate) collection: Option<PathBuf>,
     /// The directory that holds the project's `pith.star`: the working directory or one above it.
     pub(crate) project: Option<PathBuf>,
+    /// The project's settings, whether they are there or not: beside its `pith.star`. Where there is no such file at or above the working directory, the nearest settings
+    /// there: who only asks about images of others needs no recipe.
+    pub(crate) project_file: Option<PathBuf>,
     /// Builds at once, at least 1.
     pub(crate) jobs: usize,
     /// Processors for one build, at least 1.
@@ -96,13 +101,16 @@ impl Settings {
         variables: Variables,
         directory: &Path,
     ) -> Result<Self, SettingsError> {
-        let project = find_project(directory);
+        let project = find_nearest(directory, RECIPE_FILE);
+        let settled = project.clone();
+        let settled = settled.or_else(|| find_nearest(directory, PROJECT_FILE));
+        let project_file = settled.map(|settled| settled.join(PROJECT_FILE));
         let Layers {
             mut layers,
             caches,
             of_project,
             files,
-        } = Layers::load(project.as_deref(), variables.config_home.as_deref())?;
+        } = Layers::load(project_file.clone(), variables.config_home.as_deref())?;
         let caches = CacheSettings::join(flags, variables.cache.as_deref(), &caches)?;
         let first = |pick: fn(&SettingsFile) -> Option<PathBuf>| layers.iter().find_map(pick);
         let store_root = flags
@@ -157,6 +165,7 @@ impl Settings {
             store_root: absolute(directory, store_root),
             collection: collection.map(|path| absolute(directory, path)),
             project,
+            project_file,
             jobs,
             cores,
             sandbox,
@@ -170,13 +179,6 @@ impl Settings {
             variables,
             files,
         })
-    }
-}
-
-impl Settings {
-    /// Returns the file that the project's settings are in, whether it is there or not.
-    pub(crate) fn project_file(&self) -> Option<PathBuf> {
-        Some(self.project.as_ref()?.join(PROJECT_FILE))
     }
 }
 
@@ -204,14 +206,14 @@ struct Layers {
 }
 
 impl Layers {
-    fn load(project: Option<&Path>, config_home: Option<&Path>) -> Result<Self, SettingsError> {
+    fn load(project: Option<PathBuf>, config_home: Option<&Path>) -> Result<Self, SettingsError> {
         let mut found = Self {
             layers: Vec::new(),
             caches: Vec::new(),
             of_project: None,
             files: Vec::new(),
         };
-        let project = project.map(|project| (project.join(PROJECT_FILE), Origin::Project));
+        let project = project.map(|file| (file, Origin::Project));
         let user = config_home.map(|home| (home.join("pith/config.toml"), Origin::Machine));
         let system = (PathBuf::from(SYSTEM_FILE), Origin::Machine);
         for (path, origin) in project.into_iter().chain(user).chain([system]) {
@@ -229,11 +231,11 @@ impl Layers {
     }
 }
 
-/// The nearest directory at or above `directory` that has a `pith.star`.
-fn find_project(directory: &Path) -> Option<PathBuf> {
+/// The nearest directory at or above `directory` that has a file of this name.
+fn find_nearest(directory: &Path, name: &str) -> Option<PathBuf> {
     directory
         .ancestors()
-        .find(|candidate| candidate.join("pith.star").is_file())
+        .find(|candidate| candidate.join(name).is_file())
         .map(Path::to_path_buf)
 }
 
@@ -328,6 +330,27 @@ mod tests {
         let settings = Settings::resolve(&flags, variables, &below).unwrap();
         assert_eq!((settings.jobs, settings.cores), (4, 5));
         assert_eq!(settings.project.as_deref(), Some(directory.path()));
+    }
+
+    #[test]
+    fn settings_without_a_recipe_are_found_above_and_those_of_a_project_go_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let below = directory.path().join("images/new");
+        fs::create_dir_all(&below).unwrap();
+        let resolve = || {
+            let variables = Variables {
+                root: Some("/nonexistent".into()),
+                ..Variables::default()
+            };
+            let settings = Settings::resolve(&no_flags(), variables, &below).unwrap();
+            (settings.jobs, settings.project)
+        };
+        fs::write(directory.path().join("images/pith.toml"), "jobs = 31\n").unwrap();
+        assert_eq!(resolve(), (31, None));
+        // What is beside the recipe counts, for all that is below it.
+        fs::write(directory.path().join("pith.star"), "").unwrap();
+        fs::write(directory.path().join("pith.toml"), "jobs = 32\n").unwrap();
+        assert_eq!(resolve(), (32, Some(directory.path().to_owned())));
     }
 
     #[test]

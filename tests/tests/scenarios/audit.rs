@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tests::{Finished, TestEnv, is_full};
+use tests::{Finished, TestEnv, is_full, run};
 
 /// A day before which no exception of these scenarios ends.
 pub(super) const DAY: &str = "--date=2026-11-22";
@@ -290,6 +290,26 @@ fn audit_image_alone(env: &TestEnv, target: &str) -> Value {
     let command = ["audit", "alone.tar", "--no-store", DAY, "--policy"];
     let report = env.pith(&[&command[..], &["policy.toml", "--format", "json"]].concat());
     report.expect_status(3).json()
+}
+
+#[test]
+fn a_policy_without_a_recipe_judges_images_in_and_below_its_directory() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    env.write("images/new/README", "");
+    env.pith(&["pack", "hello", "-q", "-o", "../images/new/hello.tar"])
+        .expect_success();
+    env.write(
+        "images/pith.toml",
+        "[audit.licenses]\nallow = ['category:permissive']\n",
+    );
+    for directory in ["images", "images/new"] {
+        let image = env.path("images/new/hello.tar").display().to_string();
+        let mut audit = env.command(&["audit", &image, "--no-store", DAY]);
+        let audit = run(audit.current_dir(env.path(directory)));
+        let said = audit.expect_status(3).stdout;
+        assert!(said.contains("--> pith.toml:1"), "{directory}: {said}");
+    }
 }
 
 #[test]
@@ -837,7 +857,7 @@ fn a_browser_shows_the_page_and_its_search_finds_components() {
         "--dump-dom",
         &url,
     ]);
-    let output = tests::run(chromium.env("HOME", env.path("home")));
+    let output = run(chromium.env("HOME", env.path("home")));
     let dom = output.expect_success().stdout;
     assert!(
         dom.contains("id=\"said\" role=\"status\">1 components fit"),

@@ -40,7 +40,7 @@ pub(crate) fn load_policy(file: Option<&Path>, context: &Context) -> Result<Poli
     let mut layers = Vec::new();
     // Those that go before others in settings are those that may only tighten here.
     for path in settings.files.iter().rev() {
-        if file.is_some() && settings.project_file().as_ref() == Some(path) {
+        if file.is_some() && settings.project_file.as_ref() == Some(path) {
             continue;
         }
         let text = match fs::read_to_string(path) {
@@ -54,7 +54,7 @@ pub(crate) fn load_policy(file: Option<&Path>, context: &Context) -> Result<Poli
             }
         };
         // As every checkout calls it.
-        let project = settings.project_file();
+        let project = settings.project_file.clone();
         let project = project.as_deref().and_then(Path::parent);
         let shown = project.and_then(|project| path.strip_prefix(project).ok());
         let shown = shown.unwrap_or(path);

@@ -234,9 +234,9 @@ fn day(asked: Option<NaiveDate>, context: &Context) -> Result<NaiveDate, Command
 
 fn policy(args: &VulnsArgs, context: &Context) -> Result<Policy, CommandError> {
     let settings = context.settings();
-    let path = match (&args.policy, &settings.project) {
+    let path = match (&args.policy, &settings.project_file) {
         (Some(path), _) => context.directory().join(path),
-        (None, Some(project)) if project.join("pith.toml").is_file() => project.join("pith.toml"),
+        (None, Some(file)) if file.is_file() => file.clone(),
         (None, _) => return Ok(Policy::default()),
     };
     let bytes = read_file(&path)?;
