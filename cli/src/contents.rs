@@ -11,13 +11,25 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::planned::{PlannedImage, TemporaryImage};
 use crate::registry::RegistryArgs;
+use crate::selection::Selection;
 
 /// An image, wherever it is.
 pub(crate) enum Contents {
     /// One that exists.
     Existing(ImagePlace),
-    /// One that was made for this, with what its specification asks for.
-    Made(TemporaryImage, BTreeSet<Vec<u8>>),
+    /// One that was made for this.
+    Made(MadeImage),
+}
+
+/// An image that was made for a question.
+pub(crate) struct MadeImage {
+    image: TemporaryImage,
+    /// The target, as it was asked for.
+    target: String,
+    /// What its specification asks for.
+    asked: BTreeSet<Vec<u8>>,
+    /// The line of the recipe that declares it; none of an image that nobody declares.
+    declared: Option<String>,
 }
 
 impl Contents {
@@ -34,14 +46,32 @@ impl Contents {
             )?));
         }
         let planned = PlannedImage::realise(context, store, &context.evaluator(), text)?;
-        Ok(Self::Made(planned.write(store)?, planned.asked_for()))
+        let declared = match &planned.selection {
+            Selection::Image(image) => {
+                let file = Path::new(&image.origin.file);
+                let project = context.settings().project.as_deref();
+                let within = project.and_then(|project| file.strip_prefix(project).ok());
+                let file = within.unwrap_or(file).display();
+                Some(format!("{file}:{}", image.origin.line))
+            }
+            Selection::Output { .. } | Selection::Path(_) => None,
+        };
+        Ok(Self::Made(MadeImage {
+            image: planned.write(store)?,
+            target: text.to_owned(),
+            asked: planned.asked_for(),
+            declared,
+        }))
     }
 
     /// Opens it.
     pub(crate) fn open(&self) -> Result<ExistingImage<'_>, CommandError> {
         match self {
             Self::Existing(place) => place.open(),
-            Self::Made(made, _) => Ok(ExistingImage::open(&made.layout, None)?),
+            Self::Made(made) => {
+                let image = ExistingImage::open(&made.image.layout, None)?;
+                Ok(image.named(made.target.clone()))
+            }
         }
     }
 
@@ -49,7 +79,15 @@ impl Contents {
     pub(crate) fn asked_for(&self) -> BTreeSet<Vec<u8>> {
         match self {
             Self::Existing(_) => BTreeSet::new(),
-            Self::Made(_, asked) => asked.clone(),
+            Self::Made(made) => made.asked.clone(),
+        }
+    }
+
+    /// The line of the recipe that declares it, as far as that is known.
+    pub(crate) fn declared(&self) -> Option<&str> {
+        match self {
+            Self::Existing(_) => None,
+            Self::Made(made) => made.declared.as_deref(),
         }
     }
 }

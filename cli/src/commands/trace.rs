@@ -6,8 +6,8 @@ use clap::Args;
 use pack::attest::DocumentFormat;
 use pack::audit::Part;
 use pack::audit::trace::{
-    Attested, Background, LinkedObject, Located, Stored, StoredKind, TraceError, Wanted, find,
-    find_stored,
+    Attested, Background, LinkedObject, Located, Outside, Stored, StoredKind, Surroundings,
+    TraceError, Wanted, find, find_stored,
 };
 use pack::existing::ExistingImage;
 use pack::oci::Digest;
@@ -60,6 +60,12 @@ struct Report {
 struct Traced {
     #[serde(flatten)]
     at: Located,
+    /// What it is of where it lies at no store path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outside: Option<Outside>,
+    /// The line of the recipe that asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_at: Option<String>,
     /// Null where no store path has it.
     from: Option<Background>,
 }
@@ -80,11 +86,23 @@ pub(crate) fn trace(args: &TraceArgs, context: &Context) -> Result<(), CommandEr
     };
     let contents = Contents::find(&subject, &args.registry, context, &store)?;
     let image = contents.open()?;
-    let found = find(&image, &wanted).map_err(failed)?;
+    let found = find(&image, &wanted).map_err(|error| of_directory(error, &subject))?;
+    let surroundings = match found.iter().all(|at| at.object.is_some()) {
+        true => None,
+        false => Some(Surroundings::load(&store, &image).map_err(failed)?),
+    };
     let bill = image.bill().map_err(CommandError::from)?;
     let mut attested = None;
     let mut files = Vec::with_capacity(found.len());
-    for at in found {
+    for mut at in found {
+        let surroundings = surroundings.as_ref().filter(|_| at.object.is_none());
+        let outside = surroundings.map(|around| around.find(&at, &wanted));
+        let outside = outside.transpose().map_err(failed)?;
+        if let Some(Outside::Package { object, file }) = &outside {
+            (at.object, at.file) = (Some(object.clone()), Some(file.clone()));
+        }
+        let asked_at = (outside == Some(Outside::Asked)).then(|| contents.declared());
+        let asked_at = asked_at.flatten().map(str::to_owned);
         let file = at.file.as_deref().unwrap_or_default();
         let known = match &at.object {
             Some(object) => recorded(context, &store, object)?,
@@ -105,7 +123,12 @@ pub(crate) fn trace(args: &TraceArgs, context: &Context) -> Result<(), CommandEr
                 })
             }
         };
-        files.push(Traced { at, from });
+        files.push(Traced {
+            at,
+            outside,
+            asked_at,
+            from,
+        });
     }
     let printer = context.printer();
     if printer.is_json() {
@@ -180,10 +203,35 @@ fn asked(args: &TraceArgs) -> Result<Question, CommandError> {
     }
 }
 
+/// Names files that may be asked for in the place of a directory.
+fn of_directory(error: TraceError, subject: &str) -> CommandError {
+    let hint = match &error {
+        TraceError::Directory { has, .. } if has.is_empty() => Some("it is empty".to_owned()),
+        TraceError::Directory { has, .. } => {
+            let shown: Vec<String> = has
+                .iter()
+                .map(|path| format!("`pith trace {subject}:{path}`"))
+                .collect();
+            Some(format!(
+                "ask for something in it, such as {}",
+                shown.join(", ")
+            ))
+        }
+        _ => None,
+    };
+    let error = failed(error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
 fn failed(error: TraceError) -> CommandError {
     let status = match error {
         TraceError::Layer { .. } => ExitStatus::Damaged,
-        TraceError::NotThere { .. } | TraceError::Dangling { .. } => ExitStatus::No,
+        TraceError::NotThere { .. }
+        | TraceError::Dangling { .. }
+        | TraceError::Directory { .. } => ExitStatus::No,
         TraceError::Record(_) => ExitStatus::Damaged,
         TraceError::Image(error) => return error.into(),
         TraceError::Db(_) => ExitStatus::Failed,
@@ -230,15 +278,36 @@ fn text(traced: &Traced) -> String {
             },
         );
     }
-    let Some(from) = &traced.from else {
-        line(
-            "from",
-            "no store path; `pith audit --bytes` says by which rule",
-        );
-        return text;
-    };
-    add_background(&mut text, from);
+    match (&traced.from, &traced.outside) {
+        (Some(from), _) => add_background(&mut text, from),
+        (None, Some(outside)) => line("from", &outside_text(outside, traced.asked_at.as_deref())),
+        (None, None) => line("from", "a store path of which nothing is recorded here"),
+    }
     text
+}
+
+/// Says what a file is of that lies at no store path.
+fn outside_text(outside: &Outside, asked_at: Option<&str>) -> String {
+    match (outside, asked_at) {
+        (Outside::Asked, Some(place)) => format!("the image itself, declared at {place}"),
+        (Outside::Asked, None) => {
+            "the image itself: its specification asks for these contents, says its bill of materials"
+                .to_owned()
+        }
+        (Outside::Changed { sha256 }, _) => format!(
+            "nobody who is known: the image's specification asks for sha256:{sha256} here, says its bill of materials"
+        ),
+        (Outside::Bill, _) => "the image itself: it is its bill of materials".to_owned(),
+        (Outside::Generated, _) => {
+            "the image itself: every image has one; `pith audit --bytes` says whether it is as it should be".to_owned()
+        }
+        (Outside::Base { name: Some(name) }, _) => format!("the base image `{name}`"),
+        (Outside::Base { name: None }, _) => "the base image".to_owned(),
+        (Outside::Package { object, .. }, _) => object.to_logical(),
+        (Outside::Unknown, _) => {
+            "nothing that is known here; `pith audit --bytes` says what is known of all the rest".to_owned()
+        }
+    }
 }
 
 /// Describes what a digest is of.

@@ -69,6 +69,12 @@ impl<'a> ExistingImage<'a> {
         }
     }
 
+    /// Calls it `name`, where the file that it lies in means nothing to a reader.
+    #[must_use]
+    pub fn named(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
     /// Has `events` be told, from several threads, what becomes of copies of the image.
     #[must_use]
     pub fn with_events(self, events: &'a (dyn Fn(Event<'_>) + Sync)) -> Self {

@@ -51,7 +51,7 @@ pub use inspect::{ArtifactFacts, ImageFacts, Inspection, LayerFacts};
 pub(crate) use overlay::{Files, clean, join, put_on, split};
 pub use own_layers::Depth;
 use own_layers::OwnLayers;
-pub(crate) use own_layers::{base_layers, is_ours};
+pub(crate) use own_layers::{ClaimedBill, base_layers, is_ours};
 pub use packages::{BillLink, BillPackage, BillPart, BillUse};
 pub(crate) use packages::{listed_files, packages_of, parse_bill};
 pub(crate) use rebased::Rebased;

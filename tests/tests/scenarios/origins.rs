@@ -255,6 +255,69 @@ fn the_bill_has_what_the_image_has_and_nothing_else() {
 }
 
 #[test]
+fn a_file_of_no_store_path_is_traced_to_what_asks_for_it_and_a_directory_to_what_is_in_it() {
+    let env = TestEnv::with_shared_store();
+    env.write(
+        "project/pith.star",
+        "image(\n    name = \"app\",\n    packages = [package(\"hello\")],\n    files = {\"/etc/motd\": \"hi\\n\"},\n)\n",
+    );
+    env.pith(&["pack", "app", "-q", "-o", "app.tar"])
+        .expect_success();
+    let traced = |file: &str| env.pith(&["trace", file]).expect_success().stdout;
+    let of_target = traced("app:/etc/motd");
+    let declared = "the image itself, declared at pith.star:1\n";
+    assert!(of_target.contains(declared), "{of_target}");
+    let of_image = traced("app.tar:/etc/motd");
+    let asked = "the image itself: its specification asks for these contents, says its bill";
+    assert!(of_image.contains(asked), "{of_image}");
+    let bill = traced("app.tar:/usr/share/sbom/app.spdx.json");
+    assert!(bill.contains("it is its bill of materials\n"), "{bill}");
+    let accounts = traced("app.tar:/etc/passwd");
+    assert!(accounts.contains("every image has one"), "{accounts}");
+    let said = env.pith(&["trace", "app.tar:/etc/motd", "--json"]);
+    let said = said.expect_success().json();
+    assert_eq!(said["files"][0]["outside"]["kind"], "asked", "{said:#}");
+
+    // On a base it is of that, or still of the image.
+    let pack = [
+        "pack",
+        "hello",
+        "-q",
+        "--base",
+        "app.tar",
+        "-o",
+        "above.tar",
+    ];
+    env.pith(&pack).expect_success();
+    let below = traced("above.tar:/etc/motd");
+    assert!(below.contains("from  the base image"), "{below}");
+
+    for (directory, below) in [
+        ("app:/bin", "`pith trace app:/bin/hello`"),
+        ("app.tar:/etc/.", "`pith trace app.tar:/etc/group`"),
+        ("hello:/", "`pith trace hello:/bin`"),
+    ] {
+        let refused = env.pith(&["trace", directory]).expect_status(3).stderr;
+        assert!(refused.contains("is a directory\n"), "{refused}");
+        assert!(refused.contains(below), "{refused}");
+        // Where it was made for the question says nothing to who asked.
+        assert!(!refused.contains("/image`"), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_at_the_root_is_traced_to_the_package_of_debian_that_has_it() {
+    let env = TestEnv::with_shared_store();
+    let traced = env.pith(&["trace", "debian:nginx:/usr/sbin/nginx", "--json"]);
+    let traced = traced.expect_success().json();
+    let traced = &traced["files"][0];
+    assert_eq!(traced["file"], "root/usr/sbin/nginx", "{traced:#}");
+    assert_eq!(traced["from"]["component"], "nginx", "{traced:#}");
+    let sources = traced["from"]["sources"].to_string();
+    assert!(sources.contains("/n/nginx/nginx_"), "{traced:#}");
+}
+
+#[test]
 fn a_digest_alone_is_traced_through_all_that_the_store_has() {
     let env = TestEnv::with_shared_store();
     let packed = env.pith(&["pack", "hello", "-q", "-f", "oci", "-o", "layout", "--json"]);

@@ -10,6 +10,7 @@ mod combined;
 mod components;
 mod conclusions;
 mod decide;
+mod exception;
 mod judgement;
 mod lints;
 mod obligations;

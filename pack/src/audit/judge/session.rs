@@ -22,6 +22,7 @@ use super::{
     clarification::clarification,
     combined::combine,
     decide::{Decision, decide_each, is_denied, rank},
+    exception::exception,
     judgement::{Audit, Judged},
 };
 
@@ -276,6 +277,12 @@ impl<'a> Session<'a> {
             diagnostic.place = (code != Code::L112).then_some(decision.place);
             if code == Code::L112 {
                 diagnostic.paste = clarification(unit);
+            }
+            if matches!(code, Code::L110 | Code::L120) {
+                // What is denied by name is denied however it is used.
+                let relation = edge.map(|edge| edge.relation);
+                let relation = relation.filter(|_| code == Code::L120);
+                diagnostic.paste = Some(exception(unit, term, relation));
             }
             diagnostic.evidence.extend(self.basis_of(at));
             if others > 0 {

@@ -60,7 +60,15 @@ error[L120]: `<app>-1` links statically `lib-2`, which is under `LGPL-2.1-only`:
    = <app>-1
    = └ links statically lib-2  (bin/app)
    = help: relink
-   = way out: Link it dynamically, replace it, or make an exception for the relation.
+   = in the policy:
+       [[exception]]
+       component = \"lib\"
+       license = \"LGPL-2.1-only\"
+       relation = \"static\"
+       reason = \"…\"
+       owner = \"…\"
+       until = …
+   = way out: Replace it, or join it in another way: what is linked statically, dynamically. If it may stay, paste an exception into the policy: `[[exception]]` with `component`, `license` and `relation`, as the finding shows them, and `reason`, `owner` and `until`.
 
 2 components: may not be shipped (1 denied)
   by p.toml as of 2026-11-22

@@ -22,6 +22,8 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// So many links may be followed, as in Linux.
 const MAX_LINKS: usize = 40;
+/// So much of what lies in a directory is told.
+const MAX_NAMES: usize = 4;
 /// How much of a file is in memory.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -196,12 +198,24 @@ impl Place<'_> {
             }
         }
         let here = done.join(&b'/');
-        let found = nodes.get(&here).filter(|_| waiting.is_empty());
-        let found = found.and_then(|node| self.locate(&here, node, links));
-        found.ok_or_else(|| TraceError::Dangling {
+        let dangling = || TraceError::Dangling {
             path: shown(path),
             image: image(),
-        })
+        };
+        if !waiting.is_empty() {
+            return Err(dangling());
+        }
+        // The root need not be an entry.
+        let node = nodes.get(&here);
+        if here.is_empty() || node.is_some_and(|node| matches!(node.kind, Kind::Directory)) {
+            return Err(TraceError::Directory {
+                path: shown(&here),
+                image: image(),
+                has: names_in(nodes, &here),
+            });
+        }
+        let found = node.and_then(|node| self.locate(&here, node, links));
+        found.ok_or_else(dangling)
     }
 
     fn locate(&self, path: &[u8], node: &Node, links: Vec<String>) -> Option<Located> {
@@ -258,6 +272,19 @@ fn put(nodes: &mut Nodes, path: &[u8], node: Node) {
     }
 }
 
+/// Returns what lies in a directory, ascending; no more than a reader wants to see.
+fn names_in(nodes: &Nodes, directory: &[u8]) -> Vec<String> {
+    let start = match directory {
+        b"" => Vec::new(),
+        directory => [directory, b"/"].concat(),
+    };
+    let below = nodes.range(start.clone()..).map(|(path, _)| path);
+    let below = below.take_while(|path| path.starts_with(&start));
+    let names =
+        below.filter(|path| path.len() > start.len() && !path[start.len()..].contains(&b'/'));
+    names.take(MAX_NAMES).map(|path| shown(path)).collect()
+}
+
 fn remove_below(nodes: &mut Nodes, directory: &[u8]) {
     let start = if directory.is_empty() {
         Vec::new()
@@ -284,7 +311,7 @@ fn in_store(path: &[u8]) -> Option<(StorePath, String)> {
     Some((object, String::from_utf8_lossy(below).into_owned()))
 }
 
-fn hash(contents: &mut dyn Read) -> io::Result<Digest> {
+pub(super) fn hash(contents: &mut dyn Read) -> io::Result<Digest> {
     let mut hasher = DigestWriter::default();
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
@@ -303,7 +330,7 @@ fn parts(path: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// A path without what does not count in it.
-fn clean(path: &[u8]) -> Vec<u8> {
+pub(super) fn clean(path: &[u8]) -> Vec<u8> {
     parts(path).join(&b'/')
 }
 

@@ -1,7 +1,7 @@
 //! From a file back to where it comes from: layer and offset, store path, what it was linked of, recipe, sources, license.
 //!
-//! Two steps that know nothing of each other: [`find`] reads an image and says where a file lies in it; [`Background::of`] says what is recorded of a store path. Of
-//! an image alone there is what is attached to it ([`Attested`]), or only the bill of materials that it has in it. [`find_stored`] needs no image: it says what a
+//! Steps that know nothing of each other: [`find`] reads an image and says where a file lies in it; [`Background::of`] says what is recorded of a store path, and
+//! [`Surroundings`] what a file is of that lies at none. Of an image alone there is what is attached to it ([`Attested`]), or only the bill of materials that it has in it. [`find_stored`] needs no image: it says what a
 //! digest is of in all that a store has.
 //!
 //! Not responsible for: whether the image is what it says ([`bytes`](super::bytes)).
@@ -9,6 +9,7 @@
 mod attested;
 mod background;
 mod find;
+mod outside;
 mod stored;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ use crate::oci::Digest;
 pub use attested::Attested;
 pub use background::{Background, License, LinkedObject, TracedSource};
 pub use find::{Wanted, find};
+pub use outside::{Outside, Surroundings};
 pub use stored::{Stored, StoredKind, StoredMatches, find_stored};
 
 /// A file of an image.
@@ -78,6 +80,16 @@ pub enum TraceError {
         wanted: String,
         /// The image.
         image: String,
+    },
+    /// It is a directory.
+    #[error("`{path}` in `{image}` is a directory")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// The image.
+        image: String,
+        /// Some of what lies in it, ascending.
+        has: Vec<String>,
     },
     /// Links lead nowhere, or in a circle.
     #[error("`{path}` in `{image}` is a link that leads to no file")]
