@@ -1,22 +1,60 @@
 //! Which image a bill says that it is of.
+//!
+//! This crate's bills have the digest of the image among the checksums of what they are about. Those of scanners have it there, in a package URL of the type `oci`,
+//! whose version is the digest (purl-spec, "oci"), or for the version.
 
 use serde_json::Value;
 
+use crate::vulns::Purl;
+
+/// What stands before a digest where it is a version.
+const SHA256: &str = "sha256:";
+
 /// Returns the SHA-256 digests by which a document of CycloneDX or SPDX names its subject; none where it names it by nothing.
 pub(crate) fn bill_subjects(document: &Value) -> Vec<String> {
-    let root = &document["metadata"]["component"]["hashes"];
-    let of_cyclonedx = texts(root, "alg", "SHA-256", "content");
-    if !of_cyclonedx.is_empty() {
-        return of_cyclonedx;
+    let root = &document["metadata"]["component"];
+    if root.is_object() {
+        let of_cyclonedx = texts(&root["hashes"], "alg", "SHA-256", "content");
+        return or_versions(of_cyclonedx, [&root["purl"], &root["version"]]);
     }
     if let Some(graph) = document["@graph"].as_array() {
         return spdx3(graph);
     }
-    let described = &document["documentDescribes"][0];
-    let packages = document["packages"].as_array().into_iter().flatten();
-    let root = packages.into_iter().find(|one| one["SPDXID"] == *described);
-    root.map(|root| texts(&root["checksums"], "algorithm", "SHA256", "checksumValue"))
-        .unwrap_or_default()
+    let list = |name: &str| document[name].as_array().into_iter().flatten();
+    let mut relations = list("relationships");
+    let described = relations.find(|one| {
+        one["relationshipType"] == "DESCRIBES" && one["spdxElementId"] == "SPDXRef-DOCUMENT"
+    });
+    let described = described.map_or(
+        &document["documentDescribes"][0],
+        |one| &one["relatedSpdxElement"],
+    );
+    let Some(root) = list("packages").find(|one| one["SPDXID"] == *described) else {
+        return Vec::new();
+    };
+    let checksums = texts(&root["checksums"], "algorithm", "SHA256", "checksumValue");
+    let references = root["externalRefs"].as_array().into_iter().flatten();
+    let purls = references.filter(|one| one["referenceType"] == "purl");
+    let purls = purls.map(|one| &one["referenceLocator"]);
+    or_versions(checksums, purls.chain([&root["versionInfo"]]))
+}
+
+/// Returns the digests that are known, or else those that are versions or in package URLs.
+fn or_versions<'a>(known: Vec<String>, names: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+    if !known.is_empty() {
+        return known;
+    }
+    let versions = names.into_iter().filter_map(|name| {
+        let name = name.as_str()?;
+        let purl = name.parse::<Purl>().ok();
+        let purl = purl.filter(|purl| purl.kind == "oci");
+        let version = purl.map_or_else(|| Some(name.to_owned()), |purl| purl.version)?;
+        Some(version.strip_prefix(SHA256)?.to_owned())
+    });
+    let mut versions: Vec<String> = versions.collect();
+    versions.sort_unstable();
+    versions.dedup();
+    versions
 }
 
 /// Returns the same of a document as it is written: JSON, or the tags and values of SPDX 2.3.
@@ -136,6 +174,28 @@ mod tests {
             assert_eq!(document_subjects(&bytes), ["6".repeat(64)], "{format:?}");
         }
         assert_eq!(document_subjects(b"SPDXID: SPDXRef-a\n"), [""; 0]);
+        // As scanners write it.
+        let purl = format!("pkg:oci/app@sha256%3A{}?arch=amd64", "6".repeat(64));
+        let version = format!("sha256:{}", "6".repeat(64));
+        let package = |fields: Value| {
+            let mut package = json!({"SPDXID": "SPDXRef-image", "name": "app"});
+            let others = fields.as_object().cloned().unwrap_or_default();
+            package.as_object_mut().expect("an object").extend(others);
+            json!({
+                "packages": [{"SPDXID": "SPDXRef-other"}, package],
+                "relationships": [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES", "relatedSpdxElement": "SPDXRef-image"}],
+            })
+        };
+        for scanned in [
+            json!({"metadata": {"component": {"purl": purl}}}),
+            json!({"metadata": {"component": {"version": version}}}),
+            package(json!({"versionInfo": version})),
+            package(json!({"externalRefs": [{"referenceType": "purl", "referenceLocator": purl}]})),
+        ] {
+            assert_eq!(bill_subjects(&scanned), ["6".repeat(64)], "{scanned}");
+        }
+        let named = package(json!({"versionInfo": "1.0"}));
+        assert_eq!(bill_subjects(&named), [""; 0]);
         for other in [
             json!({}),
             json!([]),

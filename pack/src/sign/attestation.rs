@@ -282,7 +282,8 @@ impl ExistingImage<'_> {
         Ok(found)
     }
 
-    /// Reads the bill of this format that is kept beside an image in `repository`, the last one of several. Fails if one of them says that it is of another image.
+    /// Reads the bill of this format that is kept beside an image in `repository`, the last one of several. Fails if one of them says that it is of another image, and
+    /// if none says that it is of this one: whoever may push can put there what he likes.
     pub fn fetch_bill(
         &self,
         repository: &Repository,
@@ -294,25 +295,36 @@ impl ExistingImage<'_> {
         };
         let wanted = format.media_type();
         let mut found = None;
+        let mut unnamed = None;
         for document in self.documents(None)?.manifests {
             let image = document.entry.digest;
+            let other = |entry: &Entry, found: Vec<String>| {
+                SignError::Image(ExistingError::OtherBill {
+                    image: self.name().to_owned(),
+                    document: entry.digest.to_string(),
+                    expected: image,
+                    found,
+                })
+            };
             let listed = referrers.list(image)?.into_iter();
             let bills = listed.filter(|entry| entry.artifact_type.as_deref() == Some(wanted));
             for entry in bills.take(MAX_DOCUMENTS) {
                 let bytes = fetch_layer(&referrers, &entry, wanted, MAX_DOCUMENT_BYTES)?;
-                let named = bytes.as_deref().map(document_subjects).unwrap_or_default();
-                if !named.is_empty() && !named.contains(&image.to_hex()) {
-                    return Err(SignError::Image(ExistingError::OtherBill {
-                        image: self.name().to_owned(),
-                        document: entry.digest.to_string(),
-                        expected: image,
-                        found: named,
-                    }));
+                let Some(bytes) = bytes else { continue };
+                let named = document_subjects(&bytes);
+                if named.is_empty() {
+                    unnamed = Some(other(&entry, named));
+                } else if named.contains(&image.to_hex()) {
+                    found = Some(bytes);
+                } else {
+                    return Err(other(&entry, named));
                 }
-                found = bytes.or(found);
             }
         }
-        Ok(found)
+        match (found, unnamed) {
+            (None, Some(unnamed)) => Err(unnamed),
+            (found, _) => Ok(found),
+        }
     }
 }
 

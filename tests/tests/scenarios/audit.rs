@@ -726,11 +726,15 @@ fn an_archive_of_packages_of_debian_is_judged_as_they_are() {
 fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
     use std::io::{Read as _, Write as _};
     const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+    let document: Option<Value> = serde_json::from_str(body).ok();
+    let kind = document.filter(|document| document["mediaType"] == MANIFEST);
+    let kind = kind.map_or(INDEX, |_| MANIFEST);
     let mut stream = std::net::TcpStream::connect(address).expect("it listens");
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAccept: {INDEX}\r\n\
-         Content-Type: {INDEX}\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nAccept: {INDEX}, {MANIFEST}\r\n\
+         Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .expect("it reads");
@@ -792,6 +796,43 @@ fn a_bill_of_another_image_that_is_attached_is_damage() {
         let expected = "is not the bill of materials of";
         assert!(refused.stderr.contains(expected), "{}", refused.stderr);
     }
+
+    attach_nameless(&registry.address, &list, &of_jq);
+    let refused = env.pith(&["sbom", &format!("docker://{jq}"), "-f", "cyclonedx"]);
+    let refused = refused.expect_status(4);
+    assert!(
+        refused.stderr.contains("found:    one of no image"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(refused.stdout, "");
+}
+
+/// Puts a bill beside the image `jq` that says of no image that it is of it: the image's configuration. `list` is one of referrers, of which one is a bill.
+fn attach_nameless(address: &str, list: &str, tag: &str) {
+    use sha2::{Digest as _, Sha256};
+    let place = |reference: &str| format!("/v2/app/manifests/{reference}");
+    let get = |reference: &str| {
+        let text = ask(address, "GET", &place(reference), "");
+        serde_json::from_str::<Value>(&text).expect("a manifest")
+    };
+    let list: Value = serde_json::from_str(list).expect("a list");
+    let mut entries = list["manifests"].as_array().expect("entries").iter();
+    let is_bill = |entry: &&Value| entry["artifactType"] == "application/vnd.cyclonedx+json";
+    let mut entry = entries.find(is_bill).expect("a bill in CycloneDX").clone();
+    let mut bill = get(entry["digest"].as_str().expect("a digest"));
+    let image = get("jq");
+    for field in ["digest", "size"] {
+        bill["layers"][0][field] = image["config"][field].clone();
+    }
+    let bill = bill.to_string();
+    let digest = Sha256::digest(&bill);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = format!("sha256:{digest}");
+    ask(address, "PUT", &place(&digest), &bill);
+    (entry["digest"], entry["size"]) = (digest.into(), bill.len().into());
+    let list = serde_json::json!({"schemaVersion": 2, "mediaType": list["mediaType"], "manifests": [entry]});
+    ask(address, "PUT", &place(tag), &list.to_string());
 }
 
 /// Writes a layout with one empty layer and nothing that describes it.
