@@ -6,7 +6,7 @@ use std::path::Path;
 use pack::existing::ExistingImage;
 use store::LocalStore;
 
-use crate::commands::image::place::ImagePlace;
+use crate::commands::image::{ImagePlace, find_base};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::planned::{PlannedImage, TemporaryImage};
@@ -46,6 +46,8 @@ impl Contents {
             )?));
         }
         let planned = PlannedImage::realise(context, store, &context.evaluator(), text)?;
+        let selections = std::slice::from_ref(&planned.selection);
+        let base = find_base(None, selections, registry, context)?;
         let declared = match &planned.selection {
             Selection::Image(image) => {
                 let file = Path::new(&image.origin.file);
@@ -57,7 +59,7 @@ impl Contents {
             Selection::Output { .. } | Selection::Path(_) => None,
         };
         Ok(Self::Made(MadeImage {
-            image: planned.write(store)?,
+            image: planned.write(store, base.as_ref())?,
             target: text.to_owned(),
             asked: planned.asked_for(),
             declared,

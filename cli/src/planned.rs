@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use pack::{Format, Image, ImageSpec, PackOptions};
+use pack::{Base, Format, Image, ImageSpec, PackOptions};
 use recipes::lang::Evaluator;
 use store::LocalStore;
 use tempfile::TempDir;
 
 use crate::build_options::RealiseOptions;
+use crate::commands::image::ImagePlace;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::image::spec_of;
@@ -71,19 +72,38 @@ impl PlannedImage {
 
     /// Plans the layers. What cannot start can be asked about all the same.
     pub(crate) fn image(&self, store: &LocalStore) -> Result<Image<'static>, CommandError> {
-        let options = PackOptions {
-            check_start: false,
-            ..PackOptions::default()
-        };
-        let paths = &self.realised.paths;
+        let (paths, options) = (&self.realised.paths, Self::options());
         Ok(Image::new(store, paths, &self.spec, &options, &|_| ())?)
     }
 
-    /// Writes it where it can be read as any image can.
-    pub(crate) fn write(&self, store: &LocalStore) -> Result<TemporaryImage, CommandError> {
+    fn options() -> PackOptions {
+        PackOptions {
+            check_start: false,
+            ..PackOptions::default()
+        }
+    }
+
+    /// Writes it where it can be read as any image can, with what is below it.
+    pub(crate) fn write(
+        &self,
+        store: &LocalStore,
+        base: Option<&ImagePlace>,
+    ) -> Result<TemporaryImage, CommandError> {
         let directory = tempfile::tempdir().map_err(CommandError::failed)?;
         let layout = directory.path().join("image");
-        self.image(store)?.write(Format::Oci, &layout)?;
+        match base {
+            None => {
+                self.image(store)?.write(Format::Oci, &layout)?;
+            }
+            Some(place) => {
+                let base = place.open()?;
+                let base = Base::recall(&base, &self.spec.platform, store)?;
+                let paths = &self.realised.paths;
+                let options = Self::options();
+                let image = Image::on_base(store, paths, &self.spec, &options, &|_| (), base)?;
+                image.write(Format::Oci, &layout)?;
+            }
+        }
         Ok(TemporaryImage {
             _directory: directory,
             layout,

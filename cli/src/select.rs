@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use recipes::lang::{Evaluator, Package, Project};
 use recipes::model::{ImageDeclaration, OutputRef};
 
+use crate::contents::is_image;
 use crate::context::Context;
 use crate::debian_lock::DebianLock;
 use crate::error::CommandError;
@@ -65,7 +66,17 @@ pub(crate) fn select(
                     return Ok(found);
                 }
             }
-            package(evaluator.evaluate_package(&name)?, output, want)
+            let found = evaluator.evaluate_package(&name);
+            let found = found.map_err(|error| {
+                let error = CommandError::from(error);
+                match is_image(text, context.directory()) {
+                    true => error.hint(format!(
+                        "`{text}` is an image, and this is asked about what an image is packed from: name the package or the image of `pith.star`"
+                    )),
+                    false => error,
+                }
+            });
+            package(found?, output, want)
         }
     }
 }

@@ -1,18 +1,21 @@
 //! `pith sbom`: the bill of materials of targets or of an image.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use pack::attest::{AttestError, Bill, DocumentFormat, Subject};
+use pack::Base;
+use pack::attest::{AttestError, Bill, DocumentFormat, Subject, SubjectBase};
 use pack::existing::Depth;
 
 use super::audit::load_policy;
-use super::image::ImagePlace;
+use super::image::{ImagePlace, find_base};
 use crate::build_options::RealiseOptions;
+use crate::contents::is_image;
 use crate::context::Context;
 use crate::documents::DocumentArgs;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
+use crate::platform::image_platform;
 use crate::realise::realise;
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select_all};
@@ -61,9 +64,6 @@ enum CycloneDxSpec {
 #[error("`--spec` is for `-f cyclonedx`, not for `-f {0}`")]
 struct NoSpec(DocumentFormat);
 
-/// The prefixes by which an image is named that is no file.
-const IMAGES: [&str; 4] = ["docker://", "oci:", "oci-archive:", "docker-archive:"];
-
 /// An image came without what was asked for.
 #[derive(Debug, thiserror::Error)]
 enum NoBill {
@@ -95,24 +95,25 @@ pub(crate) fn sbom(args: &SbomArgs, context: &Context) -> Result<(), CommandErro
     let closure = store.closure(&realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
     options.conclude(&gathered, &realised.paths, &policy);
-    let subject = match selections.as_slice() {
+    let mut subject = match selections.as_slice() {
         [only] => Subject::closure(&only.title(), version_of(only)),
         several => {
             let titles: Vec<String> = several.iter().map(Selection::title).collect();
             Subject::closure(&titles.join("+"), None)
         }
     };
+    if let Some(place) = find_base(None, &selections, &args.registry, context)? {
+        let base = place.open()?;
+        let platform = image_platform(evaluator.platform());
+        let base = Base::recall(&base, &platform, &store)?;
+        subject.base = Some(SubjectBase {
+            name: base.name().and_then(|name| name.parse().ok()),
+            digest: base.digest(),
+        });
+    }
     let bill = Bill::load(&store, gathered, &subject, &realised.paths, &options)?;
     let document = bill.write(format).map_err(AttestError::from)?;
     args.deliver(&document, context)
-}
-
-/// Whether a text names an image rather than a target.
-fn is_image(text: &str, directory: &Path) -> bool {
-    let path = directory.join(text);
-    IMAGES.iter().any(|prefix| text.starts_with(prefix))
-        || path.is_file()
-        || path.join("index.json").is_file()
 }
 
 /// Reads the bill that came with an image, and says which it is.

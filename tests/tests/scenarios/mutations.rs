@@ -318,4 +318,45 @@ fn an_image_on_layers_that_nobody_describes_is_undecided() {
     let said = env.pith(&["vulns", "on.tar", "--db", "../empty"]);
     let said = said.expect_status(5).stderr;
     assert!(said.contains("undecided[V106]"), "{said}");
+
+    // Before it is packed, the target is answered for in the same way.
+    let declared = "image(name = \"on\", packages = [package(\"jq\")], base = \"layout\")\n";
+    env.write("project/pith.star", declared);
+    let target = env.pith(&["audit", "on", DAY, "--format", "json"]);
+    let target = target.expect_status(5).json();
+    let found = codes_of(&target);
+    assert!(!found.is_empty() && found.iter().all(|code| *code == "B120"));
+    let said = env.pith(&["audit", "--bytes", "on"]).expect_status(5);
+    assert!(said.stderr.contains("nobody describes "), "{}", said.stderr);
+    let said = env.pith(&["vulns", "on", "--db", "../empty"]);
+    let said = said.expect_status(5).stderr;
+    assert!(said.contains("undecided[V106]"), "{said}");
+    let bill = env.pith(&["sbom", "on", "-q", "-f", "spdx-tv"]);
+    let bill = bill.expect_success().stdout;
+    assert!(bill.contains("SPDXRef-root DESCENDANT_OF "), "{bill}");
+    let file = env
+        .pith(&["trace", "on:/bin/hello"])
+        .expect_success()
+        .stdout;
+    assert!(file.contains("hello-2.10"), "{file}");
+    env.write("project/pith.star", &declared.replace("layout", "gone"));
+    env.pith(&["audit", "on", DAY]).expect_status(1);
+}
+
+#[test]
+fn an_image_in_the_place_of_a_target_is_called_one() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    env.pith(&["pack", "hello", "-q", "-o", "hello.tar"])
+        .expect_success();
+    for verb in [&["notice"][..], &["sources", "-o", "../bundle"]] {
+        let refused = env.pith(&[verb, &["hello.tar"]].concat());
+        let refused = refused.expect_status(1).stderr;
+        assert!(refused.contains("`hello.tar` is an image"), "{refused}");
+    }
+    for verb in [&["sbom"][..], &["audit"], &["vulns", "--db", "."]] {
+        let refused = env.pith(&[verb, &["gone.tar"]].concat());
+        let refused = refused.expect_status(1).stderr;
+        assert!(refused.contains("cannot read `"), "{refused}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use pack::audit::inventory::{BuildTool, Inventory, Relation};
 use pack::audit::{Diagnostic, Gathered, policy::Policy};
+use pack::existing::ImageFacts;
 use recipes::build::Builder;
 use store::{LocalStore, StorePath};
 use thiserror::Error;
@@ -9,6 +10,7 @@ use thiserror::Error;
 use super::image::{Evidence, ImageQuestion, load_image};
 use super::policy::load_policy;
 use crate::build_options::{RealiseOptions, build_options};
+use crate::commands::image::describe_base;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::ensure;
@@ -39,14 +41,22 @@ struct Found {
     /// What was asked for.
     roots: Vec<StorePath>,
     selections: Vec<Selection>,
+    /// What lies below, where it is an image that declares that.
+    base: Option<ImageFacts>,
     _realised: Realised,
 }
 
 impl Found {
     /// Makes a target valid and reads what is recorded of its closure.
-    fn load(text: &str, store: &LocalStore, context: &Context) -> Result<Self, CommandError> {
-        let selection = select(context, &context.evaluator(), text, Want::Image)?;
-        let selections = vec![selection];
+    fn load(
+        text: &str,
+        registry: &RegistryArgs,
+        store: &LocalStore,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let evaluator = context.evaluator();
+        let selections = vec![select(context, &evaluator, text, Want::Image)?];
+        let base = describe_base(&selections, registry, evaluator.platform(), context)?;
         let realised = realise(context, store, &selections, &RealiseOptions::default())?;
         let roots = realised.paths.clone();
         let mut gathered = Gathered::load(store, &roots)?;
@@ -57,13 +67,18 @@ impl Found {
             gathered,
             roots,
             selections,
+            base,
             _realised: realised,
         })
     }
 
     /// The components.
     fn inventory(&self) -> Inventory {
-        Inventory::of_closure(&self.gathered, &self.roots)
+        let inventory = Inventory::of_closure(&self.gathered, &self.roots);
+        match &self.base {
+            Some(base) => inventory.on_base(base),
+            None => inventory,
+        }
     }
 
     /// What its objects were built with, as far as that is recorded.
@@ -100,7 +115,7 @@ impl Audited {
             ));
         }
         let store = context.open_store()?;
-        let found = Found::load(text, &store, context)?;
+        let found = Found::load(text, question.registry, &store, context)?;
         let mut inventory = found.inventory();
         if policy.sandbox.is_some() {
             inventory.add_sandboxes(&store, &found.gathered)?;

@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use pack::existing::{AnyPlatform, ImageFacts};
+use recipes::model::Platform;
+
 use super::place::ImagePlace;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::platform::image_platform;
 use crate::registry::RegistryArgs;
 use crate::selection::Selection;
 
@@ -27,4 +31,26 @@ pub(crate) fn find_base(
     let file = context.directory().join(&image.origin.file);
     let directory = file.parent().unwrap_or(Path::new("/"));
     ImagePlace::of_existing_in(directory, text, args, context).map(Some)
+}
+
+/// Reads what is known of the image below the one that `selections` declare; none where there is none.
+pub(crate) fn describe_base(
+    selections: &[Selection],
+    args: &RegistryArgs,
+    platform: Platform,
+    context: &Context,
+) -> Result<Option<ImageFacts>, CommandError> {
+    let Some(place) = find_base(None, selections, args, context)? else {
+        return Ok(None);
+    };
+    let image = place.open()?;
+    let platform = any_platform(platform)?;
+    let inspection = image.inspect_layers(Some(&platform), place.depth())?;
+    Ok(inspection.images.into_iter().next())
+}
+
+/// A platform in the words of images that anybody made.
+pub(crate) fn any_platform(platform: Platform) -> Result<AnyPlatform, CommandError> {
+    let platform = image_platform(platform).to_string();
+    platform.parse().map_err(CommandError::failed)
 }

@@ -12,6 +12,6 @@ mod rebase;
 mod sign;
 mod verify;
 
-pub(crate) use base::find_base;
+pub(crate) use base::{any_platform, describe_base, find_base};
 pub(crate) use image_command::{ImageArgs, image};
 pub(crate) use place::ImagePlace;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pack::Event;
-use pack::existing::{ExistingImage, ImageReference};
+use pack::existing::{Depth, ExistingImage, ImageReference};
 use store::registry::Repository;
 
 use crate::context::Context;
@@ -39,6 +39,14 @@ impl ImagePlace {
             Self::Registry(registry) => ExistingImage::fetch(&registry.0, &registry.1),
         };
         Ok(opened?)
+    }
+
+    /// How many of its layers are looked into: of an image in a registry all would have to be fetched.
+    pub(crate) const fn depth(&self) -> Depth {
+        match self {
+            Self::File(..) => Depth::All,
+            Self::Registry(_) => Depth::ToBill,
+        }
     }
 
     /// Finds an image that is there: a file, if there is one of that name, else in a registry, of which nothing is asked yet.

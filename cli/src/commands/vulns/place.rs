@@ -5,13 +5,14 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use pack::existing::{AnyPlatform, Depth, ExistingImage};
+use pack::existing::{AnyPlatform, Depth, ExistingImage, ImageBill};
 use pack::vulns::{Bill, BillError, Subject, read_bill, subjects_of_closure};
 use store::LocalStore;
 use thiserror::Error;
 
 use crate::build_options::RealiseOptions;
-use crate::commands::image::ImagePlace;
+use crate::commands::image::{ImagePlace, any_platform, find_base};
+use crate::contents::is_image;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
@@ -21,10 +22,9 @@ use crate::select::{Want, select_all};
 
 /// No bill is larger: one package has some kilobytes.
 const MAX_BILL_BYTES: u64 = 1 << 30;
-/// The prefixes by which an image is named that is no file.
-const IMAGES: [&str; 4] = ["docker://", "oci:", "oci-archive:", "docker-archive:"];
 
 /// What was asked about.
+#[derive(Default)]
 pub(super) struct Looked {
     /// A package URL or another IRI for all of it.
     pub(super) product: String,
@@ -56,17 +56,11 @@ pub(super) fn look(
         let bytes = read_bounded(&path)?;
         return of_bill(target, &bytes);
     }
-    let is_image = IMAGES.iter().any(|prefix| target.starts_with(prefix));
-    if is_image || path.is_file() || path.join("index.json").is_file() {
+    if is_image(target, context.directory()) {
         let place = ImagePlace::of_existing(target, registry, context)?;
-        // Of an image in a registry all layers would have to be fetched.
-        let depth = match place {
-            ImagePlace::Registry(_) => Depth::ToBill,
-            ImagePlace::File(..) => Depth::All,
-        };
-        return of_image(&place.open()?, platform, depth);
+        return of_image(&place.open()?, platform, place.depth());
     }
-    of_target(target, context)
+    of_target(target, registry, context)
 }
 
 /// Whether a path is a file that begins like a JSON document.
@@ -144,8 +138,7 @@ fn of_image(
         subjects.extend(parse(image.name(), &bytes)?.subjects);
     }
     // An image for several platforms has most of its software in each.
-    subjects.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-    subjects.dedup();
+    sort(&mut subjects);
     let name = image.image_name()?;
     let name = name.map(|name| {
         name.repository()
@@ -162,15 +155,26 @@ fn of_image(
     })
 }
 
-fn of_target(target: &str, context: &Context) -> Result<Looked, CommandError> {
+fn of_target(
+    target: &str,
+    registry: &RegistryArgs,
+    context: &Context,
+) -> Result<Looked, CommandError> {
     let targets = [target.to_owned()];
-    let selections = select_all(context, &context.evaluator(), &targets, Want::Image)?;
+    let evaluator = context.evaluator();
+    let selections = select_all(context, &evaluator, &targets, Want::Image)?;
+    let base = match find_base(None, &selections, registry, context)? {
+        Some(place) => of_base(&place, &any_platform(evaluator.platform())?)?,
+        None => Looked::default(),
+    };
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
     let closure = store.closure(&realised.paths)?;
     let gathered = gather(context, &store, closure.infos())?;
     let mut component_of = |base: &str| recorded(&store, base);
-    let subjects = subjects_of_closure(&gathered, &mut component_of);
+    let mut subjects = subjects_of_closure(&gathered, &mut component_of);
+    subjects.extend(base.subjects);
+    sort(&mut subjects);
     let root = realised.paths.first();
     let root = gathered
         .parts
@@ -188,8 +192,32 @@ fn of_target(target: &str, context: &Context) -> Result<Looked, CommandError> {
     Ok(Looked {
         product,
         subjects,
-        undescribed: BTreeSet::new(),
+        undescribed: base.undescribed,
     })
+}
+
+/// Finds out what is below an image that is declared. An image without a bill is not described.
+fn of_base(place: &ImagePlace, platform: &AnyPlatform) -> Result<Looked, CommandError> {
+    let image = place.open()?;
+    let has_bill = |bill: &ImageBill| bill.bytes.is_some();
+    if image
+        .bills(Some(platform), Depth::ToBill)?
+        .iter()
+        .all(has_bill)
+    {
+        return of_image(&image, Some(platform), place.depth());
+    }
+    let undescribed = format!("the layers of `{}`, the base image", image.name());
+    Ok(Looked {
+        undescribed: BTreeSet::from([undescribed]),
+        ..Looked::default()
+    })
+}
+
+/// Software that is in several parts of an image is told once.
+fn sort(subjects: &mut Vec<Subject>) {
+    subjects.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    subjects.dedup();
 }
 
 /// What the store knows of a path that is not in the closure.

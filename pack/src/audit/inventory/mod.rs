@@ -1,5 +1,6 @@
 //! What an audit judges: the components of a closure or an image, and how they use each other. Pure values.
 
+mod based;
 mod builds;
 mod chains;
 mod debian;
