@@ -110,6 +110,14 @@ impl PlannedImage {
         })
     }
 
+    /// The image that is declared to lie below it, as the recipe names that.
+    pub(crate) fn base(&self) -> Option<&str> {
+        match &self.selection {
+            Selection::Image(image) => image.base.as_deref(),
+            Selection::Output { .. } | Selection::Path(_) => None,
+        }
+    }
+
     /// The files and directories that its specification asks for, without a slash first.
     pub(crate) fn asked_for(&self) -> BTreeSet<Vec<u8>> {
         let links = self.spec.links.iter().flatten().map(|(path, _)| path);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use pack::audit::Code;
 use pack::audit::inventory::Inventory;
 use pack::audit::notice::{MissingText, Notice};
 use serde::Serialize;
@@ -88,7 +89,16 @@ pub(crate) fn notice(args: &NoticeArgs, context: &Context) -> Result<(), Command
     let gathered = gather(context, &store, closure.infos())?;
     let inventory = Inventory::of_closure(&gathered, &planned.realised.paths);
     let notice = Notice::collect(&planned.title, &gathered, &inventory, &store);
-    let notice = notice.map_err(CommandError::failed)?;
+    let mut notice = notice.map_err(CommandError::failed)?;
+    notice
+        .missing
+        .extend(planned.base().map(|base| MissingText {
+            code: Code::N101.as_str(),
+            component: base.to_owned(),
+            version: None,
+            license: None,
+            reason: "it is the base image: whoever made it has its notices",
+        }));
     let document = match args.format {
         NoticeFormat::Text => notice.to_text(),
         NoticeFormat::Html => notice.to_html().into_bytes(),

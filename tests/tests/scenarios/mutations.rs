@@ -339,6 +339,17 @@ fn an_image_on_layers_that_nobody_describes_is_undecided() {
         .expect_success()
         .stdout;
     assert!(file.contains("hello-2.10"), "{file}");
+    // What is passed on with the image is not whole.
+    let notices = env.pith(&["notice", "on"]).expect_status(3);
+    assert!(
+        notices.stderr.contains("N101: `layout`"),
+        "{}",
+        notices.stderr
+    );
+    let bundle = env.pith(&["sources", "on", "-o", "../bundle"]);
+    let bundle = bundle.expect_status(3).stderr;
+    assert!(bundle.contains("`layout`"), "{bundle}");
+    assert!(env.path("bundle/project/pith.star").is_file());
     env.write("project/pith.star", &declared.replace("layout", "gone"));
     env.pith(&["audit", "on", DAY]).expect_status(1);
 }

@@ -31,6 +31,7 @@ use crate::error::CommandError;
 use crate::facts::gather;
 use crate::planned::PlannedImage;
 use crate::realise::goals;
+use crate::selection::Selection;
 use crate::target::{Subject, Target};
 
 /// A bundle that is not written yet.
@@ -89,13 +90,12 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
     let needed = toolchain.then_some(&of_tools);
     let (fetched, binaries) = fetch_all(context, &store, &chosen, &licenses, needed)?;
     let mut parts = Parts::default();
-    let mut steps = software.iter().map(|one| &one.derivation);
-    // Of a package of the collection the project that somebody happens to be in says nothing.
-    let project = match steps.any(|one| is_of_project(one)) {
+    let project = match says_something(&planned.selection, &software) {
         true => project::add(&mut parts.bundle, &own, &evaluator, &store)?,
         false => ProjectFiles::default(),
     };
     parts.gaps.extend(project.gap(&planned.title));
+    parts.gaps.extend(planned.base().map(gap_of_base));
     let made = Made {
         gathered: &gathered,
         licenses: &licenses,
@@ -135,6 +135,22 @@ pub(super) fn collect(context: &Context, wanted: &Wanted<'_>) -> Result<Collecte
         gaps,
         _kept: (planned, fetched, project),
     })
+}
+
+/// Whether the project is part of what was asked for. Of a package of the collection the project that somebody happens to be in says nothing; what an image is
+/// called and has in it besides, only its recipe says.
+fn says_something(selection: &Selection, software: &[Material]) -> bool {
+    let mut steps = software.iter().map(|one| &one.derivation);
+    matches!(selection, Selection::Image(_)) || steps.any(|one| is_of_project(one))
+}
+
+/// Nothing tells the sources of what lies below an image.
+fn gap_of_base(base: &str) -> Gap {
+    Gap {
+        component: base.to_owned(),
+        license: None,
+        reason: "it is the base image: whoever made it has its sources".to_owned(),
+    }
 }
 
 /// What was asked for, built.
