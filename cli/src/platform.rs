@@ -1,7 +1,11 @@
 //! `--platform`: what packages are made for, in the words of images, and in those of recipes.
 
+use pack::existing::AnyPlatform;
 use pack::oci::{Architecture, Platform as ImagePlatform};
 use recipes::model::Platform;
+use thiserror::Error;
+
+use crate::error::{CommandError, ExitStatus};
 
 /// What packages are made for unless a command says otherwise: this machine.
 pub(crate) fn native_platform() -> Platform {
@@ -31,6 +35,33 @@ pub(crate) fn image_platform(platform: Platform) -> ImagePlatform {
         Platform::X86_64Linux => Architecture::Amd64,
         Platform::Aarch64Linux => Architecture::Arm64,
     })
+}
+
+/// A platform was chosen of something that has no choice.
+#[derive(Debug, Error)]
+#[error(
+    "`--platform` chooses one of those that an image is for, and `{target}` is a target: it is made for {own}"
+)]
+struct PlatformOfTarget {
+    target: String,
+    own: String,
+}
+
+/// Fails where another platform is chosen of a target, which is made for `made_for`: the answer would not be about what was asked.
+pub(crate) fn refuse_platform(
+    target: &str,
+    platform: Option<&AnyPlatform>,
+    made_for: Platform,
+) -> Result<(), CommandError> {
+    let own = image_platform(made_for).to_string();
+    let Some(platform) = platform.filter(|platform| platform.to_string() != own) else {
+        return Ok(());
+    };
+    let target = target.to_owned();
+    let hint = format!(
+        "`pith pack {target} --platform {platform} -o FILE` makes an image that can be asked about"
+    );
+    Err(CommandError::new(ExitStatus::Usage, PlatformOfTarget { target, own }).hint(hint))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use pack::Base;
 use pack::attest::{AttestError, Bill, DocumentFormat, Subject, SubjectBase};
-use pack::existing::Depth;
+use pack::existing::{AnyPlatform, Depth, ExistingError, ExistingImage};
 
 use super::audit::load_policy;
 use super::image::{ImagePlace, find_base};
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::documents::DocumentArgs;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
-use crate::platform::image_platform;
+use crate::platform::{image_platform, refuse_platform};
 use crate::realise::realise;
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select_all};
@@ -39,6 +39,9 @@ pub(crate) struct SbomArgs {
     /// Conclude licenses by FILE, as `pith audit --policy` does; by default by `[audit]` of the settings
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Of an image for several platforms, the one whose bill is meant
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<AnyPlatform>,
     #[command(flatten)]
     document: DocumentArgs,
     #[command(flatten)]
@@ -83,12 +86,14 @@ pub(crate) fn sbom(args: &SbomArgs, context: &Context) -> Result<(), CommandErro
         && is_image(target, context.directory())
     {
         let place = ImagePlace::of_existing(target, &args.registry, context)?;
-        let document = of_image(&place, format, context)?;
+        let document = of_image(&place, format, args.platform.as_ref(), context)?;
         return args.deliver(&document, context);
     }
+    let evaluator = context.evaluator();
+    let targets = args.targets.join(" ");
+    refuse_platform(&targets, args.platform.as_ref(), evaluator.platform())?;
     let mut options = args.document.options(context)?;
     let policy = load_policy(args.policy.as_deref(), context)?;
-    let evaluator = context.evaluator();
     let selections = select_all(context, &evaluator, &args.targets, Want::Image)?;
     let store = context.open_store()?;
     let realised = realise(context, &store, &selections, &RealiseOptions::default())?;
@@ -120,18 +125,20 @@ pub(crate) fn sbom(args: &SbomArgs, context: &Context) -> Result<(), CommandErro
 fn of_image(
     place: &ImagePlace,
     format: DocumentFormat,
+    platform: Option<&AnyPlatform>,
     context: &Context,
 ) -> Result<Vec<u8>, CommandError> {
     let image = place.open()?;
+    check_only(&image, platform)?;
     let printer = context.printer();
     if let ImagePlace::Registry(registry) = place
-        && let Some(document) = image.fetch_bill(&registry.1, format)?
+        && let Some(document) = image.fetch_bill(&registry.1, platform, format)?
     {
         printer.note(&format!("the bill that is attached to `{}`", image.name()));
         return Ok(document);
     }
     let name = image.name().to_owned();
-    let bills = image.bills(None, Depth::ToBill)?.into_iter();
+    let bills = image.bills(platform, Depth::ToBill)?.into_iter();
     let mut bills = bills.filter_map(|bill| bill.bytes);
     let Some(document) = bills.next() else {
         return Err(CommandError::new(
@@ -154,6 +161,22 @@ fn of_image(
         image.name()
     ));
     Ok(document)
+}
+
+/// Fails where an image is for several platforms: each has a bill of its own.
+fn check_only(
+    image: &ExistingImage<'_>,
+    platform: Option<&AnyPlatform>,
+) -> Result<(), CommandError> {
+    let found = image.inspect(platform)?.images;
+    if found.len() < 2 {
+        return Ok(());
+    }
+    let error = ExistingError::Platforms {
+        image: image.name().to_owned(),
+        found: found.into_iter().map(|one| one.platform).collect(),
+    };
+    Err(CommandError::new(ExitStatus::Usage, error).hint("`--platform` chooses one"))
 }
 
 impl SbomArgs {

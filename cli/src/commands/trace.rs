@@ -149,7 +149,7 @@ fn fetch_attested(
         return Ok(Attested::default());
     };
     let (_, repository) = place.as_ref();
-    let bill = image.fetch_bill(repository, DocumentFormat::Spdx2)?;
+    let bill = image.fetch_bill(repository, None, DocumentFormat::Spdx2)?;
     let provenance = image.fetch_provenance(repository)?;
     Ok(Attested::new(bill.as_deref(), provenance.as_ref()))
 }

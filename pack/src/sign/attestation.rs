@@ -15,7 +15,7 @@ use crate::{
     attest::{
         Bill, BillFault, DocumentFormat, PROVENANCE, Provenance, bill_subjects, document_subjects,
     },
-    existing::{BillPackage, Entry, ExistingError, ExistingImage, packages_of},
+    existing::{AnyPlatform, BillPackage, Entry, ExistingError, ExistingImage, packages_of},
     oci::{Descriptor, Digest, ImageName},
     vulns::{Purl, VexError, read_vex},
 };
@@ -282,11 +282,12 @@ impl ExistingImage<'_> {
         Ok(found)
     }
 
-    /// Reads the bill of this format that is kept beside an image in `repository`, the last one of several. Fails if one of them says that it is of another image, and
+    /// Reads the bill of this format that is kept beside an image in `repository`, for one platform or all, the last one of several. Fails if one of them says that it is of another image, and
     /// if none says that it is of this one: whoever may push can put there what he likes.
     pub fn fetch_bill(
         &self,
         repository: &Repository,
+        platform: Option<&AnyPlatform>,
         format: DocumentFormat,
     ) -> Result<Option<Vec<u8>>, SignError> {
         let referrers = Referrers {
@@ -296,7 +297,7 @@ impl ExistingImage<'_> {
         let wanted = format.media_type();
         let mut found = None;
         let mut unnamed = None;
-        for document in self.documents(None)?.manifests {
+        for document in self.documents(platform)?.manifests {
             let image = document.entry.digest;
             let other = |entry: &Entry, found: Vec<String>| {
                 SignError::Image(ExistingError::OtherBill {

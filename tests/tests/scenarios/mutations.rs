@@ -371,3 +371,29 @@ fn an_image_in_the_place_of_a_target_is_called_one() {
         assert!(refused.contains("cannot read `"), "{refused}");
     }
 }
+
+#[test]
+fn the_bill_of_an_image_for_several_platforms_is_that_of_one() {
+    let env = TestEnv::with_shared_store();
+    env.write("project/pith.star", "");
+    let platforms = ["--platform", "linux/amd64", "--platform", "linux/arm64"];
+    let pack = [&["pack", "hello", "-q", "-o", "both.tar"], &platforms[..]].concat();
+    env.pith(&pack).expect_success();
+    let command = ["sbom", "both.tar", "-q", "-f", "spdx"];
+    let refused = env.pith(&command).expect_status(2).stderr;
+    assert!(
+        refused.contains("linux/arm64") && refused.contains("`--platform`"),
+        "{refused}"
+    );
+    for platform in ["linux/amd64", "linux/arm64/v8"] {
+        let one = env.pith(&[&command[..], &["--platform", platform]].concat());
+        let bill = one.expect_success().json();
+        assert_eq!(bill["name"], "hello");
+    }
+    // Of a target it would be an answer about another machine.
+    for verb in [&["sbom"][..], &["audit"], &["vulns", "--db", "."]] {
+        let refused = env.pith(&[verb, &["hello", "--platform", "linux/arm64"]].concat());
+        let refused = refused.expect_status(2).stderr;
+        assert!(refused.contains("`hello` is a target"), "{refused}");
+    }
+}

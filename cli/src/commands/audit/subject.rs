@@ -14,6 +14,7 @@ use crate::commands::image::describe_base;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::ensure;
+use crate::platform::refuse_platform;
 use crate::realise::{Realised, goals, realise};
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select};
@@ -114,6 +115,7 @@ impl Audited {
                 KeyOfNoImage { subject },
             ));
         }
+        refuse_platform(text, question.platform, context.evaluator().platform())?;
         let store = context.open_store()?;
         let found = Found::load(text, question.registry, &store, context)?;
         let mut inventory = found.inventory();

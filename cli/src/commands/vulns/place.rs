@@ -16,6 +16,7 @@ use crate::contents::is_image;
 use crate::context::Context;
 use crate::error::{CommandError, ExitStatus};
 use crate::facts::gather;
+use crate::platform::refuse_platform;
 use crate::realise::realise;
 use crate::registry::RegistryArgs;
 use crate::select::{Want, select_all};
@@ -60,6 +61,7 @@ pub(super) fn look(
         let place = ImagePlace::of_existing(target, registry, context)?;
         return of_image(&place.open()?, platform, place.depth());
     }
+    refuse_platform(target, platform, context.evaluator().platform())?;
     of_target(target, registry, context)
 }
 
