@@ -154,6 +154,9 @@ fn on_base(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(ExistingError::Unfit { .. }) = find_type(error) {
         return Some("`pith pack --base` packs it on the new base");
     }
+    if let Some(ExistingError::NotInBase { .. }) = find_type(error) {
+        return Some("`pith pack --base` packs it on the new base, with all that this lacks");
+    }
     let error = match find_type(error) {
         Some(ImageError::Base(error)) => &**error,
         _ => find_type(error)?,

@@ -553,6 +553,10 @@ fn tell_base(base: &BaseReport, mark: &str, context: &Context) {
         plural(base.layers, "layer"),
         human_bytes(base.size_bytes)
     ));
+    if !base.shared.is_empty() {
+        let paths = plural(base.shared.len(), "store path");
+        printer.note(&format!("the base has {paths} of it already"));
+    }
     for path in &base.replaced {
         printer.note(&format!("`{path}` of the base is replaced"));
     }

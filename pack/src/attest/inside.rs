@@ -210,8 +210,10 @@ fn license_references(infos: &[&PathInfo]) -> Vec<Value> {
     texts.into_iter().map(describe).collect()
 }
 
-const IMAGE_ID: &str = "SPDXRef-image";
-const BASE_ID: &str = "SPDXRef-base";
+/// The name of the image in its bill.
+pub(crate) const IMAGE_ID: &str = "SPDXRef-image";
+/// The name of what it lies on.
+pub(crate) const BASE_ID: &str = "SPDXRef-base";
 
 fn image_package(name: &str) -> Value {
     json!({

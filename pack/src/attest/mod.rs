@@ -37,7 +37,7 @@ pub use bill::{
 };
 pub use document::{DocumentFormat, UnknownFormat};
 pub(crate) use evidence::pieces;
-pub(crate) use inside::{AskedFile, CREATED, KIND, SET, SpdxSubject, to_spdx};
+pub(crate) use inside::{AskedFile, BASE_ID, CREATED, IMAGE_ID, KIND, SET, SpdxSubject, to_spdx};
 pub(crate) use provenance::PREDICATE as PROVENANCE;
 pub use provenance::{Material, Parameters, Provenance, SandboxLevels};
 pub(crate) use spdx2::{SpdxDocument, SpdxFile, SpdxPackage, SpdxRelationship};

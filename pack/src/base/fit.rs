@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{BaseEntry, BaseError, BaseTree};
 use crate::{
     layer::{Entry, EntryKind, Layer, Stamp, StoredObject, append_stamped, store_parents},
-    rootfs::{GENERATED, RootEntry, RootPath, RootTree},
+    rootfs::{GENERATED, RootEntry, RootPath, RootTree, is_bill},
 };
 
 /// Who owns a list of the base that somebody was added to.
@@ -64,6 +64,9 @@ impl Fitted {
                 {
                     continue;
                 }
+                // A base of the same name has a bill there, which is about the base.
+                (_, Some(BaseEntry::File { .. }))
+                    if owner == GENERATED && is_bill(path.as_bytes()) => {}
                 (_, Some(_)) if owner == GENERATED => continue,
                 (_, Some(_)) if owner != EXTENDED => {
                     fitted.replaced.push(RootPath::from_bytes(&place)?);
@@ -219,6 +222,20 @@ mod tests {
         assert_eq!(hosts(PACKAGE).replaced, std::slice::from_ref(&path));
         assert!(hosts(PACKAGE).tree.contains(&path));
         assert!(!hosts(GENERATED).tree.contains(&path));
+        let bill = "usr/share/sbom/base.spdx.json";
+        let base = BaseTree::of(&[bill]);
+        let file = RootEntry::File {
+            contents: Vec::new(),
+            mode: 0o644,
+        };
+        let own = tree(&[(&format!("/{bill}"), file, GENERATED)]);
+        let fitted = Fitted::new(&base, &own).unwrap();
+        assert!(
+            fitted
+                .tree
+                .contains(&RootPath::parse(&format!("/{bill}")).unwrap())
+        );
+        assert_eq!(fitted.replaced, []);
         let extended = hosts(EXTENDED);
         assert!(extended.tree.contains(&path) && extended.replaced.is_empty());
         let same = tree(&[("/bin/sh", link("dash"), PACKAGE)]);

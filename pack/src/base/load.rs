@@ -2,9 +2,9 @@
 
 use store::LocalStore;
 
-use super::{BaseError, BaseTree, Inherited};
+use super::{BaseError, BaseObjects, BaseTree, Inherited, find_objects, recall_objects};
 use crate::{
-    existing::{AnyPlatform, Entry, ExistingError, ExistingImage},
+    existing::{AnyManifest, AnyPlatform, Entry, ExistingError, ExistingImage},
     layer::{Compression, Memo},
     oci::{Descriptor, DiffId, Digest, ManifestType, Platform},
 };
@@ -32,12 +32,26 @@ pub struct Base<'a> {
     diff_ids: Vec<DiffId>,
     pub(crate) inherited: Inherited,
     pub(crate) tree: BaseTree,
+    /// The store objects that it has, by what their contents are.
+    pub(crate) objects: BaseObjects,
+}
+
+/// What is found in the layers of a base.
+struct Contents {
+    tree: BaseTree,
+    objects: BaseObjects,
 }
 
 impl<'a> Base<'a> {
-    /// Reads what `image` has for `platform`: its documents, and each layer once, of which only the names, links and owners of its entries are kept.
+    /// Reads what `image` has for `platform`: its documents, and each layer, of which only the names, links and owners of its entries are kept, and the digests of
+    /// store objects in those of this crate.
     pub fn load(image: &'a ExistingImage<'a>, platform: &Platform) -> Result<Self, BaseError> {
-        Self::with_tree(image, platform, |layers| BaseTree::read(image, layers))
+        Self::with_contents(image, platform, |manifest, _| {
+            Ok(Contents {
+                tree: BaseTree::read(image, &manifest.layers)?,
+                objects: find_objects(image, manifest)?,
+            })
+        })
     }
 
     /// As [`load`](Self::load), but of layers that were read before with this store, it reads nothing: what is in them is remembered in `var/layers`. Their bytes
@@ -48,15 +62,18 @@ impl<'a> Base<'a> {
         store: &LocalStore,
     ) -> Result<Self, BaseError> {
         let memo = Memo::new(&store.layers_dir());
-        Self::with_tree(image, platform, |layers| {
-            BaseTree::recall(image, layers, &memo)
+        Self::with_contents(image, platform, |manifest, digest| {
+            Ok(Contents {
+                tree: BaseTree::recall(image, &manifest.layers, &memo)?,
+                objects: recall_objects(image, manifest, digest, &memo)?,
+            })
         })
     }
 
-    fn with_tree(
+    fn with_contents(
         image: &'a ExistingImage<'a>,
         platform: &Platform,
-        read_tree: impl FnOnce(&[Entry]) -> Result<BaseTree, ExistingError>,
+        read: impl FnOnce(&AnyManifest, Digest) -> Result<Contents, ExistingError>,
     ) -> Result<Self, BaseError> {
         let wanted = AnyPlatform {
             architecture: architecture(platform),
@@ -91,11 +108,13 @@ impl<'a> Base<'a> {
                 diff_ids: diff_ids.len(),
             });
         }
+        let Contents { tree, objects } = read(&only.manifest, only.entry.digest)?;
         Ok(Self {
             image,
             name: image.image_name()?.map(|name| name.to_string()),
             digest: only.entry.digest,
-            tree: read_tree(&layers)?,
+            tree,
+            objects,
             layers,
             diff_ids,
             inherited,

@@ -7,12 +7,15 @@
 //! What the specification asks for goes over a file of the base, and is listed ([`BaseReport::replaced`](crate::BaseReport)); what an image has by itself
 //! does not. Directories of the base that ours have something in are written again as they were, because engines make parents of their own kind otherwise.
 //!
-//! Not responsible for: what is in a base. Who it is from and what it is made of, the base's own maker says.
+//! Store objects that a base of this crate has are not brought again. They count by their contents, and not by what the base says of them.
+//!
+//! Not responsible for: what else is in a base. Who it is from and what it is made of, the base's own maker says.
 
 mod accounts;
 mod fit;
 mod inherit;
 mod load;
+mod objects;
 mod packed;
 mod rebase;
 mod refit;
@@ -30,6 +33,7 @@ pub(crate) use accounts::Accounts;
 pub(crate) use fit::{EXTENDED, Fitted};
 pub(crate) use inherit::Inherited;
 pub use load::Base;
+use objects::{BaseObjects, find_objects, recall_objects};
 pub(crate) use tree::{BaseEntry, BaseTree};
 
 /// Why an image cannot lie on a base.

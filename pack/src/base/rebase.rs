@@ -1,20 +1,23 @@
 //! An image on another base: the layers of the old one out, those of the new one in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de;
 use serde_json::{Value, json};
+use store::StorePath;
 
-use super::{BaseTree, refit::Refit};
+use super::{BaseTree, find_objects, refit::Refit};
 use crate::{
     existing::{
-        AnyPlatform, Documents, Entry, ExistingError, ExistingImage, Rebased, blob_name, tag_of,
+        AnyManifest, AnyPlatform, Depth, Documents, Entry, ExistingError, ExistingImage, Rebased,
+        blob_name, parse_bill, tag_of,
     },
     oci::{Digest, annotation, media_type, to_canonical_json},
 };
 
 /// One image for one platform, with its documents as they are.
 struct Part {
+    read: AnyManifest,
     manifest: Value,
     config: Value,
     digest: Digest,
@@ -51,6 +54,7 @@ impl Part {
             )?,
             config: read_parts(image, "its configuration", &config, &["", "/rootfs"])?,
             digest,
+            read: only.manifest.clone(),
             platform: image.read_config(&only.manifest)?.platform,
         })
     }
@@ -102,7 +106,8 @@ fn read_parts(
 
 impl<'a> ExistingImage<'a> {
     /// Returns this image with the layers of `new` in the place of those of `old`, which must be its lowest ones. Nothing is written: the result is copied and pushed as
-    /// any other image. How it is run stays as it is. An image that was packed on its base is refused where what it has in its own layers was made for the old base alone.
+    /// any other image. How it is run stays as it is. An image that was packed on its base is refused where what it has in its own layers was made for the old base alone,
+    /// and where it was packed without an object that the old base has and the new one has not.
     pub fn rebase(
         &'a self,
         platform: Option<&AnyPlatform>,
@@ -126,7 +131,8 @@ impl<'a> ExistingImage<'a> {
                 old: BaseTree::read(old, &old.entries(&old_part)?)?,
                 new: BaseTree::read(new, &new.entries(&new_part)?)?,
             };
-            refit.check(self, &self.entries(&image)?[count..])?;
+            let own = refit.check(self, &self.entries(&image)?[count..])?;
+            self.check_objects(&image, &own, (new, &new_part))?;
         }
         let join = |mine: &[Value], of_new: &[Value]| -> Vec<Value> {
             of_new.iter().chain(mine).cloned().collect()
@@ -163,6 +169,40 @@ impl<'a> ExistingImage<'a> {
         let manifest = to_canonical_json(&manifest);
         let kind = self.kind_of(&image);
         self.rebased(new, &new_part, &kind, config, manifest)
+    }
+
+    /// Fails where the image needs an object that is neither in its own layers, which have `own`, nor in the new base.
+    fn check_objects(
+        &self,
+        image: &Part,
+        own: &BTreeSet<StorePath>,
+        (new, new_part): (&ExistingImage<'_>, &Part),
+    ) -> Result<(), ExistingError> {
+        // An image whose store paths have other names brings all of them.
+        if image.annotation(annotation::SLOTS).is_some() {
+            return Ok(());
+        }
+        let found = self.read_own_layers(&image.read, Depth::ToBill)?;
+        let Some((document, bytes)) = &found.bill else {
+            return Ok(());
+        };
+        let needed = self.understand(document, parse_bill(bytes))?;
+        let mut needed = needed
+            .iter()
+            .filter(|one| !own.contains(&one.path))
+            .peekable();
+        if needed.peek().is_none() {
+            return Ok(());
+        }
+        let there = find_objects(new, &new_part.read)?;
+        match needed.find(|one| there.get(&one.path) != Some(&one.id)) {
+            None => Ok(()),
+            Some(missing) => Err(ExistingError::NotInBase {
+                image: self.name().to_owned(),
+                base: new.name().to_owned(),
+                path: missing.path.clone(),
+            }),
+        }
     }
 
     fn entries(&self, part: &Part) -> Result<Vec<Entry>, ExistingError> {

@@ -1,9 +1,13 @@
 //! Whether an image of this crate, which was fitted to one base, fits on another.
 
-use super::{BaseEntry, BaseTree};
+use std::collections::BTreeSet;
+
+use store::StorePath;
+
+use super::{BaseEntry, BaseTree, objects::in_store};
 use crate::{
     existing::{Entry, ExistingError, ExistingImage, clean},
-    rootfs::{GROUP_FILE, PASSWD_FILE},
+    rootfs::{GROUP_FILE, PASSWD_FILE, is_bill},
 };
 
 /// The two bases of an image that gets another one.
@@ -13,16 +17,19 @@ pub(super) struct Refit {
 }
 
 impl Refit {
-    /// Looks at all entries of the image's own layers, and fails at the first that would not do on the new base what it does on the old one.
+    /// Looks at all entries of the image's own layers, and fails at the first that would not do on the new base what it does on the old one. Returns the store paths
+    /// that it has in these layers.
     pub(super) fn check(
         &self,
         image: &ExistingImage<'_>,
         own: &[Entry],
-    ) -> Result<(), ExistingError> {
+    ) -> Result<BTreeSet<StorePath>, ExistingError> {
+        let mut objects = BTreeSet::new();
         for layer in own {
             let mut reader = image.open_layer(layer)?;
             while let Some(member) = reader.next_member()? {
                 let path = clean(&member.path);
+                objects.extend(in_store(&path).map(|(object, _)| object));
                 if let Some(problem) = self.problem(&path, member.flag == b'5') {
                     return Err(ExistingError::Unfit {
                         image: image.name().to_owned(),
@@ -32,7 +39,7 @@ impl Refit {
                 }
             }
         }
-        Ok(())
+        Ok(objects)
     }
 
     fn problem(&self, path: &[u8], is_directory: bool) -> Option<&'static str> {
@@ -61,6 +68,8 @@ impl Refit {
             (false, Some(BaseEntry::Directory { .. })) => {
                 Some("the new base has a directory there")
             }
+            // What is in the base, its bill says in its own layer.
+            (false, Some(_)) if is_bill(path) => None,
             (false, Some(_)) if old.is_none() => Some("it would hide a file of the new base"),
             (false, Some(_)) => None,
         }
@@ -81,6 +90,7 @@ mod tests {
                 "usr/bin/hello",
                 "opt -> srv",
                 "bin/",
+                "usr/share/sbom/hello.spdx.json",
             ]),
         };
         for (path, is_directory, fits) in [
@@ -88,6 +98,7 @@ mod tests {
             ("usr/bin/env", false, true),
             ("usr/bin/hello", false, false),
             ("usr/bin/new", false, true),
+            ("usr/share/sbom/hello.spdx.json", false, true),
             ("opt/x", false, false),
             ("opt", true, false),
             ("usr/bin", false, false),

@@ -1,8 +1,8 @@
 //! The bill of materials that an image of this crate has in it, found again.
 
 use super::{
-    AnyManifest, AnyPlatform, BillPackage, Depth, ExistingError, ExistingImage, OwnLayers,
-    parse_bill,
+    AnyManifest, AnyPlatform, BaseLayer, BillPackage, Depth, ExistingError, ExistingImage,
+    OwnLayers, merge::merge, parse_bill,
 };
 use crate::oci::Digest;
 
@@ -17,11 +17,11 @@ const BASE: [&str; 2] = [
 pub struct ImageBill {
     /// The digest of its manifest.
     pub manifest: Digest,
-    /// The bill as it lies in the image; none where there is none.
+    /// The bill as it lies in the image, joined with those of images of this crate that it lies on; none where there is none.
     pub bytes: Option<Vec<u8>>,
-    /// The image whose layers its own lie on, as it says itself; the bill says nothing of these.
+    /// The image whose layers its own lie on, as it says itself, where the bill does not speak of all of these.
     pub base: Option<String>,
-    /// The layers above those of its base that this crate did not write, the lowest first; the bill says nothing of these either.
+    /// The layers above those of its base, and those of a base without a name, that the bill does not speak of, the lowest first.
     pub foreign: Vec<Digest>,
 }
 
@@ -40,15 +40,20 @@ impl ExistingImage<'_> {
         images
             .map(|one| {
                 let found = self.read_own_layers(&one.manifest, depth)?;
-                let layers = one.manifest.layers.iter().enumerate();
-                let foreign = layers.filter(|(index, _)| found.foreign.contains_key(index));
                 let annotations = &one.manifest.annotations;
                 let base = BASE.iter().find_map(|key| annotations.get(*key));
+                // An image that says on what it lies, and not which layers that has, is not believed to have none of it.
+                let base = base.filter(|_| found.base == 0 || !found.is_base_described());
+                let layers = one.manifest.layers.iter().enumerate();
+                let foreign = layers.filter(|(index, _)| match found.of_base(*index) {
+                    Some(of_base) => base.is_none() && of_base == BaseLayer::Undescribed,
+                    None => found.foreign.contains_key(index),
+                });
                 Ok(ImageBill {
                     base: base.cloned(),
                     manifest: one.entry.digest,
                     foreign: foreign.map(|(_, layer)| layer.digest).collect(),
-                    bytes: found.bill.map(|(_, bytes)| bytes),
+                    bytes: self.whole_bill(&found)?,
                 })
             })
             .collect()
@@ -74,19 +79,40 @@ impl ExistingImage<'_> {
         self.parse_own(&found)
     }
 
-    /// Reads the bill that was found in the layers of an image.
-    pub(super) fn parse_own(
+    /// Reads the bill that was found in the layers of an image, with those of the images below it.
+    pub(crate) fn parse_own(
         &self,
         found: &OwnLayers,
     ) -> Result<Option<Vec<BillPackage>>, ExistingError> {
+        let (Some((document, _)), Some(bytes)) = (&found.bill, self.whole_bill(found)?) else {
+            return Ok(None);
+        };
+        self.understand(document, parse_bill(&bytes)).map(Some)
+    }
+
+    /// Returns the bill that was found in the layers of an image, as it lies there, or joined with those of the images below it.
+    fn whole_bill(&self, found: &OwnLayers) -> Result<Option<Vec<u8>>, ExistingError> {
         let Some((document, bytes)) = &found.bill else {
             return Ok(None);
         };
-        self.understand(document, parse_bill(bytes)).map(Some)
+        if found.below.is_empty() {
+            return Ok(Some(bytes.clone()));
+        }
+        // Each for itself first, so that a fault is told of the document that has it.
+        for (document, bytes) in found.below.iter().map(|image| &image.bill) {
+            self.understand(document, parse_bill(bytes))?;
+        }
+        let below = found.below.iter().map(|image| image.bill.1.as_slice());
+        let base = match found.is_base_described() {
+            true => BaseLayer::Described,
+            false => BaseLayer::Undescribed,
+        };
+        let merged = merge(bytes, &below.collect::<Vec<_>>(), base);
+        self.understand(document, merged).map(Some)
     }
 
     /// Says of which document of the image it is that it cannot be read.
-    pub(super) fn understand<T>(
+    pub(crate) fn understand<T>(
         &self,
         document: &str,
         read: Result<T, serde_json::Error>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{AnyPlatform, BillPackage, Depth, ExistingError, ExistingImage, RunFacts};
+use super::{AnyPlatform, BaseLayer, BillPackage, Depth, ExistingError, ExistingImage, RunFacts};
 use crate::oci::Digest;
 
 /// What an image says about itself.
@@ -55,6 +55,19 @@ pub struct LayerFacts {
     /// What shows that this crate did not write it, whatever the image says; none of its own, of those of a base, and of those that were not looked into.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub foreign: Option<String>,
+    /// Of a layer of a base, whether the bill of an image of this crate that lies below speaks of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseLayer>,
+}
+
+impl ImageFacts {
+    /// Puts another bill in the place of that in the image. It is taken to say nothing of a base, whatever the bills of that say.
+    pub fn set_packages(&mut self, packages: Vec<BillPackage>) {
+        self.packages = Some(packages);
+        for layer in &mut self.layers {
+            layer.base = layer.base.map(|_| BaseLayer::Undescribed);
+        }
+    }
 }
 
 /// A manifest that is no image's.
@@ -108,6 +121,7 @@ impl ExistingImage<'_> {
             let layers: Vec<LayerFacts> = (manifest.layers.iter().enumerate())
                 .map(|(index, layer)| LayerFacts {
                     foreign: own.foreign.remove(&index),
+                    base: own.of_base(index),
                     digest: layer.digest,
                     size_bytes: layer.size_bytes,
                     media_type: layer.media_type.clone(),

@@ -10,6 +10,7 @@
 //! Not responsible for: who a user is in a registry, and whether what an image says about itself is true, beyond its digests.
 
 mod archive;
+mod below;
 mod bill;
 mod claims;
 mod copy;
@@ -23,6 +24,7 @@ mod image;
 mod inspect;
 mod layer_reader;
 mod layout;
+mod merge;
 mod overlay;
 mod own_layers;
 mod packages;
@@ -34,11 +36,13 @@ mod texts;
 
 use std::{io, path::PathBuf};
 
-use store::registry::RegistryError;
+use store::{StorePath, registry::RegistryError};
 use thiserror::Error;
 
 use crate::{SinkError, layer::TarError, oci::Digest};
 
+pub use below::BaseLayer;
+pub(crate) use below::{BelowImage, describe};
 pub use bill::ImageBill;
 pub use copy::{Copied, FileKind};
 pub use diff::{ChangeKind, ConfigChange, FileChange, ImageDiff, PackageChange, PackageSide};
@@ -51,7 +55,7 @@ pub use inspect::{ArtifactFacts, ImageFacts, Inspection, LayerFacts};
 pub(crate) use overlay::{Files, clean, join, put_on, split};
 pub use own_layers::Depth;
 use own_layers::OwnLayers;
-pub(crate) use own_layers::{ClaimedBill, base_layers, is_ours};
+pub(crate) use own_layers::{ClaimedBill, is_ours};
 pub use packages::{BillLink, BillPackage, BillPart, BillUse};
 pub(crate) use packages::{listed_files, packages_of, parse_bill};
 pub(crate) use rebased::Rebased;
@@ -193,6 +197,18 @@ pub enum ExistingError {
         path: String,
         /// Why.
         problem: &'static str,
+    },
+    /// The image was packed without an object that its base has, and the other base does not have it.
+    #[error(
+        "`{image}` needs `/pith/store/{path}`, which it takes from its base, and `{base}` does not have it"
+    )]
+    NotInBase {
+        /// The image.
+        image: String,
+        /// What should be its base.
+        base: String,
+        /// The object.
+        path: StorePath,
     },
     /// Something is not what its digest says.
     #[error(

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AnyConfig, AnyManifest, BillPackage, Entry, ExistingError, ExistingImage, clean, join,
-    listed_files, parse_bill, split,
+    AnyConfig, AnyManifest, BaseLayer, BelowImage, BillPackage, Entry, ExistingError,
+    ExistingImage, clean, describe, join, listed_files, parse_bill, split,
 };
 use crate::{
     layer::{Below, Compression, Written},
@@ -18,12 +18,12 @@ use crate::{
 /// Bytes of a bill that are read at most: one package has some 700.
 const MAX_BILL_BYTES: u64 = 64 << 20;
 
-/// How many of the layers of an image are looked into to tell who wrote them.
+/// How many of the layers of an image are looked into to tell who wrote them. Those of a base are as far as they are said to be of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
     /// From the highest one down to that with the bill.
     ToBill,
-    /// All but those of a base.
+    /// All.
     All,
 }
 
@@ -34,16 +34,40 @@ pub(crate) struct OwnLayers {
     pub(crate) bill: Option<(String, Vec<u8>)>,
     /// The layers above those of a base that this crate did not write, by their places, and what shows it.
     pub(crate) foreign: BTreeMap<usize, String>,
+    /// How many of the lowest layers are those of a base.
+    pub(crate) base: usize,
+    /// The images of this crate among them, the highest first.
+    pub(crate) below: Vec<BelowImage>,
+}
+
+impl OwnLayers {
+    /// Returns for a layer of the base whether a bill speaks of it; nothing for the image's own.
+    pub(crate) fn of_base(&self, layer: usize) -> Option<BaseLayer> {
+        (layer < self.base).then(|| describe(&self.below, layer))
+    }
+
+    /// Whether a bill speaks of a layer, of the image's own or of its base.
+    pub(crate) fn is_described(&self, layer: usize) -> bool {
+        match self.of_base(layer) {
+            Some(of_base) => of_base == BaseLayer::Described,
+            None => self.bill.is_some() && !self.foreign.contains_key(&layer),
+        }
+    }
+
+    /// Whether bills speak of all layers of the base.
+    pub(crate) fn is_base_described(&self) -> bool {
+        (0..self.base).all(|layer| self.of_base(layer) == Some(BaseLayer::Described))
+    }
 }
 
 /// What was found in one layer.
 #[derive(Debug, Default)]
-struct FoundLayer {
+pub(super) struct FoundLayer {
     /// The first entry that this crate does not write so.
-    problem: Option<String>,
-    bill: Option<(String, Vec<u8>)>,
+    pub(super) problem: Option<String>,
+    pub(super) bill: Option<(String, Vec<u8>)>,
     /// An entry that is a bill, or hides one.
-    in_the_way: Option<Vec<u8>>,
+    pub(super) in_the_way: Option<Vec<u8>>,
 }
 
 /// What the bill of an image says, whether all of its layer is written so or not.
@@ -60,12 +84,6 @@ pub(crate) fn is_ours(manifest: &AnyManifest) -> bool {
     manifest
         .annotations
         .contains_key(annotation::FORMAT_VERSION)
-}
-
-/// How many of the lowest layers an image says to be those of a base.
-pub(crate) fn base_layers(annotations: &BTreeMap<String, String>) -> usize {
-    let count = annotations.get(annotation::BASE_LAYERS);
-    count.and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 impl ExistingImage<'_> {
@@ -87,18 +105,10 @@ impl ExistingImage<'_> {
             0 => Below::Nothing,
             _ => Below::Base,
         };
+        found.base = base;
+        found.below = self.read_below(manifest, &config, base)?;
         let mut of_bill = None;
-        for (index, layer) in manifest.layers.iter().enumerate().rev() {
-            // What lies there has a bill of its own, or none.
-            if index < base && is_ours(manifest) {
-                break;
-            }
-            if index < base {
-                // No annotation says so to whoever asks for what is described.
-                let reason = "it is of the base, as far as the image tells";
-                found.foreign.insert(index, reason.to_owned());
-                continue;
-            }
+        for (index, layer) in manifest.layers.iter().enumerate().skip(base).rev() {
             let is_tar = Compression::from_media_type(&layer.media_type).is_some();
             if own.get(index) != Some(&true) || !is_tar {
                 let reason = match is_tar {
@@ -162,7 +172,8 @@ impl ExistingImage<'_> {
             return Ok(ClaimedBill::default());
         };
         let own = config.own_layers();
-        for (index, layer) in manifest.layers.iter().enumerate().rev() {
+        let base = manifest.base_count(Some(&config)).unwrap_or(0);
+        for (index, layer) in manifest.layers.iter().enumerate().skip(base).rev() {
             if Compression::from_media_type(&layer.media_type).is_none() {
                 continue;
             }
@@ -170,18 +181,30 @@ impl ExistingImage<'_> {
                 self.refuse_other_bill(layer)?;
                 continue;
             }
-            if let Some((document, bytes)) = self.read_own_layer(layer, Below::Nothing)?.bill {
-                return Ok(ClaimedBill {
-                    packages: self.understand(&document, parse_bill(&bytes))?,
-                    files: self.understand(&document, listed_files(&bytes))?,
-                });
+            if let Some(bill) = self.read_own_layer(layer, Below::Nothing)?.bill {
+                return self.read_claims(&bill);
             }
         }
         Ok(ClaimedBill::default())
     }
 
+    /// Reads a bill: where it lies, and its bytes.
+    pub(crate) fn read_claims(
+        &self,
+        (document, bytes): &(String, Vec<u8>),
+    ) -> Result<ClaimedBill, ExistingError> {
+        Ok(ClaimedBill {
+            packages: self.understand(document, parse_bill(bytes))?,
+            files: self.understand(document, listed_files(bytes))?,
+        })
+    }
+
     /// Reads a layer of which an image says that this crate wrote it.
-    fn read_own_layer(&self, layer: &Entry, below: Below) -> Result<FoundLayer, ExistingError> {
+    pub(super) fn read_own_layer(
+        &self,
+        layer: &Entry,
+        below: Below,
+    ) -> Result<FoundLayer, ExistingError> {
         let mut found = FoundLayer::default();
         let mut written = Written::new(below);
         let mut reader = self.open_layer(layer)?;
@@ -207,7 +230,7 @@ impl ExistingImage<'_> {
     }
 
     /// Fails where a layer that somebody else wrote has a bill or hides one.
-    fn refuse_other_bill(&self, layer: &Entry) -> Result<(), ExistingError> {
+    pub(super) fn refuse_other_bill(&self, layer: &Entry) -> Result<(), ExistingError> {
         let mut reader = self.open_layer(layer)?;
         loop {
             let member = match reader.next_member() {

@@ -28,6 +28,9 @@ pub struct BillPackage {
     /// Whether it is a mere list of others.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_set: bool,
+    /// Whether an image of this crate below this one has it, so that it lies in the layers of the base.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_base: bool,
     /// The store paths that it refers to, ascending.
     pub references: Vec<StorePath>,
     /// The software of others that is part of it, in the bill's order.
@@ -165,6 +168,11 @@ fn packages(document: SpdxDocument) -> Result<Vec<BillPackage>, serde_json::Erro
             }
         }
     }
+    for id in in_bases(&document.relationships) {
+        if let Some(package) = packages.get_mut(id) {
+            package.in_base = true;
+        }
+    }
     let mut packages: Vec<BillPackage> = packages.into_values().collect();
     for package in &mut packages {
         package.references.sort_unstable();
@@ -190,6 +198,14 @@ fn only_linked(relationships: &[SpdxRelationship]) -> BTreeSet<&str> {
     linked
 }
 
+/// Finds what an image contains from which another one descends.
+fn in_bases(relationships: &[SpdxRelationship]) -> impl Iterator<Item = &str> {
+    let of = |kind: &'static str| relationships.iter().filter(move |one| one.kind == kind);
+    let bases: BTreeSet<&str> = of("DESCENDANT_OF").map(|one| one.to.as_str()).collect();
+    let contained = of("CONTAINS").filter(move |one| bases.contains(one.from.as_str()));
+    contained.map(|one| one.to.as_str())
+}
+
 fn path_of(package: &SpdxPackage) -> Option<StorePath> {
     StorePath::from_logical(package.package_file_name.as_deref()?).ok()
 }
@@ -203,6 +219,7 @@ fn known(package: &SpdxPackage, path: StorePath, id: ObjectId) -> BillPackage {
         license: package.license().map(str::to_owned),
         purl: package.external("purl").map(str::to_owned),
         is_set: package.external(KIND) == Some(SET),
+        in_base: false,
         references: Vec::new(),
         contains: Vec::new(),
         links: Vec::new(),

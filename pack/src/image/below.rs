@@ -1,6 +1,10 @@
 //! What an image has below its own layers.
 
-use super::{BaseReport, ImageSpec, root::Root};
+use std::collections::BTreeSet;
+
+use store::{PathInfo, StorePath};
+
+use super::{BaseReport, ImageSpec, PackOptions, root::Root};
 use crate::{
     base::{Base, BaseError, Fitted},
     oci::{ContainerConfig, Descriptor, History, ManifestType, to_canonical_json},
@@ -46,6 +50,16 @@ impl<'a> Below<'a> {
         Ok(fitted)
     }
 
+    /// Returns the objects of a closure that the base has. Digests are replaced in none of its files, so an image for which they are takes nothing from it.
+    pub(super) fn shared(&self, infos: &[PathInfo], options: &PackOptions) -> BTreeSet<StorePath> {
+        if options.stable_paths {
+            return BTreeSet::new();
+        }
+        let is_there = |info: &&PathInfo| self.base.objects.get(&info.path) == Some(&info.id);
+        let there = infos.iter().filter(is_there);
+        there.map(|info| info.path.clone()).collect()
+    }
+
     /// Adds what is inherited beside what the image has itself.
     pub(super) fn complete(&self, config: &mut ContainerConfig, history: &mut Vec<History>) {
         let inherited = &self.base.inherited;
@@ -59,7 +73,8 @@ impl<'a> Below<'a> {
         [to_canonical_json(&self.layers), diff_ids].concat()
     }
 
-    pub(super) fn report(&self) -> BaseReport {
+    /// Returns the figures of the base, of which the image takes the objects `shared`.
+    pub(super) fn report(&self, shared: Vec<StorePath>) -> BaseReport {
         BaseReport {
             name: self.base.name().map(str::to_owned),
             digest: self.base.digest(),
@@ -70,6 +85,7 @@ impl<'a> Below<'a> {
                 .iter()
                 .map(|path| format!("/{path}"))
                 .collect(),
+            shared,
         }
     }
 }

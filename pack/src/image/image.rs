@@ -4,14 +4,19 @@
 //! does not have. What a layer became is remembered in the store (`var/layers`), so the digest of an image that was packed before is known without reading
 //! a file.
 
-use std::{collections::BTreeMap, num::NonZero, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZero,
+    path::Path,
+    sync::Arc,
+};
 
 use store::{Lease, PathInfo, ResolvedDigest, StorePath};
 
 use super::{
     Assembled, Below, ImageError, ImageReport, ImageSpec, LayerReport, PathReport, StableReport,
     assemble, foreign,
-    planning::{plan_digest, plan_options, plan_paths},
+    planning::{layers_of, plan_digest, plan_options, plan_paths},
     providers::Providers,
     root::{Root, RootInputs},
     sets::RootSets,
@@ -193,8 +198,10 @@ impl<'a> Image<'a> {
             check_start(&root, &objects, spec, below.as_ref())?;
         }
         let plan_options = plan_options(spec, options);
-        let plan = LayerPlan::new(&plan_paths(&infos, parts.requested), &plan_options)
-            .map_err(LayerError::from)?;
+        let there =
+            (below.as_ref()).map_or_else(BTreeSet::new, |below| below.shared(&infos, options));
+        let plan_paths = plan_paths(&infos, parts.requested, &there);
+        let plan = LayerPlan::new(&plan_paths, &plan_options).map_err(LayerError::from)?;
         let groups = plan.layers().iter().map(|layer| {
             let objects = layer.paths.iter().filter_map(|path| by_path.get(path));
             objects.map(|(object, _)| Arc::clone(object)).collect()
@@ -203,7 +210,7 @@ impl<'a> Image<'a> {
             Some(fitted) => fitted.layer(objects),
             None => Layer::new(objects, Some(&root.tree)),
         };
-        let layers = layers(groups.collect(), &top, plan_options.is_single());
+        let layers = layers_of(groups.collect(), &top, plan_options.is_single());
 
         let requested_infos: Vec<&PathInfo> = requested.iter().map(|(_, info)| *info).collect();
         Ok(Self {
@@ -317,7 +324,7 @@ impl<'a> Image<'a> {
                     .chain([&assembled.config_descriptor, &assembled.manifest_descriptor]);
                 blobs.map(|blob| blob.size_bytes).sum()
             }),
-            base: self.below.as_ref().map(Below::report),
+            base: (self.below.as_ref()).map(|below| below.report(self.left_out().collect())),
             stable_paths: self.slots.as_ref().map(StableReport::from),
             layers: layers
                 .enumerate()
@@ -364,6 +371,14 @@ impl<'a> Image<'a> {
             digest: None,
             size_bytes: None,
         }
+    }
+
+    /// Returns the objects of the closure that are in no layer of its own, because the base has them.
+    fn left_out(&self) -> impl Iterator<Item = StorePath> {
+        let own: BTreeSet<&StorePath> = self.layers.iter().flat_map(Layer::paths).collect();
+        let all = self.objects.iter().map(|object| &object.path);
+        let left = all.filter(move |path| !own.contains(*path));
+        left.cloned()
     }
 
     /// Returns the packages that were asked for.
@@ -572,19 +587,4 @@ pub(crate) fn missing(known: &KnownLayers) -> Vec<usize> {
     (0..known.len())
         .filter(|&index| known[index].is_none())
         .collect()
-}
-
-/// Returns the layers of groups of objects, and of the generated files: `top`, the last one or the only one.
-fn layers(
-    mut groups: Vec<Vec<Arc<StoredObject>>>,
-    top: &dyn Fn(Vec<Arc<StoredObject>>) -> Layer,
-    is_single: bool,
-) -> Vec<Layer> {
-    let shared = if is_single {
-        groups.pop().unwrap_or_default()
-    } else {
-        Vec::new()
-    };
-    let own = groups.into_iter().map(|group| Layer::new(group, None));
-    own.chain([top(shared)]).collect()
 }

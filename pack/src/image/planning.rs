@@ -1,10 +1,12 @@
 //! From what is asked for and what is registered to what the planner of layers wants to know.
 
+use std::{collections::BTreeSet, sync::Arc};
+
 use store::{PathInfo, StorePath};
 
 use super::{ImageSpec, PackOptions};
 use crate::{
-    layer::{LayerPlan, PlanOptions, PlanPath, Renames, origin_of},
+    layer::{Layer, LayerPlan, PlanOptions, PlanPath, Renames, StoredObject, origin_of},
     oci::Digest,
 };
 
@@ -34,10 +36,14 @@ pub(super) fn plan_digest(
     file.digest_for(spec.name.repository(), &spec.platform.to_string(), plan)
 }
 
-/// Returns what the planner divides: the closure.
-pub(super) fn plan_paths(infos: &[PathInfo], requested: &[StorePath]) -> Vec<PlanPath> {
+/// Returns what the planner divides: the closure, without what is there already.
+pub(super) fn plan_paths(
+    infos: &[PathInfo],
+    requested: &[StorePath],
+    there: &BTreeSet<StorePath>,
+) -> Vec<PlanPath> {
+    let infos = infos.iter().filter(|info| !there.contains(&info.path));
     infos
-        .iter()
         .map(|info| PlanPath {
             path: info.path.clone(),
             size_bytes: info.size_bytes,
@@ -48,4 +54,19 @@ pub(super) fn plan_paths(infos: &[PathInfo], requested: &[StorePath]) -> Vec<Pla
             origin: origin_of(info),
         })
         .collect()
+}
+
+/// Returns the layers of groups of objects, and of the generated files: `top`, the last one or the only one.
+pub(super) fn layers_of(
+    mut groups: Vec<Vec<Arc<StoredObject>>>,
+    top: &dyn Fn(Vec<Arc<StoredObject>>) -> Layer,
+    is_single: bool,
+) -> Vec<Layer> {
+    let shared = if is_single {
+        groups.pop().unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let own = groups.into_iter().map(|group| Layer::new(group, None));
+    own.chain([top(shared)]).collect()
 }

@@ -46,6 +46,8 @@ pub struct BaseReport {
     pub size_bytes: u64,
     /// Files of it that something which was asked for lies over, ascending.
     pub replaced: Vec<String>,
+    /// Store paths of the closure that it has, so that no layer above it brings them, ascending.
+    pub shared: Vec<StorePath>,
 }
 
 /// What became of the digests of store paths.

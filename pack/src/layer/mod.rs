@@ -46,7 +46,7 @@ pub(crate) use written::{Below, Written};
 /// The version of every rule that the bytes of an image depend on: the rules of this page, which paths are in which layer where nothing is said about it, what
 /// the bill of materials says, and the exact versions of the two compressors. It stands in each manifest's annotations and in each key of the memo, so a change of
 /// a rule cannot silently change a digest. Golden tests hold it to its word.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// Where a store object is cut before it is compressed, and how much of it is in memory at a time.
 pub const PIECE_BYTES: usize = 4 << 20;

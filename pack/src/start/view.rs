@@ -5,7 +5,10 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io::{Cursor, Read, Seek},
-    os::unix::{ffi::OsStringExt as _, fs::PermissionsExt as _},
+    os::unix::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        fs::PermissionsExt as _,
+    },
     path::{Component, Path, PathBuf},
 };
 
@@ -149,7 +152,9 @@ impl<'a> View<'a> {
         if let Ok(inner) = path.strip_prefix(STORE_DIR) {
             let mut names = inner.components();
             let object = names.next()?.as_os_str().to_str()?;
-            let object = *self.stored.get(object)?;
+            let Some(object) = self.stored.get(object).copied() else {
+                return self.in_base(path);
+            };
             let real = &object.real;
             // With nothing to join, a path would get a slash at its end, and a link would be followed.
             return match names.as_path() {
@@ -170,7 +175,13 @@ impl<'a> View<'a> {
         let mut found =
             objects.map(|object| on_disk(object.real.join(ROOT_DIRECTORY).join(inner), object));
         let found = found.find_map(|found| found);
-        found.or_else(|| Some(in_base(self.base?.get(inner.as_bytes())?)))
+        found.or_else(|| self.in_base(path))
+    }
+
+    /// What the base has at a path.
+    fn in_base(&self, path: &Path) -> Option<Thing<'a>> {
+        let inner = path.strip_prefix("/").ok()?;
+        Some(of_base(self.base?.get(inner.as_os_str().as_bytes())?))
     }
 }
 
@@ -187,7 +198,7 @@ fn generated(entry: &RootEntry) -> Thing<'_> {
     }
 }
 
-fn in_base<'a>(entry: BaseEntry<'_>) -> Thing<'a> {
+fn of_base<'a>(entry: BaseEntry<'_>) -> Thing<'a> {
     match entry {
         BaseEntry::Directory { .. } => Thing::Directory,
         BaseEntry::Symlink { target } => {

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Mismatch, MismatchKind, Validation,
+    below::Below,
     contents::Contents,
     layer::{Inside, read_layer},
 };
@@ -15,7 +16,7 @@ use crate::{
         AnyConfig, AnyIndex, AnyManifest, AnyPlatform, Entry, ExistingImage, MAX_DOCUMENT_BYTES,
         Source, SourceError, blob_name, is_index,
     },
-    layer::{Below, Compression, Originals},
+    layer::{self, Compression, Originals},
     oci::{Digest, DigestWriter, DockerManifest, LayoutMarker, annotation},
 };
 
@@ -44,6 +45,7 @@ pub fn validate_image(
             unattributed: 0,
             of_others: 0,
             base_layers: Vec::new(),
+            described_base_layers: 0,
             mismatches: Vec::new(),
         },
     };
@@ -159,6 +161,7 @@ impl Checker<'_> {
             // A layer that cannot be read is damage, which is found when it is.
             contents.base = BaseTree::read(self.image, &manifest.layers[..of_base]).ok();
         }
+        let mut below = Below::find(self.image, &manifest, config, of_base);
         // Where that cannot be read, which is damage, all of them are taken to be.
         let own = config.map(AnyConfig::own_layers);
         let is_own = |index| (own.as_ref()).is_none_or(|own| own.get(index) == Some(&true));
@@ -166,7 +169,12 @@ impl Checker<'_> {
             let diff_id = diff_ids.and_then(|ids| ids.get(index)).copied();
             if index < of_base {
                 self.found.base_layers.push(layer.digest);
-                self.check_layer(layer, diff_id, Inside::Unread)?;
+                let contents = below.contents_of(index);
+                if contents.is_some() {
+                    self.found.described_base_layers += 1;
+                }
+                let inside = contents.map_or(Inside::Unread, Inside::Own);
+                self.check_layer(layer, diff_id, inside)?;
                 continue;
             }
             let inside = match &mut contents {
@@ -176,7 +184,7 @@ impl Checker<'_> {
             };
             self.check_layer(layer, diff_id, inside)?;
         }
-        if let Some(contents) = contents {
+        for contents in below.stack(contents) {
             let judgement = contents.judge(self.allowed);
             self.found.objects += judgement.objects;
             self.found.unattributed += judgement.unattributed;
@@ -237,9 +245,9 @@ impl Checker<'_> {
         Contents::new(
             originals,
             if is_on_base {
-                Below::Base
+                layer::Below::Base
             } else {
-                Below::Nothing
+                layer::Below::Nothing
             },
         )
     }

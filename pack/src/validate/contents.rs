@@ -36,6 +36,10 @@ pub(super) struct Contents {
     pub(super) below: Below,
     /// The files of the base, where there is one that can be read.
     pub(super) base: Option<BaseTree>,
+    /// Whether these are the layers of an image that the image lies on.
+    pub(super) is_of_base: bool,
+    /// The store paths at which there is something in lower layers.
+    pub(super) there: BTreeSet<StorePath>,
 }
 
 /// What lies in no store object.
@@ -80,6 +84,15 @@ impl Contents {
             below,
             ..Self::default()
         }
+    }
+
+    /// Returns the store paths at which there is something, here or in lower layers.
+    pub(super) fn store_paths(&self) -> BTreeSet<StorePath> {
+        self.there
+            .iter()
+            .chain(self.objects.keys())
+            .cloned()
+            .collect()
     }
 
     /// Takes one entry of a layer. Returns what is wrong with it.
@@ -175,12 +188,17 @@ impl Contents {
             .map(|package| (&package.path, package))
             .collect();
         for (path, object) in &self.objects {
+            if self.is_of_base && !bill.contains_key(path) {
+                // Which digests were replaced there, only the image below could say.
+                continue;
+            }
             match judge_object(path, object, &bill) {
                 None => judgement.objects += 1,
                 Some(problem) => judgement.problems.push((path.to_logical(), problem)),
             }
         }
         self.judge_bills(allowed, &mut judgement);
+        self.judge_missing(&bill, &mut judgement);
         let originals = self.originals.iter().flat_map(Originals::paths);
         for path in originals.filter(|path| !self.objects.contains_key(*path)) {
             let problem = "its digest is said to be replaced, and it is not in the image";
@@ -195,7 +213,7 @@ impl Contents {
             judgement.problems.push((place, problem));
         }
         // Packages of a distribution lie at the root, and not all of what they were is there.
-        let is_complete = bill.keys().all(|path| self.objects.contains_key(*path));
+        let is_complete = bill.keys().all(|path| self.has(path));
         for (path, other) in &self.others {
             if is_allowed(path, allowed) {
                 continue;
@@ -227,6 +245,11 @@ impl Contents {
         judgement
     }
 
+    /// Whether there is something at a store path, here or in lower layers.
+    fn has(&self, path: &StorePath) -> bool {
+        self.objects.contains_key(path) || self.there.contains(path)
+    }
+
     /// Puts the paths that a specification names to where a base leads.
     fn placed(&self, asked: BTreeMap<Vec<u8>, String>) -> BTreeMap<Vec<u8>, String> {
         match &self.base {
@@ -240,6 +263,18 @@ impl Contents {
         let base = self.base.as_ref();
         let on_base = base.is_some_and(|base| base.generated_at(path).is_some());
         on_base || is_generated(path)
+    }
+
+    /// An object of an image on a base is in the image's own layers or in those below. Packages of a distribution, of which nothing is at a store path, lie on no base.
+    fn judge_missing(&self, bill: &BTreeMap<&StorePath, &BillPackage>, judgement: &mut Judgement) {
+        if self.below == Below::Nothing || self.is_of_base {
+            return;
+        }
+        let missing = bill.keys().filter(|path| !self.has(path));
+        judgement.problems.extend(missing.map(|path| {
+            let problem = "it is in the bill of materials, and neither in the image's own layers nor in those of its base";
+            (path.to_logical(), problem.to_owned())
+        }));
     }
 
     /// What somebody else put on top is no part of any package, whatever it is.
@@ -294,7 +329,7 @@ impl Contents {
         if let [b"pith", b"store", name, ..] = parts.as_slice() {
             let name = std::str::from_utf8(name).ok();
             let object = name.and_then(|name| name.parse::<StorePath>().ok());
-            return object.is_some_and(|object| self.objects.contains_key(&object));
+            return object.is_some_and(|object| self.has(&object));
         }
         self.below == Below::Base || self.others.contains_key(&parts.join(&b'/'))
     }

@@ -8,6 +8,7 @@
 //!
 //! Not responsible for: who made the image. Whoever changes one, its bill and all digests has made another one, and only a signature tells them apart.
 
+mod below;
 mod check;
 mod contents;
 mod layer;
@@ -37,8 +38,10 @@ pub struct Validation {
     pub unattributed: u64,
     /// How many of the images are not by this crate; of these only digests were compared.
     pub of_others: usize,
-    /// The digests of the lowest layers that are those of a base, by what the images say: of these only digests were compared.
+    /// The digests of the lowest layers that are those of a base, by what the images say.
     pub base_layers: Vec<Digest>,
+    /// How many of these are of images of this crate, by their entries, and were looked into like those above. Of the others only digests were compared.
+    pub described_base_layers: usize,
     /// What is wrong. Empty: the image is what it claims to be.
     pub mismatches: Vec<Mismatch>,
 }

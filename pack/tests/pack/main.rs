@@ -11,6 +11,7 @@ mod golden;
 mod large;
 mod loopback;
 mod outputs;
+mod own_base;
 mod plan;
 mod platforms;
 mod repeated;

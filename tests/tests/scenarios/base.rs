@@ -219,6 +219,103 @@ fn what_cannot_lie_on_a_base_is_refused_before_anything_is_built() {
     assert!(refused.contains("packages of a distribution"), "{refused}");
 }
 
+/// What `audit` says of an image: its exit status, and the components that it lists.
+fn audited(env: &TestEnv, image: &str) -> Vec<String> {
+    let day = ["--date", "2026-11-22"];
+    env.pith(&[&["audit", image, "-q"], &day[..]].concat())
+        .expect_success();
+    env.pith(&["audit", "--bytes", image, "-q"])
+        .expect_success();
+    let listed = env.pith(&["audit", image, "--list", "--json"]);
+    let listed = listed.expect_success().json();
+    let rows = listed["rows"].as_array().expect("a list").iter();
+    let name = |row: &Value| {
+        let key = row["key"].as_str().expect("a text");
+        key.rsplit_once('-')
+            .map_or(key, |(name, _)| name)
+            .to_owned()
+    };
+    rows.map(name).collect()
+}
+
+#[test]
+fn an_image_on_one_of_pith_takes_what_is_there_and_says_what_all_of_it_is() {
+    let env = TestEnv::with_shared_store();
+    env.pith(&["pack", "hello", "-q", "-o", "base.tar"])
+        .expect_success();
+    let pack = |root: &str, base: &str, name: &str, out: &str| {
+        let arguments = [
+            "pack", root, "--json", "--base", base, "-n", name, "-o", out,
+        ];
+        env.pith(&arguments).expect_success().json()
+    };
+    let report = pack("jq", "base.tar", NAME, "app.tar");
+    let shared = report["image"]["base"]["shared"].as_array();
+    let shared = shared.expect("a list").iter().filter_map(Value::as_str);
+    let shared: Vec<&str> = shared.collect();
+    assert!(
+        matches!(shared[..], [path] if path.contains("-glibc-")),
+        "{shared:?}"
+    );
+    let layers = report["image"]["layers"].as_array().expect("a list");
+    assert!(
+        !layers
+            .iter()
+            .any(|layer| layer.to_string().contains("-glibc-"))
+    );
+
+    let components = audited(&env, "app.tar");
+    for name in ["glibc", "hello", "jq", "oniguruma"] {
+        let count = components.iter().filter(|one| *one == name).count();
+        assert_eq!(count, 1, "{name} in {components:?}");
+    }
+    let verified = env.pith(&["image", "verify", "app.tar", "--json"]);
+    let verified = verified.expect_success().json();
+    assert_eq!(verified["objects"], 4);
+    let bill = env.pith(&["sbom", "app.tar", "-f", "spdx", "-q"]);
+    env.write("project/bill.json", &bill.expect_success().stdout);
+    fs::create_dir(env.path("project/db")).expect("the place is ours");
+    for subject in ["app.tar", "bill.json"] {
+        let looked = env.pith(&["vulns", subject, "--db", "db", "--json"]);
+        let problems = &looked.expect_status(5).json()["undecided"];
+        let mut problems = problems.as_array().expect("a list").iter();
+        assert!(problems.all(|one| one["code"] != "V106"), "{subject}");
+    }
+
+    let turn = PodmanTurn::take();
+    env.podman(&["load", "-q", "-i", "project/app.tar"])
+        .expect_success();
+    let run = |program: &str, further: &[&str]| {
+        let options = ["--network=none", "--entrypoint", program, NAME];
+        let said = env.podman_run(&[&options, further].concat());
+        said.expect_success().stdout
+    };
+    assert_eq!(run("/bin/hello", &[]), "Hello, world!\n");
+    assert_eq!(run("/bin/jq", &["-n", "1+1"]), "2\n");
+    env.remove_image(NAME);
+    drop(turn);
+
+    // Another base of pith, which has what the old one had, and one that has not.
+    pack("zlib", "base.tar", "newer", "newer.tar");
+    let rebase = |new: &str| {
+        let arguments = ["image", "rebase", "app.tar", "rebased.tar"];
+        let bases = ["--old-base", "base.tar", "--new-base", new];
+        env.pith(&[&arguments[..], &bases].concat())
+    };
+    rebase("newer.tar").expect_success();
+    assert!(audited(&env, "rebased.tar").contains(&"zlib".to_owned()));
+    fs::remove_file(env.path("project/rebased.tar")).expect("it was written");
+    env.pith(&["pack", "ca-certificates", "-q", "-o", "lacking.tar"])
+        .expect_success();
+    let refused = rebase("lacking.tar").expect_status(1).stderr;
+    assert!(
+        refused.contains("-glibc-") && refused.contains("does not have it"),
+        "{refused}"
+    );
+    assert!(refused.contains("hint: `pith pack --base`"), "{refused}");
+    assert!(!env.path("project/rebased.tar").exists());
+}
+
 #[test]
 fn other_tools_unpack_an_image_on_a_base() {
     let env = TestEnv::with_shared_store();

@@ -104,7 +104,7 @@ pub(super) fn load_image(
     };
     let mut facts = only_image(text, &image, question.platform, depth)?;
     if let Some(path) = question.sbom {
-        facts.packages = Some(given_bill(&image, &facts, path, context)?);
+        facts.set_packages(given_bill(&image, &facts, path, context)?);
     } else if let Some(repository) = repository
         // A bill that somebody answers for goes before the one in the image, and any before none.
         && (key.is_some() || facts.packages.is_none())
@@ -112,7 +112,7 @@ pub(super) fn load_image(
     {
         let printer = context.printer();
         printer.note("judged by the bill that is attached to the image");
-        facts.packages = Some(packages);
+        facts.set_packages(packages);
     }
     let mut inventory = Inventory::of_image(&facts);
     if inventory.units.iter().any(Unit::is_debian) {

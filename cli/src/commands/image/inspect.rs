@@ -152,11 +152,15 @@ fn write_image(text: &mut String, facts: &ImageFacts) {
     }
 }
 
-/// A store path and its license.
+/// A store path, its license, and whether the base has it.
 fn described(package: &BillPackage) -> String {
     let path = package.path.to_logical();
-    match &package.license {
-        Some(license) => format!("{path}  {}", license.escape_debug()),
-        None => path,
-    }
+    let license = package.license.as_deref().unwrap_or_default();
+    let base = if package.in_base {
+        "  (in the base)"
+    } else {
+        ""
+    };
+    let line = format!("{path}  {}{base}", license.escape_debug());
+    line.trim_end().to_owned()
 }

@@ -245,9 +245,12 @@ fn tell(found: &Validation, context: &Context) {
     }
     if !found.base_layers.is_empty() {
         let layers = plural(found.base_layers.len(), "layer");
-        printer.note(&format!(
-            "{layers} of a base image: of these only digests were compared"
-        ));
+        let read = match found.described_base_layers {
+            0 => "of these only digests were compared".to_owned(),
+            read if read == found.base_layers.len() => "all of them made by pith".to_owned(),
+            read => format!("{read} made by pith; of the others only digests were compared"),
+        };
+        printer.note(&format!("{layers} of a base image: {read}"));
         for digest in &found.base_layers {
             printer.note(&format!("  {digest}"));
         }

@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use store::LocalStore;
 
-use super::{ByteFinding, ByteOrigin, BytesError, accounter::Accounter};
+use super::{
+    ByteFinding, ByteOrigin, BytesError,
+    accounter::Accounter,
+    part::{There, parts_of},
+};
 use crate::{
-    existing::{AnyPlatform, ExistingImage},
+    existing::{AnyPlatform, ExistingImage, ManifestDocument},
     oci::Digest,
 };
 
@@ -91,9 +95,35 @@ pub fn account(
     for one in &documents.manifests {
         let is_attestation = (one.entry.platform.as_ref()).is_some_and(AnyPlatform::is_unknown);
         if one.manifest.is_image() && !is_attestation {
-            let accounter = Accounter::new(image, &one.manifest, store, allowed)?;
-            accounts.push(accounter.run(one.entry.digest)?);
+            accounts.push(account_one(image, one, store, allowed)?);
         }
     }
     Ok(accounts)
+}
+
+/// Accounts for the image for one platform: those of this crate that it lies on first, each by its own bill.
+pub(super) fn account_one(
+    image: &ExistingImage<'_>,
+    one: &ManifestDocument,
+    store: Option<&LocalStore>,
+    allowed: &BTreeSet<Vec<u8>>,
+) -> Result<Accounting, BytesError> {
+    let manifest = &one.manifest;
+    let config = image.read_config(manifest)?;
+    let mut accounting = Accounting {
+        manifest: one.entry.digest,
+        platform: config.platform.to_string(),
+        layers: Vec::new(),
+        findings: Vec::new(),
+    };
+    let mut there = There::default();
+    for part in &parts_of(image, manifest, &config)? {
+        let documents = (manifest, &config);
+        let accounter = Accounter::new(image, documents, part, store, allowed, there)?;
+        let (layers, findings, now) = accounter.run(part)?;
+        accounting.layers.extend(layers);
+        accounting.findings.extend(findings);
+        there = now;
+    }
+    Ok(accounting)
 }

@@ -10,10 +10,10 @@ use std::{
 use store::{LocalStore, ObjectId, StorePath};
 
 use super::{
-    Accounting, ByteCode, ByteFinding, ByteOrigin, BytesError, Known, LayerAccount, Rule, Seen,
-    Share, Stop,
-    accounts::{are_accounts, are_extended},
+    ByteCode, ByteFinding, ByteOrigin, BytesError, Known, LayerAccount, Rule, Seen, Share, Stop,
+    accounts::{are_accounts, are_extended, users_of},
     entry::{compare, is_file, is_plain},
+    part::{Author, Part, Place, There},
     read_layer,
 };
 use crate::{
@@ -35,13 +35,16 @@ const MAX_ACCOUNTS_BYTES: u64 = 1 << 20;
 /// The bits that a directory has that everybody may write to.
 const STICKY: u64 = 0o1777;
 
-/// One image on its way to an account.
+/// One image on its way to an account, or one that it lies on.
 pub(super) struct Accounter<'a> {
     image: &'a ExistingImage<'a>,
     manifest: &'a AnyManifest,
-    config: AnyConfig,
-    /// The files of the base, where there is one.
+    config: &'a AnyConfig,
+    place: Place,
+    /// The files of what lies below the layers that are looked into, where there is something.
     base: Option<BaseTree>,
+    /// What is known of the layers below.
+    there: There,
     allowed: &'a BTreeSet<Vec<u8>>,
     bill: BTreeMap<StorePath, BillPackage>,
     /// The files that the specification asks for, by where they lie: the SHA-256 of their contents.
@@ -62,14 +65,6 @@ pub(super) struct Accounter<'a> {
     findings: Vec<ByteFinding>,
 }
 
-/// Who wrote a layer, as the image says.
-#[derive(Clone, Copy)]
-enum Author {
-    Base,
-    Pith,
-    Other,
-}
-
 /// An entry outside of store objects.
 struct Pending {
     layer: usize,
@@ -81,30 +76,44 @@ struct Pending {
 }
 
 impl<'a> Accounter<'a> {
+    /// Prepares to read the layers of `part`; `there` is what was found below them.
     pub(super) fn new(
         image: &'a ExistingImage<'a>,
-        manifest: &'a AnyManifest,
+        (manifest, config): (&'a AnyManifest, &'a AnyConfig),
+        part: &Part,
         store: Option<&LocalStore>,
         allowed: &'a BTreeSet<Vec<u8>>,
+        there: There,
     ) -> Result<Self, BytesError> {
-        let bill = image.read_claimed_bill(manifest)?;
         let known = match store {
-            Some(store) => Known::load(store, &bill.packages)?,
+            Some(store) => Known::load(store, &part.bill.packages)?,
             None => Known::default(),
         };
-        let config = image.read_config(manifest)?;
-        let slots = manifest.fact(Some(&config), annotation::SLOTS);
+        // What an image says of digests is about its own layers.
+        let slots = manifest.fact(Some(config), annotation::SLOTS);
+        let slots = slots.filter(|_| part.place == Place::Top);
         let originals = slots.and_then(|slots| Originals::parse(slots));
+        let base = match part.first_own() {
+            Some(first) if first > 0 => Some(BaseTree::read(image, &manifest.layers[..first])?),
+            _ => None,
+        };
+        let packages = part.bill.packages.iter().cloned();
+        let asked = part.bill.files.clone();
         Ok(Self {
             image,
             manifest,
             config,
-            base: None,
+            place: part.place,
+            there,
             allowed,
-            bill: (bill.packages.into_iter())
+            bill: packages
                 .map(|package| (package.path.clone(), package))
                 .collect(),
-            asked: bill.files,
+            asked: match &base {
+                Some(base) => base.placed(asked),
+                None => asked,
+            },
+            base,
             known,
             originals,
             objects: BTreeMap::new(),
@@ -118,41 +127,21 @@ impl<'a> Accounter<'a> {
         })
     }
 
-    pub(super) fn run(mut self, digest: Digest) -> Result<Accounting, BytesError> {
+    /// Reads the layers of `part`, and returns their accounts, what is wrong, and what is there now.
+    pub(super) fn run(
+        mut self,
+        part: &Part,
+    ) -> Result<(Vec<LayerAccount>, Vec<ByteFinding>, There), BytesError> {
         let manifest = self.manifest;
-        let base = self.count_base_layers();
-        if base > 0 && base < manifest.layers.len() {
-            let base = BaseTree::read(self.image, &manifest.layers[..base])?;
-            self.asked = base.placed(self.asked);
-            self.base = Some(base);
+        self.others = std::mem::take(&mut self.there.others);
+        for (index, author) in part.layers.clone().zip(&part.authors) {
+            self.read(index, &manifest.layers[index], *author)?;
         }
-        let own = self.config.own_layers();
-        for (index, layer) in manifest.layers.iter().enumerate() {
-            let author = match own.get(index) {
-                _ if index < base => Author::Base,
-                Some(true) => Author::Pith,
-                _ => Author::Other,
-            };
-            self.read(index, layer, author)?;
-        }
-        self.judge_pending();
+        self.judge_pending(part.layers.start);
+        self.there.objects.extend(self.present.keys().cloned());
         self.judge_objects();
-        Ok(Accounting {
-            manifest: digest,
-            platform: self.config.platform.to_string(),
-            layers: self.layers,
-            findings: self.findings,
-        })
-    }
-
-    /// How many of the lowest layers are somebody else's: all of an image that this crate did not make, and else what the image says. What it says too much
-    /// is not described, which is no good answer either; an image that has no layer of its own is not on a base.
-    fn count_base_layers(&self) -> usize {
-        let all = self.manifest.layers.len();
-        match self.manifest.names_us(Some(&self.config)) {
-            true => self.manifest.base_count(Some(&self.config)).unwrap_or(0),
-            false => all,
-        }
+        self.there.others = self.others;
+        Ok((self.layers, self.findings, self.there))
     }
 
     fn read(&mut self, index: usize, layer: &Entry, author: Author) -> Result<(), BytesError> {
@@ -350,13 +339,19 @@ impl<'a> Accounter<'a> {
     fn are_accounts(&self, path: &[u8], contents: &mut dyn Read) -> io::Result<bool> {
         let mut bytes = Vec::new();
         contents.take(MAX_ACCOUNTS_BYTES).read_to_end(&mut bytes)?;
-        let user = &self.config.config.user;
         let base = self.base.as_ref();
         let path = base
             .and_then(|base| base.generated_at(path))
             .unwrap_or(path);
-        let of_base = base.is_some_and(|base| are_extended(path, &bytes, user, base));
-        Ok(of_base || are_accounts(path, &bytes, user, self.known.sets()))
+        // As whom an image below was run, only its list of users says.
+        let users = match self.place {
+            Place::Top => vec![self.config.config.user.clone()],
+            Place::Below => users_of(&bytes),
+        };
+        Ok(users.iter().any(|user| {
+            let of_base = base.is_some_and(|base| are_extended(path, &bytes, user, base));
+            of_base || are_accounts(path, &bytes, user, self.known.sets())
+        }))
     }
 
     fn take_of_object(
@@ -371,6 +366,11 @@ impl<'a> Accounter<'a> {
         self.present.entry(object.clone()).or_insert_with(begun).0 += 1;
         let path = &member.path;
         if !self.bill.contains_key(object) {
+            if self.place == Place::Below {
+                // Which digests were replaced there, only the image below could say.
+                self.share(ByteOrigin::Base, member);
+                return Ok(());
+            }
             let problem = "is of a store path that the bill of materials does not have";
             self.report(ByteCode::B102, layer, at, path, problem);
             self.share(ByteOrigin::Unknown, member);
@@ -399,10 +399,16 @@ impl<'a> Accounter<'a> {
     /// Whether files may be of packages at the root that the store does not have: only then an image lacks store paths of its bill.
     fn is_untold(&self) -> bool {
         let mut absent = self.bill.keys();
-        absent.any(|path| !self.present.contains_key(path) && self.known.object(path).is_none())
+        absent.any(|path| !self.has(path) && self.known.object(path).is_none())
     }
 
-    fn judge_pending(&mut self) {
+    /// Whether there is something at a store path, here or below.
+    fn has(&self, path: &StorePath) -> bool {
+        self.present.contains_key(path) || self.there.objects.contains(path)
+    }
+
+    /// Judges what could not be judged before all was known; `start` is the place of the first layer.
+    fn judge_pending(&mut self, start: usize) {
         let pending = std::mem::take(&mut self.pending);
         let working = clean(self.config.config.working_dir.as_bytes());
         let is_untold = self.is_untold();
@@ -412,11 +418,13 @@ impl<'a> Accounter<'a> {
             above.extend(ends.map(|(end, _)| path[..end].to_vec()));
         }
         for one in pending {
-            let is_above = above.contains(&one.path);
+            // Where the program of an image below was started, nothing tells; a directory alone has no bytes.
+            let is_known = above.contains(&one.path)
+                || one.member.mode == STICKY
+                || one.path == working
+                || self.place == Place::Below;
             let (origin, problem) = match one.member.flag {
-                b'5' if is_above || one.member.mode == STICKY || one.path == working => {
-                    (ByteOrigin::Rule(Rule::Directories), None)
-                }
+                b'5' if is_known => (ByteOrigin::Rule(Rule::Directories), None),
                 b'2' if self.leads_somewhere(&one.path, &one.member.target) => {
                     (ByteOrigin::Rule(Rule::Links), None)
                 }
@@ -430,7 +438,7 @@ impl<'a> Accounter<'a> {
                     (ByteOrigin::Unknown, Some(problem))
                 }
             };
-            let Some(layer) = self.layers.get_mut(one.layer) else {
+            let Some(layer) = self.layers.get_mut(one.layer - start) else {
                 continue;
             };
             layer.add(origin, &one.member);
@@ -450,7 +458,7 @@ impl<'a> Accounter<'a> {
             clean(&[&path[..directory], b"/", target].concat())
         };
         match in_store(&whole) {
-            Some((object, _)) => self.present.contains_key(&object),
+            Some((object, _)) => self.has(&object),
             None => self.others.contains(&whole),
         }
     }

@@ -44,9 +44,43 @@ pub(super) fn are_extended(path: &[u8], contents: &[u8], user: &str, base: &Base
     })
 }
 
+/// Returns who a list of users or groups may have been made for, each `uid:gid`: whoever is in it, and root, of whom each has a line. Where it is none of these
+/// lists, whoever it was made for is not in it.
+pub(super) fn users_of(contents: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(contents);
+    let numbers = text.lines().filter_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        let first: u32 = fields.next()?.parse().ok()?;
+        // A group has its members there.
+        let second = fields.next().and_then(|field| field.parse().ok());
+        Some((first, second.unwrap_or(first)))
+    });
+    let others = numbers.filter(|(uid, _)| *uid != 0);
+    let all = [(0, 0)].into_iter().chain(others);
+    all.map(|(uid, gid)| format!("{uid}:{gid}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_a_list_was_made_for_is_in_it_and_a_second_root_is_nobody() {
+        for (uid, gid) in [(10_001, 10_002), (0, 0), (65_532, 65_532), (7, 7)] {
+            let user = User::system("web", uid, gid);
+            for (path, made) in etc_files(&user, &[], &[]) {
+                let path = &path.as_bytes()[1..];
+                let is = |text: &str| {
+                    let users = users_of(text.as_bytes());
+                    let mut users = users.iter();
+                    users.any(|user| are_accounts(path, text.as_bytes(), user, &[]))
+                };
+                assert!(is(&made), "{uid} {made}");
+                assert!(!is(&format!("{made}toor:x:0:0::/:/bin/sh\n")), "{uid}");
+                assert!(!is(&format!("{made}a:x:9:9:a:/:/bin/sh\n")), "{uid}");
+            }
+        }
+    }
 
     #[test]
     fn what_the_rule_makes_is_known_and_a_second_root_is_not() {

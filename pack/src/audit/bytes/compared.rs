@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use store::{LocalStore, PathInfo, StorePath};
 
-use super::{Accounting, ByteCode, ByteFinding, ByteOrigin, BytesError, accounter::Accounter};
+use super::{Accounting, ByteCode, ByteFinding, ByteOrigin, BytesError, account::account_one};
 use crate::{
     existing::{BillPackage, ExistingImage},
     oci::Digest,
@@ -41,7 +41,7 @@ pub fn compare(
         return Ok(Compared::default());
     };
     let allowed = BTreeSet::new();
-    let account = Accounter::new(image, &one.manifest, Some(store), &allowed)?.run(manifest)?;
+    let account = account_one(image, one, Some(store), &allowed)?;
     known.retain(|path, info| is_whole(&account, path, info.nodes));
     let damage = account.findings.into_iter();
     Ok(Compared {
@@ -66,5 +66,9 @@ fn is_whole(account: &Accounting, path: &StorePath, nodes: u64) -> bool {
     let mut findings = account.findings.iter();
     let is_wrong =
         |one: &ByteFinding| is_of(&one.path) || (one.path.is_empty() && of_it(&one.layer));
-    account.total(|one| *one == origin).0 == nodes && !findings.any(is_wrong)
+    // An image and one that it lies on may both have it.
+    let shares = account.layers.iter().flat_map(|layer| &layer.shares);
+    let mut shares = shares.filter(|share| share.origin == origin).peekable();
+    let is_there = shares.peek().is_some();
+    is_there && shares.all(|share| share.entries == nodes) && !findings.any(is_wrong)
 }

@@ -17,6 +17,7 @@ mod finding;
 mod known;
 mod layer;
 mod origin;
+mod part;
 
 use std::io;
 

@@ -3,7 +3,7 @@
 use store::{StorePath, UseKind};
 
 use super::{Edge, Inventory, Relation, Undescribed, Unit, UnitKind};
-use crate::existing::{BillLink, BillPackage, BillPart, ImageFacts, base_layers};
+use crate::existing::{BaseLayer, BillLink, BillPackage, BillPart, ImageFacts, LayerFacts};
 
 /// What stands as evidence for all that a bill says.
 const BILL: &str = "the bill of materials";
@@ -11,20 +11,22 @@ const BILL: &str = "the bill of materials";
 impl Inventory {
     /// Returns the components that the bill in an image names. A bill declares; what the linker copied and what files need is all in it that was observed.
     ///
-    /// What is asked for is what nothing else in the image needs. The layers of a base are not described by it, nor those that somebody else put on the image; nor
-    /// is any layer of an image without a bill.
+    /// What is asked for is what nothing else in the image needs. Not described are the layers of a base of which no bill speaks, those that somebody else put on the
+    /// image, and all layers of an image without a bill.
     #[must_use]
     pub fn of_image(image: &ImageFacts) -> Self {
-        let (mut inventory, undescribed) = match &image.packages {
-            Some(packages) => (Self::of_bill(packages), base_layers(&image.annotations)),
-            None => (Self::default(), image.layers.len()),
+        let mut inventory = match &image.packages {
+            Some(packages) => Self::of_bill(packages),
+            None => Self::default(),
         };
-        let layers = image.layers.iter().enumerate();
-        let layers =
-            layers.filter(|(index, layer)| *index < undescribed || layer.foreign.is_some());
+        let is_undescribed = |layer: &&LayerFacts| {
+            let is_in_base = layer.base == Some(BaseLayer::Undescribed);
+            image.packages.is_none() || is_in_base || layer.foreign.is_some()
+        };
+        let layers = image.layers.iter().filter(is_undescribed);
         inventory.is_bill = true;
         inventory.undescribed = layers
-            .map(|(_, layer)| Undescribed {
+            .map(|layer| Undescribed {
                 place: layer.digest.to_string(),
                 size_bytes: layer.size_bytes,
                 made_by: layer.made_by.clone(),

@@ -192,7 +192,7 @@ fn more_ways_than_anybody_reads_are_cut_off_and_said() {
 
 #[test]
 fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
-    use crate::existing::{BillPackage, BillPart, ImageFacts, LayerFacts, RunFacts};
+    use crate::existing::{BaseLayer, BillPackage, BillPart, ImageFacts, LayerFacts, RunFacts};
     let (app, libc) = (path('a', "app")?, path('b', "libc")?);
     let package = |path: &StorePath, references: &[&StorePath]| BillPackage {
         path: path.clone(),
@@ -202,6 +202,7 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
         license: Some("MIT".to_owned()),
         purl: None,
         is_set: path.name().as_str() == "app",
+        in_base: false,
         references: references.iter().map(|path| (*path).clone()).collect(),
         contains: vec![BillPart {
             name: "serde".to_owned(),
@@ -218,15 +219,20 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
         media_type: String::new(),
         made_by: None,
         foreign: (text == "other").then(|| "it says so".to_owned()),
+        base: match text {
+            "base" => Some(BaseLayer::Undescribed),
+            "ours" => Some(BaseLayer::Described),
+            _ => None,
+        },
     };
     let mut image = ImageFacts {
         platform: String::new(),
         manifest: crate::oci::Digest::of(b""),
         created: None,
         config: RunFacts::default(),
-        annotations: [("pith.pack.base-layers".to_owned(), "1".to_owned())].into(),
-        layers: vec![layer("base"), layer("own"), layer("other")],
-        size_bytes: 27,
+        annotations: std::collections::BTreeMap::new(),
+        layers: ["base", "ours", "own", "other"].map(layer).into(),
+        size_bytes: 36,
         packages: Some(vec![package(&app, &[&libc]), package(&libc, &[])]),
     };
     let inventory = Inventory::of_image(&image);
@@ -250,7 +256,7 @@ fn a_bill_declares_and_leaves_the_layers_of_a_base_undescribed() -> TestResult {
     let expected = ["base", "other"].map(|text| layer(text).digest.to_string());
     assert_eq!(places(&inventory), expected);
     image.packages = None;
-    assert_eq!(places(&Inventory::of_image(&image)).len(), 3);
+    assert_eq!(places(&Inventory::of_image(&image)).len(), 4);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     audit::bytes::{BytesError, Known},
-    existing::{AnyPlatform, ClaimedBill, ExistingImage, base_layers},
+    existing::{AnyPlatform, ClaimedBill, ExistingImage},
     oci::{Digest, annotation},
     rootfs::{is_bill, is_generated},
 };
@@ -75,7 +75,7 @@ impl Surroundings {
             let surrounding = Surrounding {
                 known: Known::load(store, &bill.packages)?,
                 bill,
-                base_layers: base_layers(annotations),
+                base_layers: one.manifest.base_count(None).unwrap_or(0),
                 base: annotations.get(annotation::BASE_NAME).cloned(),
             };
             all.insert(one.entry.digest, surrounding);

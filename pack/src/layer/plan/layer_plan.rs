@@ -234,7 +234,7 @@ mod tests {
     fn a_plan_of_this_format_version_is_this_one() {
         assert_eq!(
             crate::layer::FORMAT_VERSION,
-            5,
+            6,
             "a new version needs a new plan"
         );
         let paths = closure();

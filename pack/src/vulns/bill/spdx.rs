@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Bill;
-use crate::attest::{SpdxDocument, SpdxPackage};
+use crate::attest::{SpdxDocument, SpdxPackage, SpdxRelationship};
 use crate::vulns::{Place, Purl, Relation, Subject, closure::Subjects};
 
 pub(super) fn read(bytes: &[u8]) -> Result<Bill, serde_json::Error> {
@@ -42,13 +42,24 @@ pub(super) fn read(bytes: &[u8]) -> Result<Bill, serde_json::Error> {
         };
         all.add(subject(package), places.remove(id).unwrap_or_else(own));
     }
-    let mut images = document.packages.iter().filter(is_image).map(title);
+    let mut images = document.packages.iter().filter(is_image);
+    // The first one: what it is about comes before what that lies on.
+    let product = images.next().map(title);
+    let images = images.filter(|image| !is_described(image, &document.relationships));
     Ok(Bill {
-        // The first one: what it is about comes before what that lies on.
-        product: images.next(),
-        images: images.collect(),
+        product,
+        images: images.map(title).collect(),
         subjects: all.finish(),
     })
+}
+
+/// Whether a document says what is in an image, and not that there is something else in it.
+fn is_described(image: &SpdxPackage, relationships: &[SpdxRelationship]) -> bool {
+    let contents = || {
+        let contained = |one: &&SpdxRelationship| one.from == image.id && one.kind == "CONTAINS";
+        relationships.iter().filter(contained)
+    };
+    contents().next().is_some() && contents().all(|one| one.to != "NOASSERTION")
 }
 
 fn title(package: &SpdxPackage) -> String {
