@@ -35,7 +35,7 @@ pub(crate) fn check_stream(
     let usage = |error| CommandError::new(ExitStatus::Usage, error);
     if !format.is_stream() {
         let error = CommandError::new(ExitStatus::Usage, SinkError::NoStream { format });
-        return Err(error.hint("`-o PATH` writes it; `archive` and `tar` are streams"));
+        return Err(error.hint("`-o PATH` writes it; `archive`, `tar` and `initramfs` are streams"));
     }
     if let Some((flag, _)) = taken.iter().find(|(_, is_given)| *is_given) {
         return Err(usage(StreamError::Taken(flag)));

@@ -68,9 +68,13 @@ impl Format {
         )
     }
 
-    /// Returns whether an output can be written to a reader that takes it as it comes.
+    /// Returns whether an output can be written to a reader that takes it as it comes. The head of a squashfs says where its tables lie, and that of a self-extracting
+    /// file the digest of what follows, so that these are no streams.
     pub const fn is_stream(self) -> bool {
-        matches!(self, Self::Archive | Self::DockerArchive | Self::Tar)
+        matches!(
+            self,
+            Self::Archive | Self::DockerArchive | Self::Tar | Self::Initramfs
+        )
     }
 
     /// Returns whether an output can hold the layers of a base, which are copied and never unpacked.

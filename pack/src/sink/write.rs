@@ -73,6 +73,7 @@ impl Image<'_> {
                 archive::stream(self, others, out).map(Some)
             }
             (Format::Tar, []) => tar::stream(self, out).map(|()| None),
+            (Format::Initramfs, []) => initramfs::stream(self, out).map(|()| None),
             _ if format.is_stream() => Err(SinkError::OnePlatform { format }),
             _ => Err(SinkError::NoStream { format }),
         }

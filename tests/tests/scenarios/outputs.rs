@@ -23,8 +23,12 @@ fn pack_into(env: &TestEnv, file: &str, arguments: &[&str]) -> Finished {
 #[test]
 fn standard_output_gets_the_bytes_of_the_file() {
     let env = TestEnv::with_shared_store();
-    for (format, file) in [("archive", "hello.tar"), ("tar", "hello.tar")] {
-        env.pith(&["pack", "hello", "-q", "-f", format])
+    for (format, file) in [
+        ("archive", "hello.tar"),
+        ("tar", "hello.tar"),
+        ("initramfs", "hello.cpio"),
+    ] {
+        env.pith(&["pack", "hello", "-q", "-f", format, "-o", file])
             .expect_success();
         pack_into(&env, "streamed", &["hello", "-f", format]).expect_success();
         let read = |name: &str| fs::read(env.path(name)).expect("it was written");
@@ -48,6 +52,7 @@ fn what_standard_output_cannot_take_is_refused_before_anything_is_built() {
             &["-f", "squashfs"],
             "`squashfs` cannot be handed on as it is made",
         ),
+        (&["-f", "run"], "`run` cannot be handed on as it is made"),
         (
             &["--json"],
             "standard output gets the image, and what `--json` prints too",

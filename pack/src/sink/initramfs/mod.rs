@@ -10,4 +10,4 @@ mod init;
 mod machine;
 mod write;
 
-pub(super) use write::write;
+pub(super) use write::{stream, write};

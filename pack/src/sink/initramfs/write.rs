@@ -1,6 +1,6 @@
 //! From an image to the file.
 
-use std::{collections::BTreeMap, io::Write as _, path::Path};
+use std::{collections::BTreeMap, io::Write, path::Path};
 
 use super::{
     cpio::{Cpio, padding},
@@ -31,6 +31,26 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
     if let Some(written) = receipts.find(path) {
         return Ok(written);
     }
+    let mut new = NewFile::beside(path)?;
+    let target = new.target().to_path_buf();
+    let read_bytes = write_to(image, new.file(), &target)?;
+    receipts.finish(new, path, None, read_bytes)
+}
+
+/// Writes it to a reader that takes it as it comes, such as one who puts further files behind it.
+pub(in crate::sink) fn stream(image: &Image<'_>, out: &mut dyn Write) -> Result<(), SinkError> {
+    let written = write_to(image, &mut *out, Path::new("-"));
+    written.map_err(|error| match error {
+        SinkError::Write { source, .. } | SinkError::Full { source, .. } => {
+            SinkError::Stream(source)
+        }
+        error => error,
+    })?;
+    out.flush().map_err(SinkError::Stream)
+}
+
+/// Writes it to `out`, which goes to `target`. Returns how many bytes came from the store.
+fn write_to(image: &Image<'_>, out: impl Write, target: &Path) -> Result<u64, SinkError> {
     let init = start(image)?;
     image.tell_one_started();
     let mut tree = wanted(image)?;
@@ -53,10 +73,8 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
             largest_bytes: Cpio::LARGEST,
         });
     }
-    let mut new = NewFile::beside(path)?;
-    let target = new.target().to_path_buf();
-    let error = || SinkError::writing(&target);
-    let mut stream = Stream::new(image.options.compression, new.file()).map_err(error())?;
+    let error = || SinkError::writing(target);
+    let mut stream = Stream::new(image.options.compression, out).map_err(error())?;
     let read_bytes = std::cell::Cell::new(0);
     let read = |bytes| {
         read_bytes.set(read_bytes.get() + bytes);
@@ -67,11 +85,11 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
         let header = cpio
             .header(path, entry)
             .ok_or_else(|| SinkError::TooLarge {
-                path: target.clone(),
+                path: target.to_path_buf(),
                 format: Format::Initramfs,
             })?;
         stream.write_all(&header).map_err(error())?;
-        copy_contents(entry, &mut stream, &target, &read)?;
+        copy_contents(entry, &mut stream, target, &read)?;
         let rest = padding(size_of(entry).unwrap_or_default());
         stream.write_all(&[0; 4][..rest]).map_err(error())?;
     }
@@ -82,7 +100,7 @@ pub(in crate::sink) fn write(image: &Image<'_>, path: &Path) -> Result<Written, 
     }
     stream.write_all(&cpio.end()).map_err(error())?;
     stream.finish().map_err(error())?;
-    receipts.finish(new, path, None, read_bytes.get())
+    Ok(read_bytes.get())
 }
 
 /// Returns the first program, which starts that of the image.
