@@ -55,7 +55,7 @@ pub(crate) struct PackArgs {
     /// archive (also oci-archive, docker-archive), oci, tar, dir, bundle, squashfs, run or initramfs
     #[arg(short, long, value_name = "FORMAT", default_value = "archive")]
     format: Format,
-    /// Where to write it; NAME.tar, NAME.squashfs or the like, NAME for a directory, by default, and nowhere with `--push` or `--load`; `-` is standard output, for archives and tar
+    /// Where to write it; NAME.tar, NAME.squashfs or the like, NAME for a directory, by default, and nowhere with `--push` or `--load`; `-` is standard output, for archives, tar and initramfs
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Send it to a registry, `registry.example/team/app:1.0`, straight from the store; may be repeated
