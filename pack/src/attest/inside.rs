@@ -168,11 +168,19 @@ fn add_uses(infos: &[&PathInfo], relationships: &mut Vec<Value>) {
         for one in uses.filter(|one| members.contains(&one.object)) {
             let (from, to) = (package_id(&info.path), package_id(&one.object));
             let mut relation = relationship(&from, use_relationship(one.kind), &to);
-            let evidence = join_of(one.places.iter(), one.count);
+            // Not what the needed file is called: facts of older versions name a link to it, so that images would differ by when a store was filled.
+            let files = one.places.iter().map(|place| file_of(place).to_owned());
+            let files: Vec<String> = files.collect();
+            let evidence = join_of(files.iter(), one.count);
             relation["comment"] = json!(use_comment(one.kind, &evidence));
             relationships.push(relation);
         }
     }
+}
+
+/// The file that needs another, of a place that names both.
+fn file_of(place: &str) -> &str {
+    place.split_once(": ").map_or(place, |(file, _)| file)
 }
 
 fn linked_of(info: &PathInfo) -> impl Iterator<Item = &LinkedComponent> {

@@ -344,15 +344,13 @@ mod tests {
             let uses = program.map(|one| one.uses.as_slice()).unwrap_or_default();
             let uses: Vec<_> = uses
                 .iter()
-                .map(|one| (one.path.name().as_str(), one.kind, one.places.join(" ")))
+                .map(|one| (one.path.name().as_str(), one.kind))
                 .collect();
-            let place = |file: &str| format!("bin/jq: {file}");
-            let expected = [
-                ("zlib-1.3", UseKind::Needed, place("lib/libz.so.1")),
-                ("zlib-1.3", UseKind::Dlopen, place("lib/libzip.so")),
-                ("zlib-1.3", UseKind::Interpreter, place("bin/run")),
-            ];
+            let expected = [UseKind::Needed, UseKind::Dlopen, UseKind::Interpreter];
+            let expected = expected.map(|kind| ("zlib-1.3", kind));
             assert_eq!(uses, expected);
+            let mut places = program.iter().flat_map(|one| &one.uses);
+            assert!(places.all(|one| one.places[0].starts_with("bin/jq")));
         }
     }
 

@@ -10,8 +10,8 @@ use super::{
 /// The version of [`Facts`] that this program writes. It reads all before it as well: each only adds to them.
 ///
 /// 2 names the packages of the toolchain of which something is in the output; 3 takes no exception for a license; 4 has what packages of others say of their
-/// makers; 5 takes no permission to link for a license without it.
-pub const FACTS_VERSION: u32 = 5;
+/// makers; 5 takes no permission to link for a license without it; 6 names what is loaded on demand, and a library by its file rather than by a link to it.
+pub const FACTS_VERSION: u32 = 6;
 /// How a document of each version begins.
 const VERSION_FIELD: &str = "{\"version\":";
 

@@ -1,18 +1,20 @@
 //! Which other objects an output needs when it runs, in the words of what is recorded with that. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use store::facts::{Facts, LinkInput};
 use store::{StorePath, UseKind, UsedObject};
 
-/// Returns which other store objects the files of `output` need when they run, by its facts. Sorted, no duplicates.
+/// Returns which other store objects the files of `output` need when they run, by its facts. Sorted, no duplicates; a file that needs several of one object is
+/// one place, by the first of them.
 pub(crate) fn used(output: &StorePath, facts: &Facts) -> Vec<UsedObject> {
-    let mut places: BTreeMap<(StorePath, UseKind), BTreeSet<String>> = BTreeMap::new();
+    let mut places: BTreeMap<(StorePath, UseKind), BTreeMap<&str, &str>> = BTreeMap::new();
     for link in &facts.links {
         for input in &link.inputs {
             if let Some(used) = used_by(input).filter(|(object, _)| object != output) {
-                let place = format!("{}: {}", link.file, input.file);
-                places.entry(used).or_default().insert(place);
+                let files = places.entry(used).or_default();
+                let other = files.entry(&link.file).or_insert(&input.file);
+                *other = (*other).min(&input.file);
             }
         }
     }
@@ -21,7 +23,11 @@ pub(crate) fn used(output: &StorePath, facts: &Facts) -> Vec<UsedObject> {
         UsedObject {
             object,
             kind,
-            places: places.into_iter().take(UsedObject::MAX_PLACES).collect(),
+            places: places
+                .into_iter()
+                .take(UsedObject::MAX_PLACES)
+                .map(|(file, other)| format!("{file}: {other}"))
+                .collect(),
             count,
         }
     });
