@@ -219,13 +219,22 @@ impl Encoder<'_> {
     }
 }
 
-/// How many pairs of buffers go round: one for the reader, one for the receiver, and one for each thread that compresses. A single thread is kept busy by two,
-/// since others are quicker than it: while it is at one, the other is handed on and read anew. Several layers that are made at once by a thread each would else take
-/// half as much memory again.
-const fn pairs(threads: usize) -> usize {
+/// Pairs of buffers beyond one for the reader, one for the receiver and one for each thread that compresses.
+const SPARE_PAIRS: usize = 2;
+/// From so many pairs on, none is spare: there are enough to wait for the slowest, and each takes memory.
+const MANY_PAIRS: usize = 10;
+
+/// How many pairs of buffers go round: one for the reader, one for the receiver, one for each thread that compresses, and spare ones. A piece ends where its object
+/// ends, so pieces differ in size, and a small one that is compressed early waits for the large one before it: without spare ones, a thread idles meanwhile (with two
+/// threads, a tenth of the time).
+///
+/// A single thread is kept busy by two, since others are quicker than it: while it is at one, the other is handed on and read anew. Several layers that are made at
+/// once by a thread each would else take half as much memory again.
+fn pairs(threads: usize) -> usize {
+    let busy = threads + 2;
     match threads {
         0 | 1 => 2,
-        _ => threads + 2,
+        _ => (busy + SPARE_PAIRS).min(busy.max(MANY_PAIRS)),
     }
 }
 
